@@ -1,0 +1,43 @@
+"""From the cluster flags of a command line to a client."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+import msgspec
+
+from kubectl_vmetrics.kube import kubeconfig
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.output import safe
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import cluster_flags
+
+
+def flags(context: click.Context) -> kubeconfig.Flags:
+    """The cluster flags that were given."""
+    given = {name: value for name, value in cluster_flags(context).items() if name != "verbosity"}
+    return msgspec.convert(given, kubeconfig.Flags)
+
+
+def client(context: click.Context) -> Client:
+    """A client for the cluster that flags and kubeconfig name. Raises ConfigError and UsageError."""
+    environment: Environment = context.obj
+    verbosity = cluster_flags(context).get("verbosity", 0)
+    if verbosity >= 6:
+        _log(environment, verbosity)
+    return Client(kubeconfig.connection(flags(context), environment.variables))
+
+
+def _log(environment: Environment, verbosity: int) -> None:
+    class Safe(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return safe.lines(super().format(record))
+
+    handler = logging.StreamHandler(environment.stderr)
+    handler.setFormatter(Safe("I%(asctime)s.%(msecs)03d %(message)s", "%m%d %H:%M:%S"))
+    logger = logging.getLogger("kubectl_vmetrics")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel({6: logging.INFO, 7: logging.DEBUG}.get(verbosity, logging.DEBUG - 1))

@@ -1,0 +1,243 @@
+"""Commands that behave as kubectl's: its cluster flags anywhere, its flag syntax, its help, its usage errors."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.output.safe import line
+
+PROGRAM = "kubectl vmetrics"
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+# k8s.io/cli-runtime/pkg/genericclioptions/config_flags.go: flag, whether it takes a value, help.
+_CLUSTER_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("--as",), "text", "Username to impersonate; a regular user or a service account."),
+    (("--as-group",), "list", "Group to impersonate; may be repeated."),
+    (("--as-uid",), "text", "UID to impersonate."),
+    (("--as-user-extra",), "list", "key=value of a user to impersonate; may be repeated."),
+    (("--cache-dir",), "text", "Folder for caches (default: $KUBECACHEDIR or ~/.kube/cache)."),
+    (("--certificate-authority",), "text", "File with the certificate of the authority that signed the server's."),
+    (("--client-certificate",), "text", "File with the client certificate for TLS."),
+    (("--client-key",), "text", "File with the client key for TLS."),
+    (("--cluster",), "text", "Name of the kubeconfig cluster to use."),
+    (("--context",), "text", "Name of the kubeconfig context to use."),
+    (("--disable-compression",), "flag", "Do not ask the server for compressed answers."),
+    (("--insecure-skip-tls-verify",), "flag", "Do not check the server's certificate. This makes the connection insecure."),
+    (("--kubeconfig",), "text", "The kubeconfig file to use (default: $KUBECONFIG or ~/.kube/config)."),
+    (("-n", "--namespace"), "text", "The namespace to use."),
+    (("--request-timeout",), "text", "How long to wait for one request, with a unit: 1s, 2m, 3h; 0 for no limit (default 1m)."),
+    (("-s", "--server"), "text", "Address and port of the apiserver."),
+    (("--tls-server-name",), "text", "Name to check the server's certificate against."),
+    (("--token",), "text", "Bearer token to log in with."),
+    (("--user",), "text", "Name of the kubeconfig user to use."),
+    (("-v", "--v"), "int", "How much to log: 6 requests, 7 their headers, 8 the answers' headers. Never credentials."),
+)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Cluster flags of all levels of one command line end up in one place; the last one wins, lists add up."""
+    if value is None or value is False or value == ():
+        return
+    flags = context.meta.setdefault("kubectl_vmetrics.flags", {})
+    name = str(option.name)
+    flags[name] = (*flags.get(name, ()), *value) if isinstance(value, tuple) else value
+
+
+def cluster_flags(context: click.Context) -> dict[str, Any]:
+    """The cluster flags given so far, by parameter name."""
+    found: dict[str, Any] = context.meta.get("kubectl_vmetrics.flags", {})
+    return found
+
+
+def _cluster_options() -> list[click.Option]:
+    made = []
+    for names, kind, text in _CLUSTER_FLAGS:
+        parameter = {"--as": "as_user", "--v": "verbosity"}.get(names[-1])
+        declarations = [*names, *([parameter] if parameter else [])]
+        kinds: dict[str, dict[str, Any]] = {
+            "text": {"type": str},
+            "list": {"type": str, "multiple": True},
+            "flag": {"is_flag": True},
+            "int": {"type": int},
+        }
+        made.append(click.Option(declarations, help=text, expose_value=False, hidden=True, callback=_remember, **kinds[kind]))
+    return made
+
+
+class Command(click.Command):
+    """A command with kubectl's cluster flags beside its own, and with examples.
+
+    Args:
+        examples: pairs of a remark and a command line, without the program's name.
+        arguments: the arguments as the usage line shows them.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), arguments: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, context_settings={"help_option_names": ["-h", "--help"]}, **kwargs)
+        self.params += _cluster_options()
+        self.examples = examples
+        self.arguments = arguments
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click, after translating what pflag allows and click does not."""
+        return super().parse_args(ctx, _translate(self, args))
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The order of kubectl's help: what, examples, options, usage."""
+        _write_help(self, ctx, formatter, self.examples, f"{self.arguments} [options]".strip())
+
+
+class Group(click.Group):
+    """A command with others below it, which are imported when they are called.
+
+    Args:
+        lazy: from a command's name to where it is ("module:attribute") and a line of help.
+        aliases: other names of those commands.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: dict[str, tuple[str, str]] | None = None,
+        aliases: dict[str, str] | None = None,
+        examples: Sequence[tuple[str, str]] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, context_settings={"help_option_names": ["-h", "--help"]}, **kwargs)
+        self.params += _cluster_options()
+        self.lazy = lazy or {}
+        self.aliases = aliases or {}
+        self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As Command."""
+        if not args and self.no_args_is_help:
+            raise MissingCommand(ctx)
+        return super().parse_args(ctx, _translate(self, args, first_only=True))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were given."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        found = self.lazy.get(self.aliases.get(cmd_name, cmd_name))
+        if found is None:
+            return None
+        module, _, attribute = found[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, with kubectl's words for a command that does not exist."""
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None:
+            raise click.UsageError(f'unknown command "{name}" for "{ctx.command_path}"{_did_you_mean(name, self)}', ctx)
+        return command.name, command, args[1:]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The order of kubectl's help."""
+        _write_help(self, ctx, formatter, self.examples, "COMMAND [options]")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Available Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
+
+
+class MissingCommand(click.UsageError):
+    """A group without a command: help on stderr, exit code 1, as kubectl has it."""
+
+    def __init__(self, context: click.Context) -> None:
+        super().__init__(context.get_help(), context)
+
+
+def usage_error(error: click.UsageError) -> str:
+    """A usage error in pflag's words (github.com/spf13/pflag/errors.go), with where to find help."""
+    if isinstance(error, MissingCommand):
+        return error.message
+    path = error.ctx.command_path if error.ctx else PROGRAM
+    message = line(_message(error))
+    return f"error: {message}\nSee '{path} --help' for usage."
+
+
+def _message(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        name = error.option_name
+        return f"unknown flag: {name}" if name.startswith("--") else f"unknown shorthand flag: '{name[1:2]}' in {name}"
+    if isinstance(error, click.BadOptionUsage):
+        name = error.option_name
+        return f"flag needs an argument: {name}" if name.startswith("--") else f"flag needs an argument: '{name[1:]}' in {name}"
+    if isinstance(error, click.MissingParameter):
+        return f"required flag(s) or arguments missing: {error.param.human_readable_name if error.param else ''}"
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+        return f'invalid argument for "{", ".join(error.param.opts)}" flag: {error.message}'
+    found = re.match(r"Got unexpected extra arguments? \((.*)\)", error.message)
+    return f"unexpected arguments: {found[1]}" if found else error.message
+
+
+def _did_you_mean(name: str, group: Group) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, [*group.lazy, *group.aliases], n=1)
+    return f"\n\nDid you mean this?\n\t{close[0]}" if close else ""
+
+
+def _translate(command: click.Command, args: list[str], *, first_only: bool = False) -> list[str]:
+    """pflag's -n=x and --flag=true|false, which click does not know."""
+    options = {name: param for param in command.params if isinstance(param, click.Option) for name in param.opts}
+    done: list[str] = []
+    rest = iter(range(len(args)))
+    for index in rest:
+        arg = args[index]
+        if arg == "--" or (first_only and not arg.startswith("-")):
+            return done + args[index:]
+        name, equals, value = arg.partition("=")
+        option = options.get(name)
+        if option is None or not arg.startswith("-"):
+            done.append(arg)
+        elif option.is_flag and equals:
+            if value not in _TRUE and value not in _FALSE:
+                raise click.BadParameter(f'strconv.ParseBool: parsing "{value}": invalid syntax', param=option)
+            done += [name] if value in _TRUE else []
+        elif equals and not name.startswith("--"):
+            done += [name, value]
+        else:
+            done.append(arg)
+            if not option.is_flag and not equals and (following := next(rest, None)) is not None:
+                done.append(args[following])
+    return done
+
+
+def _write_help(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter, examples: Sequence[tuple[str, str]], usage: str
+) -> None:
+    formatter.width = 100
+    formatter.write(f"{(command.help or '').strip()}\n")
+    if examples:
+        formatter.write("\nExamples:\n")
+        formatter.write("\n\n".join(f"  # {remark}\n  {PROGRAM} {text}".rstrip() for remark, text in examples) + "\n")
+    if isinstance(command, Group):
+        command.format_commands(ctx, formatter)
+    records = [record for param in command.get_params(ctx) if (record := param.get_help_record(ctx))]
+    if records:
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+    formatter.write(f"\nUsage:\n  {ctx.command_path} {usage}\n")
+    formatter.write(f'\nUse "{PROGRAM} options" for a list of global command-line options (applies to all commands).\n')
+
+
+def write_options(write: Callable[[str], Any]) -> None:
+    """The list of cluster flags, for `options`."""
+    formatter = click.HelpFormatter(width=100)
+    formatter.write("The following options can be passed to any command, anywhere after the plugin's name:\n\n")
+    metavars = {"text": " TEXT", "list": " TEXT", "int": " INTEGER", "flag": ""}
+    formatter.write_dl([(", ".join(names) + metavars[kind], text) for names, kind, text in _CLUSTER_FLAGS])
+    write(formatter.getvalue())

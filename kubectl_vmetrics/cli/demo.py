@@ -1,0 +1,74 @@
+"""`demo`: the embedded cluster."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from kubectl_vmetrics.demo import apiserver, server
+from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import PROGRAM, Command
+
+
+class DemoCommand(Command):
+    """Everything after the first word that is no option belongs to the command to run."""
+
+    allow_interspersed_args = False
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Flags of the command to run are not looked at here."""
+        ctx.allow_interspersed_args = False
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "demo",
+    cls=DemoCommand,
+    arguments="[COMMAND …]",
+    help="""Start an embedded cluster and run a command on it, or serve it until Ctrl-C.
+
+It holds nodes, workloads of the host, and virtual clusters: one with names so long that they are hashed, two of the
+same name in different namespaces. Its numbers change every 15 seconds; the same seed gives the same ones. It listens
+on 127.0.0.1 only, needs no network and changes nothing.""",
+    examples=[
+        ("One command", "demo top pods -A"),
+        ("From inside one of its virtual clusters", "demo top pods --vcluster shop"),
+        ("Serve it, for kubectl and anything else", "demo --port 8001"),
+        ("A large one", "demo --nodes 500 --pods 100000 --vclusters 300"),
+    ],
+)
+@click.option("--nodes", default=3, show_default=True, help="How many nodes.")
+@click.option("--pods", default=40, show_default=True, help="How many pods, those of the host included.")
+@click.option("--vclusters", default=3, show_default=True, help="How many virtual clusters.")
+@click.option("--seed", default=0, show_default=True, help="Which cluster of that size.")
+@click.option("--port", default=0, help="Where to listen; any free port by default.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def demo(context: click.Context, nodes: int, pods: int, vclusters: int, seed: int, port: int, command: tuple[str, ...]) -> int:
+    """Build, serve, and run the command or wait."""
+    environment: Environment = context.obj
+    if command[:1] == ("demo",):
+        raise UsageError("a demo inside a demo makes no sense")
+    if not 0 <= port < 65536:
+        raise UsageError(f"--port: {port} is no port")
+    try:
+        cluster = build(Shape(nodes, pods, vclusters, seed))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with server.serving(apiserver.Apiserver(cluster), port) as url, server.kubeconfig_file(url) as path:
+        if command:
+            from .main import run
+
+            return run([*command, "--kubeconfig", str(path)] if "--" not in command else [*command], environment)
+        environment.stdout.write(
+            f"The demo cluster listens at {url}: {len(cluster.nodes)} nodes, {len(cluster.pods)} pods, "
+            f"{len(cluster.vclusters)} virtual clusters. In another terminal:\n\n"
+            f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nCtrl-C ends it.\n"
+        )
+        environment.stdout.flush()
+        threading.Event().wait()
+    return 0

@@ -1,0 +1,120 @@
+"""The root command, and what becomes of errors, Ctrl-C and closed pipes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from kubectl_vmetrics import __version__
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import PROGRAM, Group, usage_error
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell reports for a program that SIGPIPE ended, as it would kubectl."""
+
+
+def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.obj.stdout.write(f"{PROGRAM} {__version__}\n")
+        context.exit()
+
+
+@click.command(
+    "vmetrics",
+    cls=Group,
+    help="Metrics of virtual clusters and virtual machines, under the names that their owners know.",
+    lazy={
+        "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
+        "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
+        "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
+    },
+    examples=[
+        ("All pods of the host, each with its virtual cluster and its name there", "top pods -A"),
+        ("The pods of one virtual cluster, as kubectl top shows them inside", "top pods --vcluster vc1"),
+        ("What each virtual cluster uses", "top vclusters"),
+        ("The same on an embedded cluster", "demo top pods -A"),
+    ],
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+def root() -> None:
+    """See the help above."""
+
+
+def run(args: Sequence[str] | None = None, environment: Environment | None = None, context: dict[str, object] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        args: without the program's name; the process' own by default.
+        environment: streams and variables; the process' own by default.
+        context: click's settings of an outer run, for a command that runs another.
+
+    Returns:
+        The exit code: 0, 1 for every error, 130 for Ctrl-C, 141 for a closed pipe.
+    """
+    environment = environment or Environment.of_process()
+    try:
+        return _guarded(args, environment, context)
+    except BrokenPipeError:
+        _give_up_stdout(environment)
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        environment.stderr.write("\n" if environment.stderr.isatty() else "")
+        return INTERRUPTED
+
+
+def _guarded(args: Sequence[str] | None, environment: Environment, context: dict[str, object] | None) -> int:
+    try:
+        result = root.main(
+            None if args is None else list(args), prog_name=PROGRAM, standalone_mode=False, obj=environment, **(context or {})
+        )
+        environment.stdout.flush()
+    except click.UsageError as error:
+        environment.say(usage_error(error))
+        return 1
+    except click.ClickException as error:
+        environment.say(f"error: {error.format_message()}")
+        return 1
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        return _failed(error, environment)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception, environment: Environment) -> int:
+    # Imported here: the way of a command that works does not need it, and --version not even the package below.
+    from kubectl_vmetrics.kube.errors import VmetricsError
+
+    if isinstance(error, VmetricsError):
+        environment.say(error.line)
+        if error.hint and environment.advises:
+            environment.say(f"hint: {error.hint}")
+        return 1
+    if isinstance(error, OSError):
+        environment.say(f"error: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}")
+        return 1
+    if environment.variables.get("VMETRICS_TRACEBACK"):
+        raise error
+    environment.say(
+        f"error: internal error ({type(error).__name__}); this is a bug: set VMETRICS_TRACEBACK=1 to see where, and report it"
+    )
+    return 1
+
+
+def _give_up_stdout(environment: Environment) -> None:
+    """The reader is gone; nothing may complain about it any more, the interpreter's own last flush included."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, environment.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        pass
+
+

@@ -1,0 +1,16 @@
+"""`options`: the flags that every command takes."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import Command, write_options
+
+
+@click.command("options", cls=Command, help="List the flags that every command takes.", examples=[("List them", "options")])
+@click.pass_obj
+def options(environment: Environment) -> None:
+    """Print them."""
+    write_options(environment.stdout.write)

@@ -1,0 +1,147 @@
+"""-o, -w and --no-headers: the same for every command that shows a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from kubectl_vmetrics.kube import duration
+from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
+from kubectl_vmetrics.metrics.metrics_api import Skipped
+from kubectl_vmetrics.output import formats
+from kubectl_vmetrics.output.formats import View
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import PROGRAM
+
+
+class Outcome(NamedTuple):
+    """What a command found.
+
+    Attributes:
+        view: what there is to show.
+        empty: why there is nothing, said where the view has no rows.
+        warnings: what could not be resolved.
+        skipped: what could not be read.
+    """
+
+    view: View
+    empty: str = "No resources found"
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add -o, --no-headers, -w and --interval."""
+    for option in (
+        click.option("--interval", default="15s", show_default=True, help="With --watch: time between two looks, 500ms or more."),
+        click.option("-w", "--watch", is_flag=True, help="Look again and again: repainted on a terminal, appended on a pipe."),
+        click.option("--no-headers", is_flag=True, help="Print no column names."),
+        click.option("-o", "--output", default="", help="Output format: wide, json, yaml, csv, name, or a format of tabulate: github, html, …"),
+    ):
+        command = option(command)
+    return command
+
+
+def sort_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --sort-by."""
+    return click.option("--sort-by", default="", help="Sort by cpu or memory, the largest first.")(command)
+
+
+def check_sort(sort_by: str) -> None:
+    """Raises UsageError, as kubectl."""
+    if sort_by not in ("", "cpu", "memory"):
+        raise UsageError("--sort-by accepts only cpu or memory")
+
+
+class Show:
+    """How to show what a command finds.
+
+    Raises:
+        UsageError: an unknown format, an interval that is none.
+    """
+
+    def __init__(self, context: click.Context, output: str, no_headers: bool, watch: bool, interval: str) -> None:
+        self.environment: Environment = context.obj
+        self.output = output
+        self.headers = not no_headers
+        self.watch = watch
+        self.title = context.command_path.removeprefix(PROGRAM).strip()
+        try:
+            formats.check(output)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        try:
+            self.interval = duration.parse(interval if not interval.isdigit() else f"{interval}s")
+        except ValueError:
+            raise UsageError(f"--interval: {interval!r} is not a duration (15s, 1m30s)") from None
+        if self.interval < 0.5:
+            raise UsageError("--interval must be 500ms or more: metrics are made every 15 seconds or so")
+
+    @property
+    def document(self) -> bool:
+        """Whether objects are printed rather than rows."""
+        return formats.is_document(self.output)
+
+    @property
+    def wide(self) -> bool:
+        """Whether the columns of -o wide are shown."""
+        return self.output == "wide"
+
+    def run(self, find: Callable[[], Outcome]) -> int:
+        """Find, print, and with --watch again until Ctrl-C. Returns the exit code."""
+        if self.watch:
+            return self._watch(find)
+        outcome = find()
+        self.environment.stdout.write(self._text(outcome, headers=self.headers))
+        self.environment.stdout.flush()
+        for note in self._notes(outcome):
+            self.environment.say(note)
+        return 1 if outcome.skipped else 0
+
+    def _text(self, outcome: Outcome, *, headers: bool) -> str:
+        if not outcome.view.rows and not self.document:
+            return ""
+        return formats.render(outcome.view, self.output, headers=headers)
+
+    def _notes(self, outcome: Outcome) -> list[str]:
+        notes = [f"Warning: {warning}" for warning in outcome.warnings]
+        if outcome.skipped:
+            count = len(outcome.skipped)
+            some = "; ".join(f"{what} ({why})" for what, why in outcome.skipped[:3])
+            rest = f"; and {count - 3} more" if count > 3 else ""
+            notes.append(f"error: {count} {'item' if count == 1 else 'items'} could not be read: {some}{rest}")
+        elif not outcome.view.rows:
+            notes.append(outcome.empty)
+        return notes
+
+    def _watch(self, find: Callable[[], Outcome]) -> int:
+        import gc
+
+        from kubectl_vmetrics.output import watch
+
+        gc.enable()
+        last = ""
+        failed_before = False
+
+        def frame() -> watch.Frame:
+            nonlocal last, failed_before
+            try:
+                outcome = find()
+            except VmetricsError as error:
+                if not last and not failed_before:
+                    raise  # what fails at once is not worth waiting for
+                failed_before = True
+                return watch.Frame(last if self.environment.paints else "", error.line)
+            failed_before = False
+            notes = " ".join(self._notes(outcome))
+            # A table on a pipe is read by a program: headers once for csv, each time where it is a table to look at.
+            headers = self.headers and not (last and self.output == "csv")
+            text = self._text(outcome, headers=headers)
+            last = text or last
+            return watch.Frame(text, notes)
+
+        watch.run(self.environment, self.interval, frame, f"Every {duration.render(self.interval)}: {self.title}")
+        return 0

@@ -1,0 +1,50 @@
+"""--vcluster: from what the user wrote to a virtual cluster of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import Forbidden
+from kubectl_vmetrics.vcluster import discovery
+from kubectl_vmetrics.vcluster.discovery import VCluster
+from kubectl_vmetrics.vcluster.identity import VClusterRef
+
+
+def vcluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --vcluster."""
+    return click.option(
+        "--vcluster",
+        metavar="[HOSTNS/]NAME",
+        help="Look from inside this virtual cluster: -n, -l and NAME then mean what they mean there.",
+    )(command)
+
+
+def choose(client: Client, text: str) -> tuple[VClusterRef, list[VCluster]]:
+    """The virtual cluster that is meant, and all that are known.
+
+    Raises:
+        UsageError: there is none of that name, or several.
+        StatusError, ConnectionFailed, BadAnswer: as discovery.find.
+    """
+    parts = text.split("/")
+    try:
+        # With a host namespace, the rights of one namespace are enough.
+        known = discovery.find(client, parts[0] if len(parts) % 2 == 0 else None)
+    except Forbidden:
+        if len(parts) % 2:
+            raise
+        known = [VCluster(VClusterRef(parts[0], parts[1]), "")]  # take the user's word for it
+    return discovery.select(known, text), known
+
+
+def nothing_inside(vcluster: VClusterRef, known: list[VCluster], namespace: str | None) -> str:
+    """Why a virtual cluster shows no pods: kubectl's words, and more where more is known."""
+    status = next((v.status for v in known if v.ref == vcluster), "")
+    where = f" in {namespace} namespace." if namespace else ""
+    if status in (discovery.PAUSED, discovery.SCALED_DOWN):
+        return f"No resources found{where}\nvirtual cluster {vcluster.path} is {status}"
+    return f"No resources found{where}"

@@ -1,0 +1,64 @@
+"""`top namespaces`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.metrics import capacity
+from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
+from kubectl_vmetrics.vcluster import groups
+from kubectl_vmetrics.vcluster import pods as vcluster_pods
+from kubectl_vmetrics.vcluster.survey import survey
+from kubectl_vmetrics.views import groups as view
+
+from .choose import choose, nothing_inside, vcluster_option
+
+
+@click.command(
+    "namespaces",
+    cls=Command,
+    help="""Display what namespaces use: those of virtual clusters, and those of the host.
+
+Percent are of all that the nodes of the host have for pods.""",
+    examples=[
+        ("All namespaces", "top namespaces"),
+        ("Those of one host namespace", "top namespaces -n team-a"),
+        ("Those of one virtual cluster, as seen from inside", "top namespaces --vcluster vc1"),
+    ],
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces, which is the default without -n.")
+@sort_option
+@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@vcluster_option
+@output_options
+@click.pass_context
+def namespaces(
+    context: click.Context, all_namespaces: bool, sort_by: str, total: bool, vcluster: str | None, **output: Any
+) -> int:
+    """Read the options, ask, show."""
+    check_sort(sort_by)
+    show = Show(context, **output)
+    client = open_client(context)
+    namespace = None if all_namespaces else flags(context).namespace
+
+    def on_host() -> Outcome:
+        seen = survey(client, namespace)
+        options = view.Options(sort_by, total, seen.whole)
+        shown = view.namespaces(groups.by_namespace(seen.found.pods), options, inside=False)
+        return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
+
+    def from_inside() -> Outcome:
+        ref, known = choose(client, vcluster or "")
+        found = vcluster_pods.inside(client, ref, known, Scope(namespace), PodMetrics)
+        whole, why = capacity.of_host(client)
+        options = view.Options(sort_by, total, whole)
+        shown = view.namespaces(groups.by_namespace(found.pods), options, inside=True)
+        return Outcome(shown, nothing_inside(ref, known, namespace), (*found.warnings, *([why] if why else [])), tuple(found.skipped))
+
+    return show.run(from_inside if vcluster else on_host)

@@ -1,0 +1,99 @@
+"""`top nodes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.kube import core
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import BadAnswer, MetricsNotAvailable, UsageError
+from kubectl_vmetrics.kube.selector import parse_labels
+from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
+from kubectl_vmetrics.metrics.usage import HostPod
+from kubectl_vmetrics.vcluster import groups
+from kubectl_vmetrics.vcluster import pods as vcluster_pods
+from kubectl_vmetrics.views import nodes as view
+
+from .choose import choose, nothing_inside, vcluster_option
+
+
+@click.command(
+    "nodes",
+    cls=Command,
+    arguments="[NAME | -l label]",
+    help="""Display what nodes use: CPU and memory. The table is that of `kubectl top nodes`.
+
+With --vcluster: how much of each node the pods of that virtual cluster use.""",
+    examples=[
+        ("All nodes", "top nodes"),
+        ("Against capacity instead of what pods may use of it", "top nodes --show-capacity"),
+        ("What one virtual cluster uses of each node", "top nodes --vcluster vc1"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("-l", "--selector", default="", help="Label selector of nodes: '=', '==', '!=', 'in', 'notin', exists.")
+@sort_option
+@click.option("--show-capacity", is_flag=True, help="Percent of capacity instead of allocatable.")
+@click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
+@click.option("--sum", "total", is_flag=True, help="With --vcluster: a last row with the sums.")
+@click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@vcluster_option
+@output_options
+@click.pass_context
+def nodes(
+    context: click.Context,
+    names: tuple[str, ...],
+    selector: str,
+    sort_by: str,
+    show_capacity: bool,
+    show_swap: bool,
+    total: bool,
+    use_protocol_buffers: bool,  # noqa: ARG001
+    vcluster: str | None,
+    **output: Any,
+) -> int:
+    """Read the options, ask, show."""
+    if len(names) > 1:
+        raise UsageError(f"node [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
+    check_sort(sort_by)
+    if names and selector:
+        raise UsageError("only one of NAME or --selector can be provided")
+    if total and not vcluster:
+        raise UsageError("--sum goes with --vcluster: nodes have no sum of their own in kubectl top")
+    parse_labels(selector)
+    show = Show(context, **output)
+    client = open_client(context)
+    name = names[0] if names else None
+    options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap)
+
+    def on_host() -> Outcome:
+        metrics, skipped = metrics_api.nodes(client, Scope(name=name, labels=selector or None))
+        if not metrics and not skipped:
+            raise MetricsNotAvailable("metrics not available yet", hint="no node matches, or metrics-server has just started")
+        known = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
+        try:
+            return Outcome(view.view(metrics, known, options), skipped=tuple(skipped))
+        except ValueError as error:
+            raise BadAnswer(f"a node's numbers cannot be read: {error}") from None
+
+    def share() -> Outcome:
+        ref, known = choose(client, vcluster or "")
+        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics)
+        available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
+        wanted = {node.metadata.name for node in available}
+        used = groups.by_node(found.pods, {pod: node for pod, node in _nodes_of(client, found).items() if node in wanted})
+        shown = view.shares(used, available, ref, options, total=total)
+        return Outcome(shown, nothing_inside(ref, known, None), tuple(found.warnings), tuple(found.skipped))
+
+    return show.run(share if vcluster else on_host)
+
+
+def _nodes_of(client: Client, found: vcluster_pods.Found[Any]) -> dict[HostPod, str]:
+    listed = [pod for namespace in sorted({pod.host.namespace for pod in found.pods}) for pod in core.pods(client, namespace)]
+    return {HostPod(pod.metadata.namespace, pod.metadata.name): pod.spec.node for pod in listed}

@@ -1,0 +1,135 @@
+"""`top pods`."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.kube import core
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
+from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
+from kubectl_vmetrics.metrics import absence
+from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope, TimedPodMetrics
+from kubectl_vmetrics.metrics.usage import HostPod
+from kubectl_vmetrics.vcluster import pods as vcluster_pods
+from kubectl_vmetrics.vcluster.pods import Found
+from kubectl_vmetrics.views import pods as view
+from kubectl_vmetrics.views.pods import Names
+
+from .choose import choose, nothing_inside, vcluster_option
+
+
+@click.command(
+    "pods",
+    cls=Command,
+    arguments="[NAME | -l label]",
+    help="""Display what pods use: CPU and memory.
+
+Where pods of virtual clusters are among them, each comes with its virtual cluster and the names that it has there;
+-n and -A mean host namespaces. Where there are none, the table is that of `kubectl top pods`.
+
+With --vcluster the table is what `kubectl top pods` prints inside that virtual cluster.""",
+    examples=[
+        ("The pods of the default namespace", "top pods"),
+        ("All pods of the host, the busiest first", "top pods -A --sort-by=cpu"),
+        ("All pods of a virtual cluster; of one of its namespaces; one pod", "top pods --vcluster vc1"),
+        ("", "top pods --vcluster vc1 -n shop"),
+        ("", "top pods --vcluster team-a/vc1 -n shop cart-785676477c-69n6q"),
+        ("Against requests and limits, with nodes and host names", "top pods -A -o wide"),
+        ("For another program", "top pods -A -o json"),
+        ("Repainted every 15 seconds", "top pods -A -w"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.option("-l", "--selector", default="", help="Label selector: '=', '==', '!=', 'in', 'notin', exists.")
+@click.option("--field-selector", default="", help="Field selector: metadata.name, metadata.namespace.")
+@click.option("--containers", is_flag=True, help="One row for each container.")
+@sort_option
+@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
+@click.option("--host-names", is_flag=True, help="The host's names and nothing else: the table of kubectl top pods.")
+@click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@vcluster_option
+@output_options
+@click.pass_context
+def pods(
+    context: click.Context,
+    names: tuple[str, ...],
+    all_namespaces: bool,
+    selector: str,
+    field_selector: str,
+    containers: bool,
+    sort_by: str,
+    total: bool,
+    show_swap: bool,
+    host_names: bool,
+    use_protocol_buffers: bool,  # noqa: ARG001
+    vcluster: str | None,
+    **output: Any,
+) -> int:
+    """Read the options, ask, show."""
+    if len(names) > 1:
+        raise UsageError(f"pod [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
+    check_sort(sort_by)
+    if names and (selector or field_selector):
+        raise UsageError("only one of NAME or selector can be provided")
+    if vcluster and host_names:
+        raise UsageError("--vcluster shows virtual names, --host-names the host's: give one of them")
+    parse_labels(selector)
+    parse_fields(field_selector)
+    show = Show(context, **output)
+    client = open_client(context)
+    name = names[0] if names else None
+    kind = TimedPodMetrics if show.document else PodMetrics
+    options = view.Options(
+        containers=containers, sort_by=sort_by, total=total, headers=show.headers, swap=show_swap, namespaces=all_namespaces
+    )
+
+    def on_host() -> Outcome:
+        scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
+        found = vcluster_pods.on_host(client, scope, kind, names=not host_names)
+        if not found.pods and not found.skipped:
+            absence.explain(client, scope, datetime.datetime.now(datetime.timezone.utc))
+        both = any(pod.vcluster for pod in found.pods)
+        shown = options._replace(names=Names.BOTH if both else Names.HOST)
+        empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
+        return _outcome(client, found, shown, scope, empty, show)
+
+    def from_inside() -> Outcome:
+        ref, known = choose(client, vcluster or "")
+        namespace = None if all_namespaces else flags(context).namespace
+        question = Scope(namespace, name, selector, field_selector)
+        found = vcluster_pods.inside(client, ref, known, question, kind)
+        shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None)
+        home = ref
+        while home.parent:
+            home = home.parent
+        host = Scope(None if any(p.host.namespace != home.host_namespace for p in found.pods) else home.host_namespace)
+        return _outcome(client, found, shown, host, nothing_inside(ref, known, namespace), show)
+
+    return show.run(from_inside if vcluster else on_host)
+
+
+def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Scope, empty: str, show: Show) -> Outcome:
+    warnings = list(found.warnings)
+    if show.wide:
+        options = options._replace(details=_details(client, scope, warnings) if found.pods else {})
+    return Outcome(view.view(found.pods, options), empty, tuple(warnings), tuple(found.skipped))
+
+
+def _details(client: Client, scope: Scope, warnings: list[str]) -> dict[HostPod, core.Pod]:
+    fields = f"metadata.name={scope.name}" if scope.name else scope.fields
+    try:
+        listed = core.pods(client, scope.namespace, labels=scope.labels, fields=fields)
+    except VmetricsError as error:
+        warnings.append(f"nodes, requests and limits are not known: {error.message}")
+        return {}
+    return {HostPod(pod.metadata.namespace, pod.metadata.name): pod for pod in listed}

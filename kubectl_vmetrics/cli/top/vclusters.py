@@ -1,0 +1,61 @@
+"""`top vclusters`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.vcluster import groups
+from kubectl_vmetrics.vcluster.survey import survey
+from kubectl_vmetrics.views import groups as view
+
+
+
+@click.command(
+    "vclusters",
+    cls=Command,
+    arguments="[NAME]",
+    help="""Display what virtual clusters use: their pods, and apart from them their own control planes (CP).
+
+Percent are of all that the nodes of the host have for pods. The last row is all that belongs to no virtual cluster.""",
+    examples=[
+        ("All virtual clusters", "top vclusters"),
+        ("The largest first, with a sum", "top vclusters --sort-by=memory --sum"),
+        ("Those of one host namespace", "top vclusters -n team-a"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces, which is the default without -n.")
+@sort_option
+@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@output_options
+@click.pass_context
+def vclusters(
+    context: click.Context, names: tuple[str, ...], all_namespaces: bool, sort_by: str, total: bool, **output: Any
+) -> int:
+    """Read the options, ask, show."""
+    if len(names) > 1:
+        raise UsageError(f"vcluster [NAME]\nSee '{context.command_path} -h' for help and examples")
+    check_sort(sort_by)
+    show = Show(context, **output)
+    client = open_client(context)
+    namespace = None if all_namespaces else flags(context).namespace
+
+    def find() -> Outcome:
+        seen = survey(client, namespace)
+        rows = groups.by_vcluster(seen.found.pods, seen.known)
+        if names:
+            rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
+            if not rows:
+                there = ", ".join(v.ref.path for v in seen.known) or "none"
+                raise UsageError(f'virtual cluster "{names[0]}" not found; there are: {there}')
+        shown = view.vclusters(rows, view.Options(sort_by, total, seen.whole))
+        return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
+
+    return show.run(find)

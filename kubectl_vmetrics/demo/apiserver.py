@@ -1,0 +1,457 @@
+"""A small read-only apiserver as a WSGI application: discovery, lists, selectors, paging, tables, metrics.k8s.io.
+
+Shapes, paths and headers are those of Kubernetes 1.36. Anything that later parts of the cluster serve is one more
+function in `routes`: it takes a request and answers it, or returns None for a path that is not its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
+
+from .cluster import Cluster, DemoPod
+from .objects import Object, Objects
+from .usage import WINDOW, Metrics, node_labels
+
+GZIP_FROM = 128 * 1024
+"""An apiserver compresses what is larger (k8s.io/apiserver endpoints/handlers/responsewriters)."""
+
+GIT_VERSION = "v1.36.2"
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    path: str
+    query: dict[str, str]
+    accept: str
+    method: str = "GET"
+
+    def wants(self, kind: str) -> bool:
+        """Whether the client would rather have a kind (Table, PartialObjectMetadataList) than the object."""
+        return f"as={kind}" in self.accept
+
+
+class Reply(NamedTuple):
+    """What is answered."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class Refusal(Exception):
+    """Answered as a metav1.Status."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message = code, reason, message
+
+
+class Resource(NamedTuple):
+    """A kind of object that can be listed.
+
+    Attributes:
+        keys: (namespace, name, labels, fields) and how to make the object, for each there is.
+    """
+
+    group: str
+    version: str
+    name: str
+    kind: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    keys: Callable[[], Sequence[Key]]
+
+    @property
+    def group_version(self) -> str:
+        """As in apiVersion."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class Key(NamedTuple):
+    """An object before it is made: what selectors look at."""
+
+    namespace: str
+    name: str
+    labels: dict[str, str]
+    fields: dict[str, str]
+    make: Callable[[], Object]
+
+
+Route = Callable[[Request], "Reply | None"]
+
+
+class Apiserver:
+    """The application.
+
+    Args:
+        cluster: what it holds.
+        clock: seconds; numbers are those of the window in which it is asked.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
+        self.cluster = cluster
+        self.clock = clock
+        self.started = clock()
+        self.objects = Objects(cluster, datetime.datetime.fromtimestamp(self.started, datetime.timezone.utc))
+        self._lock = threading.Lock()
+        self._cache: dict[tuple[Any, ...], bytes] = {}
+        self._cached_tick = -1
+        self._pods: dict[str, list[DemoPod]] = {}
+        for pod in cluster.pods:
+            self._pods.setdefault(pod.namespace, []).append(pod)
+        self.resources = self._resources()
+        self.routes: list[Route] = [self._discovery, self._metrics, self._objects]
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(
+            path=environ.get("PATH_INFO", "/"),
+            query={key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).items()},
+            accept=environ.get("HTTP_ACCEPT", ""),
+            method=environ.get("REQUEST_METHOD", "GET"),
+        )
+        try:
+            reply = self.answer(request)
+        except Refusal as refusal:
+            reply = _status(refusal)
+        body, headers = reply.body, [("Content-Type", reply.content_type), ("Cache-Control", "no-cache, private")]
+        encodings = [part.strip() for part in environ.get("HTTP_ACCEPT_ENCODING", "").split(",")]
+        if len(body) > GZIP_FROM and "gzip" in encodings:
+            body = self._gzipped(body)
+            headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+        headers.append(("Content-Length", str(len(body))))
+        start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Unknown')}", headers)
+        return [body]
+
+    def answer(self, request: Request) -> Reply:
+        """The answer to a request. Raises Refusal."""
+        if request.method not in ("GET", "HEAD"):
+            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        for route in self.routes:
+            reply = route(request)
+            if reply is not None:
+                return reply
+        return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+
+    def metrics(self) -> Metrics:
+        """The numbers of the current window."""
+        tick = int((self.clock() - self.started) / WINDOW)
+        with self._lock:
+            if tick != self._cached_tick:
+                self._cache.clear()
+                self._cached_tick = tick
+        now = datetime.datetime.fromtimestamp(self.started + tick * WINDOW, datetime.timezone.utc)
+        return Metrics(self.cluster, tick, now)
+
+    def pods(self, namespace: str | None) -> list[DemoPod]:
+        """The pods of a namespace, or all."""
+        return self.cluster.pods if namespace is None else self._pods.get(namespace, [])
+
+    def cached(self, key: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
+        """What `make` makes, once a window: a load test measures clients, not this server."""
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = make()
+            return self._cache[key]
+
+    def _gzipped(self, body: bytes) -> bytes:
+        return self.cached(("gzip", len(body), hash(body)), lambda: gzip.compress(body, 1))
+
+    # ------------------------------------------------------------------------------------------ metrics.k8s.io
+
+    def _metrics(self, request: Request) -> Reply | None:
+        parts = _parts(request.path)
+        if parts[:3] != ["apis", "metrics.k8s.io", "v1beta1"] or len(parts) < 4:
+            return None
+        metrics, rest = self.metrics(), parts[3:]
+        if rest[0] == "nodes" and len(rest) <= 2:
+            return self._node_metrics(request, metrics, rest[1:])
+        namespace = None
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
+        if rest[0] != "pods" or len(rest) > 2 or (len(rest) == 2 and namespace is None):
+            return None
+        if len(rest) == 2:
+            pod = next((pod for pod in self.pods(namespace) if pod.name == rest[1]), None)
+            if pod is None:
+                raise Refusal(404, "NotFound", f'pods "{rest[1]}" not found')
+            item = metrics.pod(pod)
+            return Reply(200, f'{{"kind":"PodMetrics","apiVersion":"metrics.k8s.io/v1beta1",{item[1:]}'.encode())
+        labels, fields = _selectors(request)
+        for field in fields:
+            if field[0] not in ("metadata.name", "metadata.namespace"):
+                known = 'only "metadata.name", "metadata.namespace"'
+                raise Refusal(400, "BadRequest", f'"{field[0]}" is not a known field selector: {known}')
+        key = ("pods", namespace, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+        return Reply(200, self.cached(key, lambda: metrics.pods(self._selected(namespace, labels, fields))))
+
+    def _selected(self, namespace: str | None, labels: LabelSelector, fields: Any) -> Iterable[DemoPod]:
+        for pod in self.pods(namespace):
+            values = {"metadata.name": pod.name, "metadata.namespace": pod.namespace}
+            if (not labels.requirements or labels.matches(pod.labels.get)) and _fields_match(values, fields):
+                yield pod
+
+    def _node_metrics(self, request: Request, metrics: Metrics, name: list[str]) -> Reply:
+        labels, _ = _selectors(request)
+        items = metrics.nodes(labels if not name else LabelSelector())
+        if not name:
+            body = {"kind": "NodeMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items}
+            return _json(body)
+        found = [item for item in items if item["metadata"]["name"] == name[0]]
+        if not found:
+            raise Refusal(404, "NotFound", f'nodemetrics.metrics.k8s.io "{name[0]}" not found')
+        return _json({"kind": "NodeMetrics", "apiVersion": "metrics.k8s.io/v1beta1", **found[0]})
+
+    # ------------------------------------------------------------------------------------------------- objects
+
+    def _resources(self) -> list[Resource]:
+        verbs, objects, cluster = ("get", "list"), self.objects, self.cluster
+        nodes = [
+            Key("", node.name, node_labels(node.name), {}, lambda node=node: objects.node(node)) for node in cluster.nodes
+        ]
+        spaces = [
+            Key("", name, {"kubernetes.io/metadata.name": name}, {}, lambda name=name: objects.namespace(name))
+            for name in cluster.namespaces
+        ]
+        sets = [
+            Key(v.namespace, v.name, {"app": "vcluster", "release": v.name}, {}, lambda v=v: objects.stateful_set(v))
+            for v in cluster.vclusters
+        ]
+
+        def pods() -> list[Key]:
+            return [
+                Key(p.namespace, p.name, p.labels, {"spec.nodeName": p.node, "status.phase": "Running"}, lambda p=p: objects.pod(p))
+                for p in cluster.pods
+            ]
+
+        return [
+            Resource("", "v1", "namespaces", "Namespace", False, verbs, lambda: spaces),
+            Resource("", "v1", "nodes", "Node", False, verbs, lambda: nodes),
+            Resource("", "v1", "pods", "Pod", True, verbs, pods),
+            Resource("apps", "v1", "deployments", "Deployment", True, verbs, list),
+            Resource("apps", "v1", "statefulsets", "StatefulSet", True, verbs, lambda: sets),
+            Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False, verbs, list),
+            Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True, verbs, list),
+        ]
+
+    def _objects(self, request: Request) -> Reply | None:
+        parts = _parts(request.path)
+        if parts[:1] == ["api"] and len(parts) > 2:
+            group, version, rest = "", parts[1], parts[2:]
+        elif parts[:1] == ["apis"] and len(parts) > 3:
+            group, version, rest = parts[1], parts[2], parts[3:]
+        else:
+            return None
+        namespace = None
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
+        found = [r for r in self.resources if (r.group, r.version, r.name) == (group, version, rest[0])]
+        if not found or len(rest) > 2 or (namespace is not None and not found[0].namespaced):
+            return None
+        resource = found[0]
+        keys = [key for key in resource.keys() if namespace in (None, key.namespace)]
+        if len(rest) == 2:
+            key = next((key for key in keys if key.name == rest[1]), None)
+            if key is None or (resource.namespaced and namespace is None):
+                what = f"{resource.name}.{group}" if group else resource.name
+                raise Refusal(404, "NotFound", f'{what} "{rest[1]}" not found')
+            return _json(_as_asked(request, resource, [key.make()], single=True))
+        return self._list(request, resource, keys)
+
+    def _list(self, request: Request, resource: Resource, keys: Sequence[Key]) -> Reply:
+        labels, fields = _selectors(request)
+        matching = [
+            key
+            for key in keys
+            if labels.matches(key.labels.get)
+            and _fields_match({**key.fields, "metadata.name": key.name, "metadata.namespace": key.namespace}, fields)
+        ]
+        start, limit = _page(request)
+        page = matching[start : start + limit] if limit else matching[start:]
+        body = _as_asked(request, resource, [key.make() for key in page], single=False)
+        if limit and start + limit < len(matching):
+            body["metadata"]["continue"] = base64.urlsafe_b64encode(str(start + limit).encode()).decode()
+            if not labels.requirements and not fields:
+                body["metadata"]["remainingItemCount"] = len(matching) - start - limit
+        return _json(body)
+
+    # ----------------------------------------------------------------------------------------------- discovery
+
+    def _discovery(self, request: Request) -> Reply | None:
+        path = request.path.rstrip("/") or "/"
+        if path in ("/healthz", "/livez", "/readyz"):
+            return Reply(200, b"ok", "text/plain; charset=utf-8")
+        if path == "/version":
+            return _json({"major": "1", "minor": "36", "gitVersion": GIT_VERSION, "platform": "linux/amd64"})
+        if path in ("/api", "/apis"):
+            wanted = [r for r in self.resources if bool(r.group) == (path == "/apis")]
+            if request.wants("APIGroupDiscoveryList"):
+                return Reply(200, _dumps(_aggregated(wanted)), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+            if path == "/api":
+                return _json({"kind": "APIVersions", "versions": ["v1"]})
+            return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in _versions(wanted)]})
+        for group, version in _versions(self.resources):
+            if path == (f"/apis/{group}/{version}" if group else f"/api/{version}"):
+                return _json(_resource_list([r for r in self.resources if (r.group, r.version) == (group, version)]))
+            if group and path == f"/apis/{group}":
+                return _json({"kind": "APIGroup", "apiVersion": "v1", **_group(group, version)})
+        return None
+
+
+_PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+def _parts(path: str) -> list[str]:
+    return [unquote(part) for part in path.split("/") if part]
+
+
+def _dumps(body: Any) -> bytes:
+    return msgspec.json.encode(body)
+
+
+def _json(body: Any) -> Reply:
+    return Reply(200, _dumps(body))
+
+
+def _status(refusal: Refusal) -> Reply:
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": refusal.message,
+        "reason": refusal.reason,
+        "code": refusal.code,
+    }
+    return Reply(refusal.code, _dumps(body))
+
+
+def _selectors(request: Request) -> tuple[LabelSelector, tuple[tuple[str, bool, str], ...]]:
+    try:
+        return parse_labels(request.query.get("labelSelector", "")), parse_fields(request.query.get("fieldSelector", ""))
+    except UsageError as error:
+        raise Refusal(400, "BadRequest", error.message) from None
+
+
+def _fields_match(values: dict[str, str], fields: Iterable[tuple[str, bool, str]]) -> bool:
+    return all((values.get(field, "") == value) == equal for field, equal, value in fields)
+
+
+def _page(request: Request) -> tuple[int, int]:
+    limit = request.query.get("limit", "0")
+    token = request.query.get("continue", "")
+    try:
+        return int(base64.urlsafe_b64decode(token.encode())) if token else 0, int(limit or "0")
+    except (ValueError, binascii.Error):
+        raise Refusal(400, "BadRequest", "continue key is not valid") from None
+
+
+def _as_asked(request: Request, resource: Resource, items: list[Object], *, single: bool) -> Object:
+    if request.wants("Table"):
+        return _table(resource, items, request.query.get("includeObject", "Metadata"))
+    if request.wants("PartialObjectMetadata"):
+        partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        items = [{**partial, "metadata": item["metadata"]} for item in items]
+        kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+    else:
+        kind, version = f"{resource.kind}List", resource.group_version
+    if single:
+        return items[0]
+    if kind != "PartialObjectMetadataList":
+        items = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
+    return {"kind": kind, "apiVersion": version, "metadata": {"resourceVersion": "1000"}, "items": items}
+
+
+def _table(resource: Resource, items: list[Object], include: str) -> Object:
+    columns = ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.name == "pods" else ["Name", "Age"]
+    if resource.name == "nodes":
+        columns = ["Name", "Status", "Roles", "Age", "Version"]
+    rows = []
+    for item in items:
+        meta = item["metadata"]
+        cells = {"Name": meta["name"], "Age": _age(meta["creationTimestamp"]), "Status": "Ready", "Roles": "<none>"}
+        if resource.name == "pods":
+            count = len(item["spec"]["containers"])
+            cells |= {"Ready": f"{count}/{count}", "Status": "Running", "Restarts": "0"}
+            cells |= {"IP": item["status"]["podIP"], "Node": item["spec"]["nodeName"]}
+        if resource.name == "nodes":
+            cells["Version"] = item["status"]["nodeInfo"]["kubeletVersion"]
+        row: Object = {"cells": [cells[column] for column in columns]}
+        if include == "Object":
+            row["object"] = item
+        elif include != "None":
+            row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        rows.append(row)
+    definitions = [
+        {"name": name, "type": "string", "format": "name" if name == "Name" else "", "description": name, "priority": int(name in ("IP", "Node"))}
+        for name in columns
+    ]
+    meta = {"resourceVersion": "1000"}
+    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": definitions, "rows": rows}
+
+
+def _age(stamp: str) -> str:
+    created = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    minutes = int((datetime.datetime.now(datetime.timezone.utc) - created).total_seconds() // 60)
+    return f"{minutes}m" if minutes < 180 else f"{minutes // 60}h" if minutes < 2880 else f"{minutes // 1440}d"
+
+
+def _versions(resources: Iterable[Resource]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((resource.group, resource.version) for resource in resources))
+
+
+def _group(group: str, version: str) -> Object:
+    one = {"groupVersion": f"{group}/{version}", "version": version}
+    return {"name": group, "versions": [one], "preferredVersion": one}
+
+
+def _resource_list(resources: list[Resource]) -> Object:
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": resources[0].group_version,
+        "resources": [
+            {"name": r.name, "singularName": _singular(r), "namespaced": r.namespaced, "kind": r.kind, "verbs": list(r.verbs)}
+            for r in resources
+        ],
+    }
+
+
+def _aggregated(resources: list[Resource]) -> Object:
+    items = []
+    for group, version in _versions(resources):
+        listed = [
+            {
+                "resource": r.name,
+                "responseKind": {"group": r.group, "version": r.version, "kind": r.kind},
+                "scope": "Namespaced" if r.namespaced else "Cluster",
+                "singularResource": _singular(r),
+                "verbs": list(r.verbs),
+            }
+            for r in resources
+            if (r.group, r.version) == (group, version)
+        ]
+        versions = [{"version": version, "resources": listed, "freshness": "Current"}]
+        items.append({"metadata": {"name": group} if group else {}, "versions": versions})
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _singular(resource: Resource) -> str:
+    # Aggregated servers leave it empty, which kubectl knows how to take.
+    return "" if resource.group == "metrics.k8s.io" else resource.name[:-1]

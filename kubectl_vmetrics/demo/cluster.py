@@ -1,0 +1,233 @@
+"""What the embedded cluster holds: nodes, workloads of the host, virtual clusters and their pods."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import NamedTuple
+
+import msgspec
+
+from kubectl_vmetrics.vcluster import naming
+
+_SAFE = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand: no vowels, no words
+MEBI = 1 << 20
+
+
+class Shape(NamedTuple):
+    """How large the cluster is, and which one of that size.
+
+    Attributes:
+        seed: the same seed gives the same names and numbers.
+    """
+
+    nodes: int = 3
+    pods: int = 40
+    vclusters: int = 3
+    seed: int = 0
+
+
+class Container(NamedTuple):
+    """A container and what it uses on average: requests and limits are derived from it."""
+
+    name: str
+    image: str
+    millicores: int
+    mebibytes: int
+
+
+class Origin(NamedTuple):
+    """The virtual pod that a host pod was synced from."""
+
+    vcluster: str
+    namespace: str
+    name: str
+    uid: str
+
+
+class DemoPod(msgspec.Struct, gc=False):
+    """A pod of the host.
+
+    Attributes:
+        owner: kind and name of its controller.
+        origin: None for a pod of the host itself.
+        phase: where in its cycle the pod's usage starts, in radians.
+        minutes: its age when the cluster starts.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    labels: dict[str, str]
+    containers: tuple[Container, ...]
+    owner: tuple[str, str]
+    origin: Origin | None
+    phase: float
+    minutes: int
+
+
+class DemoVCluster(NamedTuple):
+    """A virtual cluster: its control plane is a StatefulSet of that name in that namespace."""
+
+    namespace: str
+    name: str
+    version: str = "0.37.0"
+
+
+class DemoNode(NamedTuple):
+    """A node of the host."""
+
+    name: str
+    cores: int
+    gibibytes: int
+    address: str
+
+
+class Cluster(NamedTuple):
+    """All of it. Pods are in order of namespace and name, as an apiserver lists them."""
+
+    nodes: list[DemoNode]
+    vclusters: list[DemoVCluster]
+    pods: list[DemoPod]
+    namespaces: list[str]
+
+
+class _App(NamedTuple):
+    name: str
+    kind: str
+    containers: tuple[Container, ...]
+
+
+def _app(name: str, millicores: int, mebibytes: int, kind: str = "Deployment", *more: Container) -> _App:
+    return _App(name, kind, (Container("main", f"registry.example/{name}:1.4.2", millicores, mebibytes), *more))
+
+
+_SIDECAR = Container("sidecar", "registry.example/proxy:2.1.0", 6, 24)
+_SYSTEM = _app("coredns", 4, 18)
+_APPS = {
+    "shop": (
+        _app("cart", 55, 96, "Deployment", _SIDECAR),
+        _app("orders-db", 140, 900, "StatefulSet"),
+        _app("recommendations-for-the-landing-page", 210, 640),
+    ),
+    "web": (_app("frontend", 35, 120), _app("search", 90, 410, "Deployment", _SIDECAR)),
+    "batch": (_app("reports", 320, 256), _app("worker", 180, 200)),
+    "default": (_app("a-x-b", 12, 30),),  # the trap: a name that looks translated already
+}
+_HOST_APPS = {
+    "kube-system": (_app("metrics-server", 6, 40), _app("coredns", 5, 20)),
+    "monitoring": (_app("prometheus", 260, 1800, "StatefulSet"), _app("grafana", 15, 180)),
+    "ingress": (_app("ingress-nginx-controller", 80, 160),),
+}
+_FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"), DemoVCluster("team-c", "dev"))
+
+
+def build(shape: Shape) -> Cluster:
+    """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
+    if shape.nodes < 1 or shape.pods < 0 or shape.vclusters < 0:
+        raise ValueError("the demo needs at least one node, and no negative numbers")
+    return _Builder(shape).cluster()
+
+
+class _Builder:
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.random = random.Random(shape.seed)  # noqa: S311 - made-up numbers, not secrets
+        self.nodes = [
+            DemoNode(f"worker-{i + 1}", 8, 32, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)
+        ]
+        extra = (DemoVCluster(f"tenant-{i:03d}", f"vc-{i:03d}") for i in range(4, shape.vclusters + 1))
+        self.vclusters = [*_FIRST, *extra][: shape.vclusters]
+        self.pods: list[DemoPod] = []
+
+    def cluster(self) -> Cluster:
+        planes = len(self.vclusters)
+        self._control_planes()
+        daemons = min(len(self.nodes), max(0, self.shape.pods - planes))
+        self._host_daemons(daemons)
+        rest = max(0, self.shape.pods - planes - daemons)
+        of_host = rest if not self.vclusters else min(rest, max(4, rest // 10))
+        self._host_apps(of_host)
+        left = rest - of_host
+        for index, vcluster in enumerate(self.vclusters):
+            share = left // (len(self.vclusters) - index)
+            self._synced(vcluster, share)
+            left -= share
+        self.pods.sort(key=lambda pod: (pod.namespace, pod.name))
+        namespaces = sorted(
+            {"default", *_HOST_APPS, *(v.namespace for v in self.vclusters), *(p.namespace for p in self.pods)}
+        )
+        return Cluster(self.nodes, self.vclusters, self.pods, namespaces)
+
+    def _control_planes(self) -> None:
+        containers = (Container("syncer", "ghcr.io/loft-sh/vcluster-pro:0.37.0", 60, 380),)
+        for vcluster in self.vclusters:
+            labels = {"app": "vcluster", "release": vcluster.name}
+            self._add(vcluster.namespace, f"{vcluster.name}-0", labels, containers, ("StatefulSet", vcluster.name))
+
+    def _host_daemons(self, count: int) -> None:
+        containers = (Container("kube-proxy", "registry.k8s.io/kube-proxy:v1.36.2", 4, 28),)
+        for node in self.nodes[:count]:
+            name = f"kube-proxy-{self._suffix(5)}"
+            self._add("kube-system", name, {"k8s-app": "kube-proxy"}, containers, ("DaemonSet", "kube-proxy"), node=node.name)
+
+    def _host_apps(self, count: int) -> None:
+        apps = [(namespace, app) for namespace, apps in _HOST_APPS.items() for app in apps]
+        for namespace, app, name, owner, labels in self._names(apps, count):
+            self._add(namespace, name, labels, app.containers, owner)
+
+    def _synced(self, vcluster: DemoVCluster, count: int) -> None:
+        apps = [("kube-system", _SYSTEM), *((namespace, app) for namespace, apps in _APPS.items() for app in apps)]
+        for namespace, app, name, owner, labels in self._names(apps, count):
+            virtual = Origin(vcluster.name, namespace, name, self._uid())
+            labels |= {
+                naming.MANAGED_BY: vcluster.name,
+                naming.NAMESPACE: namespace,
+                naming.namespace_label_key(vcluster.name, "kubernetes.io/metadata.name"): namespace,
+            }
+            host = naming.host_name(name, namespace, vcluster.name)
+            self._add(vcluster.namespace, host, labels, app.containers, owner, origin=virtual)
+
+    def _names(
+        self, apps: list[tuple[str, _App]], count: int
+    ) -> list[tuple[str, _App, str, tuple[str, str], dict[str, str]]]:
+        """Pods of these apps in turn, as many as asked for, named as their controllers would."""
+        hashes = [self._suffix(10) for _ in apps]
+        made = []
+        for index in range(count):
+            replica, which = divmod(index, len(apps))
+            namespace, app = apps[which]
+            labels = {"app": app.name[:63].rstrip("-")}
+            if app.kind == "StatefulSet":
+                name, owner = f"{app.name}-{replica}", ("StatefulSet", app.name)
+                labels["apps.kubernetes.io/pod-index"] = str(replica)
+            else:
+                owner = ("ReplicaSet", f"{app.name}-{hashes[which]}")
+                name = f"{owner[1]}-{self._suffix(5)}"
+                labels["pod-template-hash"] = hashes[which]
+            made.append((namespace, app, name, owner, labels))
+        return made
+
+    def _add(
+        self,
+        namespace: str,
+        name: str,
+        labels: dict[str, str],
+        containers: tuple[Container, ...],
+        owner: tuple[str, str],
+        *,
+        node: str = "",
+        origin: Origin | None = None,
+    ) -> None:
+        scale = self.random.uniform(0.6, 1.4)
+        containers = tuple(c._replace(millicores=max(1, int(c.millicores * scale)), mebibytes=max(1, int(c.mebibytes * scale))) for c in containers)
+        node = node or self.nodes[self.random.randrange(len(self.nodes))].name
+        phase, minutes = self.random.uniform(0, 6.28), self.random.randrange(10, 60 * 24 * 30)
+        self.pods.append(DemoPod(namespace, name, self._uid(), node, labels, containers, owner, origin, phase, minutes))
+
+    def _suffix(self, length: int) -> str:
+        return "".join(self.random.choices(_SAFE, k=length))
+
+    def _uid(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))

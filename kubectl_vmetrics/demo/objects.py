@@ -1,0 +1,138 @@
+"""The embedded cluster's objects as an apiserver writes them."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from typing import Any
+
+from .cluster import Cluster, DemoNode, DemoPod, DemoVCluster
+from .usage import node_labels
+
+Object = dict[str, Any]
+
+STARTED = datetime.timedelta(days=40)
+"""How long before the start of the demo its oldest objects were made."""
+
+
+class Objects:
+    """Renders objects; `start` is when the demo started."""
+
+    def __init__(self, cluster: Cluster, start: datetime.datetime) -> None:
+        self.cluster = cluster
+        self.start = start
+
+    def stamp(self, minutes: int) -> str:
+        """A time that many minutes before the start."""
+        return (self.start - datetime.timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _meta(self, name: str, namespace: str = "", minutes: int = 57_600, **more: Any) -> Object:
+        found: Object = {"name": name, **({"namespace": namespace} if namespace else {})}
+        return {**found, "resourceVersion": "1000", "creationTimestamp": self.stamp(minutes), **more}
+
+    def node(self, node: DemoNode) -> Object:
+        """A v1.Node."""
+        capacity = {"cpu": str(node.cores), "memory": f"{node.gibibytes * 1024 * 1024}Ki", "pods": "250"}
+        return {
+            "kind": "Node",
+            "apiVersion": "v1",
+            "metadata": self._meta(node.name, labels=node_labels(node.name)),
+            "spec": {},
+            "status": {
+                "capacity": capacity,
+                "allocatable": {**capacity, "memory": f"{node.gibibytes * 1024 * 1024 - 102_400}Ki"},
+                "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+                "addresses": [{"type": "InternalIP", "address": node.address}, {"type": "Hostname", "address": node.name}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+                "nodeInfo": {"kubeletVersion": "v1.36.2", "operatingSystem": "linux", "architecture": "amd64"},
+            },
+        }
+
+    def namespace(self, name: str) -> Object:
+        """A v1.Namespace."""
+        meta = self._meta(name, labels={"kubernetes.io/metadata.name": name})
+        return {"kind": "Namespace", "apiVersion": "v1", "metadata": meta, "spec": {}, "status": {"phase": "Active"}}
+
+    def pod_metadata(self, pod: DemoPod) -> Object:
+        """A pod's metadata: labels, and for a synced one the annotations of vCluster's syncer."""
+        kind, name = pod.owner
+        owner = {"apiVersion": "v1" if pod.origin else "apps/v1", "kind": kind, "name": name, "controller": True}
+        if pod.origin:
+            owner |= {"kind": "Service", "name": pod.origin.vcluster}
+        more: Object = {"uid": pod.uid, "labels": pod.labels, "ownerReferences": [owner]}
+        if pod.origin:
+            more["annotations"] = _annotations(pod)
+        return self._meta(pod.name, pod.namespace, pod.minutes, **more)
+
+    def pod(self, pod: DemoPod) -> Object:
+        """A v1.Pod."""
+        index = sum(map(ord, pod.uid)) % 250 + 1
+        return {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "metadata": self.pod_metadata(pod),
+            "spec": {
+                "nodeName": pod.node,
+                "containers": [
+                    {
+                        "name": container.name,
+                        "image": container.image,
+                        "resources": {
+                            "requests": {"cpu": f"{container.millicores}m", "memory": f"{container.mebibytes}Mi"},
+                            "limits": {"cpu": f"{container.millicores * 4}m", "memory": f"{container.mebibytes * 2}Mi"},
+                        },
+                    }
+                    for container in pod.containers
+                ],
+            },
+            "status": {
+                "phase": "Running",
+                "podIP": f"10.244.1.{index}",
+                "startTime": self.stamp(pod.minutes),
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [
+                    {"name": container.name, "ready": True, "restartCount": 0, "image": container.image, "state": {"running": {}}}
+                    for container in pod.containers
+                ],
+            },
+        }
+
+    def stateful_set(self, vcluster: DemoVCluster) -> Object:
+        """The StatefulSet of a virtual cluster's control plane, as its chart makes it."""
+        labels = {"app": "vcluster", "chart": f"vcluster-{vcluster.version}", "heritage": "Helm", "release": vcluster.name}
+        selector = {"app": "vcluster", "release": vcluster.name}
+        image = f"ghcr.io/loft-sh/vcluster-pro:{vcluster.version}"
+        return {
+            "kind": "StatefulSet",
+            "apiVersion": "apps/v1",
+            "metadata": self._meta(vcluster.name, vcluster.namespace, labels=labels),
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": selector},
+                "serviceName": f"{vcluster.name}-headless",
+                "template": {"metadata": {"labels": selector}, "spec": {"containers": [{"name": "syncer", "image": image}]}},
+            },
+            "status": {"replicas": 1, "readyReplicas": 1, "currentReplicas": 1, "updatedReplicas": 1},
+        }
+
+
+def _annotations(pod: DemoPod) -> dict[str, str]:
+    origin = pod.origin
+    if origin is None:
+        return {}
+    token = base64.urlsafe_b64encode(f"not a real token of {origin.uid}".encode()).decode().rstrip("=")
+    return {
+        "vcluster.loft.sh/labels": "\n".join(f'{k}="{v}"' for k, v in sorted(pod.labels.items()) if "loft.sh" not in k),
+        "vcluster.loft.sh/name": origin.name,
+        "vcluster.loft.sh/namespace": origin.namespace,
+        "vcluster.loft.sh/object-host-name": pod.name,
+        "vcluster.loft.sh/object-host-namespace": pod.namespace,
+        "vcluster.loft.sh/object-kind": "/v1, Kind=Pod",
+        "vcluster.loft.sh/object-name": origin.name,
+        "vcluster.loft.sh/object-namespace": origin.namespace,
+        "vcluster.loft.sh/object-uid": origin.uid,
+        "vcluster.loft.sh/service-account-name": "default",
+        # A real one stands here on a real host: whatever prints it is seen in a demo as well.
+        "vcluster.loft.sh/token-demo": f"eyJkZW1v.{token}.c2lnbmF0dXJl",
+        "vcluster.loft.sh/uid": origin.uid,
+    }

@@ -1,0 +1,76 @@
+"""Serving the embedded cluster on loopback, and the kubeconfig that leads to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.server import HTTPServer
+
+from kubectl_vmetrics.kube.errors import UsageError
+
+NAME = "vmetrics-demo"
+
+
+class _Quiet(wsgi.Server):  # type: ignore[misc]
+    expiration_interval = 0.05  # how long stop() waits for the loop to notice
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """Clients that hang up are nothing to talk about."""
+
+
+@contextlib.contextmanager
+def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
+    """Serve on loopback while the context lasts; gives the URL.
+
+    Args:
+        application: a WSGI application.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: the port is taken.
+    """
+    HTTPServer.version = "vmetrics-demo"
+    server = _Quiet(("127.0.0.1", port), application, numthreads=10, request_queue_size=128, timeout=60, shutdown_timeout=1)
+    try:
+        server.prepare()
+    except OSError:
+        raise UsageError(f"port {port} is in use; choose another with --port, 0 for any") from None
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.bind_addr[1]}"
+    finally:
+        server.stop()
+
+
+def kubeconfig(url: str) -> str:
+    """A kubeconfig for a server, as JSON, which every reader of YAML reads."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": NAME,
+            "clusters": [{"name": NAME, "cluster": {"server": url}}],
+            "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+            "users": [{"name": NAME, "user": {}}],
+        },
+        indent=2,
+    )
+
+
+@contextlib.contextmanager
+def kubeconfig_file(url: str) -> Iterator[Path]:
+    """The kubeconfig in a file that only the user can read, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="vmetrics-demo-") as folder:
+        path = Path(folder, "kubeconfig")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(kubeconfig(url) + "\n")
+        yield path

@@ -1,0 +1,240 @@
+"""Requests to one apiserver: time limits, retries, decoding, concurrency. The only place where requests are made."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+import requests
+import urllib3
+
+from .credentials import Credentials, in_cluster
+from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
+from .failures import refused, timed_out, unreachable
+from .kubeconfig import Connection
+from .transport import session
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds to reach a server, as Go's default dialer allows."""
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds for a request where the user did not say: the apiserver itself gives up on ordinary requests then."""
+
+MAX_RETRIES = 10
+"""k8s.io/client-go/rest/request.go retries as often where the server says when to come back."""
+
+JSON = "application/json"
+PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+PARTIAL_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+_log = logging.getLogger("kubectl_vmetrics.http")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A successful answer.
+
+    Attributes:
+        body: decompressed.
+        content_type: as sent, "" where it was not.
+    """
+
+    body: bytearray
+    content_type: str = ""
+
+
+class Client:
+    """A cluster to ask. Safe to use from several threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        if connection.in_cluster:
+            connection = in_cluster(connection)
+        self.connection = connection
+        self._credentials = Credentials(connection)
+        self._session = session(connection, self._credentials)
+        self._answered = False
+
+    @property
+    def namespace(self) -> str:
+        """The namespace to use where a command names none."""
+        return self.connection.namespace
+
+    def get(self, path: str, params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON) -> Answer:
+        """GET a path.
+
+        Args:
+            path: from the root, its parts already escaped (see `escape`).
+            params: the query; None values are left out.
+            accept: JSON must be asked for by name: some servers behind the apiserver prefer protobuf.
+
+        Raises:
+            StatusError: an answer of 400 or more.
+            ConnectionFailed: no answer, or none in time.
+            ConfigError: credentials that cannot be had.
+        """
+        query = urlencode([(key, value) for key, value in (params or {}).items() if value is not None])
+        url = f"{path}?{query}" if query else path
+        limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
+        deadline = time.monotonic() + limit if limit else None
+        renewed = resent = False
+        attempt = 0
+        while True:
+            try:
+                return self._once(url, accept, deadline)
+            except _Retry as retry:
+                attempt += 1
+                # Jitter, so that a hundred clients that were refused together do not come back together.
+                wait = retry.after + random.uniform(0, min(1.0, 0.1 + retry.after / 4))  # noqa: S311
+                if attempt > MAX_RETRIES or (deadline and time.monotonic() + wait > deadline):
+                    raise retry.error from None
+                time.sleep(wait)
+            except Unauthorized:
+                if renewed or not self._credentials.renewable():
+                    raise
+                renewed = True
+                self._credentials.forget()
+            except _Dropped as dropped:
+                # A pooled connection that the server closed while it was idle: Go's client asks again as well.
+                if resent or not self._answered:
+                    raise dropped.error from None
+                resent = True
+
+    def decode(self, path: str, decoder: msgspec.json.Decoder[T], params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON) -> T:
+        """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
+        return decode(self.get(path, params, accept=accept), decoder, path)
+
+    def _once(self, url: str, accept: str, deadline: float | None) -> Answer:
+        headers = {"Accept": accept}
+        if header := self._credentials.authorization():
+            headers["Authorization"] = header
+        started = time.monotonic()
+        left = max(0.001, deadline - started) if deadline else None
+        full = self.connection.server + url
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("GET %s\nRequest headers:%s", full, _shown({**self._session.headers, **headers}))
+        try:
+            response = self._session.get(
+                full,
+                headers=headers,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left),
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            failure = unreachable(error, self.connection.server)
+            if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout):
+                raise _Dropped(failure) from None
+            raise failure from None
+        except UnicodeError:
+            raise ConnectionFailed(f"Unable to connect to the server: {self.connection.server}: not a host name") from None
+        with response:
+            body = self._body(response, deadline)
+            elapsed = time.monotonic() - started
+            _log.info("GET %s %s in %d milliseconds", full, f"{response.status_code} {response.reason or ''}".strip(), elapsed * 1000)
+            if _log.isEnabledFor(logging.DEBUG - 1):
+                _log.debug("Response headers:%s", _shown(response.headers))
+            self._answered = True
+            if response.status_code < 300:
+                return Answer(body, response.headers.get("Content-Type", ""))
+            if response.status_code < 400:
+                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is {self.connection.server} an apiserver?")
+            error_ = refused(response.status_code, bytes(body), url)
+            after = response.headers.get("Retry-After", "")
+            if response.status_code in (429, 503) and after.isdigit():
+                raise _Retry(error_, float(after))
+            raise error_
+
+    def _body(self, response: requests.Response, deadline: float | None) -> bytearray:
+        body = bytearray()
+        try:
+            while chunk := response.raw.read(1 << 18, decode_content=True):
+                body += chunk
+                if deadline and time.monotonic() > deadline:
+                    raise timed_out("reading body")
+        except urllib3.exceptions.ReadTimeoutError:
+            raise timed_out("reading body") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise unreachable(error, self.connection.server) from None
+        return body
+
+
+class _Retry(Exception):
+    def __init__(self, error: StatusError, after: float) -> None:
+        super().__init__()
+        self.error = error
+        self.after = after
+
+
+class _Dropped(Exception):
+    def __init__(self, error: ConnectionFailed) -> None:
+        super().__init__()
+        self.error = error
+
+
+def escape(part: str) -> str:
+    """One part of a path, safe to put between slashes."""
+    return quote(part, safe=":")
+
+
+def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
+    """The typed content of an answer. Raises BadAnswer; the message holds nothing of the content."""
+    try:
+        return decoder.decode(answer.body)
+    except msgspec.ValidationError as error:
+        raise BadAnswer(f"the server's answer to {path} is not what it should be: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if "truncated" in str(error):
+            raise BadAnswer(f"the server's answer to {path} is cut short: unexpected end of JSON input") from None
+        what = answer.content_type.partition(";")[0] or "unknown content"
+        raise BadAnswer(f"the server's answer to {path} is not JSON ({what}): is the server an apiserver?") from None
+
+
+def gather(calls: Sequence[Callable[[], T]], *, limit: int = 16) -> list[T | VmetricsError]:
+    """Run calls at once, at most `limit` of them, and return what each returned or the error it raised, in order.
+
+    The threads are daemons: Ctrl-C ends the program at once, whatever a server does or does not answer.
+    """
+    results: list[T | VmetricsError | BaseException] = [VmetricsError("not run")] * len(calls)
+    if len(calls) == 1:
+        try:
+            return [calls[0]()]
+        except VmetricsError as error:
+            return [error]
+    waiting = iter(range(len(calls)))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                index = next(waiting, None)
+            if index is None:
+                return
+            try:
+                results[index] = calls[index]()
+            except BaseException as error:  # handed to the caller below
+                results[index] = error
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(limit, len(calls)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept: list[T | VmetricsError] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, VmetricsError):
+            raise result
+        kept.append(result)
+    return kept
+
+
+def _shown(headers: Mapping[str, str | bytes]) -> str:
+    hidden = {"authorization", "cookie", "set-cookie", "proxy-authorization"}
+    lines = [f"\n    {name}: {'<masked>' if name.lower() in hidden else value!s}" for name, value in headers.items()]
+    return "".join(lines)

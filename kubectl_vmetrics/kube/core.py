@@ -1,0 +1,122 @@
+"""The core objects that tables are joined with: nodes, pods, namespaces, workloads; only the fields that are used."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from .client import PARTIAL_LIST, Client, escape
+from .lists import ObjectList, list_all
+
+
+class ObjectMeta(msgspec.Struct):
+    """metadata without annotations: those of synced pods hold tokens, and are read one by one where needed."""
+
+    name: str
+    namespace: str = ""
+    labels: dict[str, str] = {}
+    created: str | None = msgspec.field(default=None, name="creationTimestamp")
+
+
+class _Swap(msgspec.Struct):
+    capacity: int | None = None
+
+
+class _NodeInfo(msgspec.Struct):
+    swap: _Swap | None = None
+
+
+class _NodeStatus(msgspec.Struct):
+    allocatable: dict[str, str] = {}
+    capacity: dict[str, str] = {}
+    node_info: _NodeInfo = msgspec.field(default_factory=_NodeInfo, name="nodeInfo")
+
+
+class Node(msgspec.Struct):
+    """v1.Node: what it has."""
+
+    metadata: ObjectMeta
+    status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
+
+    @property
+    def swap_bytes(self) -> int | None:
+        """Swap of the machine; None where the kubelet does not say."""
+        return self.status.node_info.swap.capacity if self.status.node_info.swap else None
+
+
+class Resources(msgspec.Struct):
+    """Requests and limits as quantities."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
+class ContainerSpec(msgspec.Struct):
+    """A container as asked for."""
+
+    name: str = ""
+    resources: Resources = msgspec.field(default_factory=Resources)
+    image: str = ""
+
+
+class _PodSpec(msgspec.Struct):
+    node: str = msgspec.field(default="", name="nodeName")
+    containers: list[ContainerSpec] = []
+
+
+class _PodStatus(msgspec.Struct):
+    phase: str = ""
+
+
+class Pod(msgspec.Struct):
+    """v1.Pod: where it runs and what it asked for."""
+
+    metadata: ObjectMeta
+    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+
+class Named(msgspec.Struct):
+    """Any object by its metadata alone."""
+
+    metadata: ObjectMeta
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder for a type, made once."""
+    return msgspec.json.Decoder(kind)
+
+
+def nodes(client: Client, *, labels: str | None = None) -> list[Node]:
+    """All nodes, in the server's order. Raises as Client.get."""
+    found: list[Node] = list_all(client, "/api/v1/nodes", decoder(ObjectList[Node]), {"labelSelector": labels})
+    return found
+
+
+def node(client: Client, name: str) -> Node:
+    """One node. Raises as Client.get."""
+    found: Node = client.decode(f"/api/v1/nodes/{escape(name)}", decoder(Node))
+    return found
+
+
+def pods(client: Client, namespace: str | None, *, labels: str | None = None, fields: str | None = None) -> list[Pod]:
+    """Pods of a namespace, or of all. Raises as Client.get."""
+    params = {"labelSelector": labels, "fieldSelector": fields}
+    found: list[Pod] = list_all(client, pods_path(namespace), decoder(ObjectList[Pod]), params)
+    return found
+
+
+def pods_path(namespace: str | None) -> str:
+    """The path of a list of pods."""
+    return f"/api/v1/namespaces/{escape(namespace)}/pods" if namespace else "/api/v1/pods"
+
+
+def namespaces(client: Client, *, labels: str | None = None) -> list[Named]:
+    """Namespaces by metadata. Raises as Client.get."""
+    found: list[Named] = list_all(
+        client, "/api/v1/namespaces", decoder(ObjectList[Named]), {"labelSelector": labels}, accept=PARTIAL_LIST
+    )
+    return found

@@ -1,0 +1,122 @@
+"""Every error that a user may meet, and the line that each prints.
+
+    VmetricsError                 "error: …"
+    ├── UsageError                a flag or argument that cannot be used
+    ├── ConfigError               kubeconfig files, contexts, credentials
+    ├── ConnectionFailed          no answer: refused, unknown host, TLS, time-out, reset
+    ├── BadAnswer                 an answer that cannot be read: not JSON, cut short, another kind
+    ├── MetricsNotAvailable       metrics.k8s.io is not served, or has nothing to say yet
+    └── StatusError               the apiserver said no: "Error from server (Reason): …"
+        ├── Unauthorized          401, "error: You must be logged in to the server (…)"
+        ├── Forbidden             403
+        ├── NotFound              404
+        ├── Expired               410, a list that took too long between two pages
+        └── Unavailable           429, 503, 504
+
+The wording is kubectl's, so that scripts and search engines that know kubectl's know ours
+(k8s.io/kubectl/pkg/cmd/util/helpers.go, StandardErrorMessage; k8s.io/apimachinery/pkg/api/errors).
+"""
+
+from __future__ import annotations
+
+
+class VmetricsError(Exception):
+    """An error with a message for the user.
+
+    Attributes:
+        message: what went wrong, one line where possible, without the prefix.
+        hint: what to do about it; shown to a person at a terminal, None where the message says it.
+    """
+
+    prefix = "error: "
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def line(self) -> str:
+        """The text for stderr, prefix included."""
+        return self.prefix + self.message
+
+
+class UsageError(VmetricsError):
+    """A flag, an argument or a combination of them that makes no sense."""
+
+
+class ConfigError(VmetricsError):
+    """The kubeconfig cannot be read, or does not say enough to reach a cluster."""
+
+    def __init__(self, message: str, *, hint: str | None = None, prefix: str = "error: ") -> None:
+        super().__init__(message, hint=hint)
+        self.prefix = prefix
+
+
+class ConnectionFailed(VmetricsError):
+    """The apiserver gave no answer. The message is complete: kubectl prints these without "error:"."""
+
+    prefix = ""
+
+
+class BadAnswer(VmetricsError):
+    """The apiserver's answer cannot be read."""
+
+
+class MetricsNotAvailable(VmetricsError):
+    """The metrics API is not served, is served by something broken, or has no numbers yet."""
+
+
+class StatusError(VmetricsError):
+    """An answer with an HTTP status of 400 or more.
+
+    Attributes:
+        code: the HTTP status.
+        reason: metav1.StatusReason, "" where the answer gives none.
+    """
+
+    def __init__(self, message: str, *, code: int, reason: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.reason = reason
+
+    @property
+    def line(self) -> str:
+        """The text for stderr: with the reason where there is one."""
+        return f"Error from server ({self.reason}): {self.message}" if self.reason else f"Error from server: {self.message}"
+
+
+class Unauthorized(StatusError):
+    """401: the credentials are missing, wrong or expired."""
+
+    @property
+    def line(self) -> str:
+        """kubectl drops the reason here and says what to do."""
+        return f"error: You must be logged in to the server ({self.message})"
+
+
+class Forbidden(StatusError):
+    """403: the user is known, the right is missing."""
+
+
+class NotFound(StatusError):
+    """404: no such object, or no such resource at all."""
+
+
+class Expired(StatusError):
+    """410: the continue token of a paged list is too old."""
+
+
+class Unavailable(StatusError):
+    """429, 503, 504: the server, or what it asks in turn, is overloaded or down."""
+
+
+BY_CODE: dict[int, type[StatusError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    410: Expired,
+    429: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}

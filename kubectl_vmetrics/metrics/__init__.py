@@ -1,0 +1,1 @@
+"""Numbers as Kubernetes writes them, and the interfaces that serve them."""

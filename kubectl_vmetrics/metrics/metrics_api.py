@@ -1,0 +1,288 @@
+"""metrics.k8s.io: what pods and nodes use, as metrics-server or another adapter tells it.
+
+Wire format: https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go. A pod's labels come
+along, its annotations and node do not; a list is one answer, whatever its size.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Answer, Client, decode, escape
+from kubectl_vmetrics.kube.errors import BadAnswer, MetricsNotAvailable, NotFound, StatusError, Unavailable
+from kubectl_vmetrics.kube.lists import ObjectList
+
+from .quantity import cpu_nanocores, memory_bytes
+from .usage import Usage
+
+GROUP = "/apis/metrics.k8s.io"
+SUPPORTED = ("v1beta1", "v1")
+"""The versions whose types are the same as far as they are read here; the first is asked for first."""
+
+
+# Structs without cycles are left to reference counting alone (gc=False): a list of 100,000 pods is a million of them.
+
+
+class Quantities(msgspec.Struct, frozen=True, gc=False):
+    """usage, as written; "0" where it is missing, None for swap, which few servers know."""
+
+    cpu: str = "0"
+    memory: str = "0"
+    swap: str | None = None
+
+
+class Container(msgspec.Struct, gc=False):
+    """One container of a PodMetrics."""
+
+    name: str
+    usage: Quantities = Quantities()
+
+
+class Owner(msgspec.Struct, gc=False):
+    """The few labels of a pod that say whose it is: those that vCluster's syncer and its chart write."""
+
+    managed_by: str | None = msgspec.field(default=None, name="vcluster.loft.sh/managed-by")
+    namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/namespace")
+    app: str | None = None
+    release: str | None = None
+
+
+class PodMeta(msgspec.Struct, gc=False):
+    """metadata of a PodMetrics; labels stay JSON until somebody asks for them."""
+
+    name: str
+    namespace: str = ""
+    labels: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class PodMetrics(msgspec.Struct, gc=False):
+    """What one pod uses."""
+
+    metadata: PodMeta
+    containers: list[Container] = []
+
+    def labels(self) -> dict[str, str]:
+        """All labels. Raises BadAnswer."""
+        return _labels(self, _ALL_LABELS)
+
+    def owner(self) -> Owner:
+        """The labels that say whose the pod is. Raises BadAnswer."""
+        return _labels(self, _OWNER)
+
+
+class TimedPodMetrics(PodMetrics, gc=False):
+    """What one pod uses, and when.
+
+    Attributes:
+        timestamp: the end of the window, RFC 3339.
+        window: its length, a Go duration.
+    """
+
+    timestamp: str | None = None
+    window: str | None = None
+
+
+_ALL_LABELS = msgspec.json.Decoder(dict[str, str])
+_OWNER = msgspec.json.Decoder(Owner)
+_Decoded = TypeVar("_Decoded")
+AnyPod = TypeVar("AnyPod", bound=PodMetrics)
+
+
+def _labels(pod: PodMetrics, decoder: msgspec.json.Decoder[_Decoded]) -> _Decoded:
+    raw = pod.metadata.labels
+    try:
+        return decoder.decode(b"{}" if bytes(raw) == b"null" else raw)
+    except msgspec.DecodeError as error:
+        raise BadAnswer(f"labels of pod {pod.metadata.namespace}/{pod.metadata.name}: {error}") from None
+
+
+class NodeMeta(msgspec.Struct):
+    """metadata of a NodeMetrics."""
+
+    name: str
+    labels: dict[str, str] = {}
+
+
+class NodeMetrics(msgspec.Struct):
+    """What one node uses, system and pods together."""
+
+    metadata: NodeMeta
+    usage: Quantities = Quantities()
+    timestamp: str | None = None
+    window: str | None = None
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] | None = None
+
+
+class Scope(NamedTuple):
+    """Which pods or nodes are asked for.
+
+    Attributes:
+        namespace: None for all.
+        name: one object; the list's selectors do not go with it.
+        labels: a label selector in the server's terms.
+        fields: a field selector in the server's terms.
+    """
+
+    namespace: str | None = None
+    name: str | None = None
+    labels: str | None = None
+    fields: str | None = None
+
+    def path(self, version: str, resource: str) -> str:
+        """The path of this scope. With a name and no namespace it is one that no server has, as with kubectl."""
+        parts = [GROUP, version, *(["namespaces", escape(self.namespace)] if self.namespace else []), resource]
+        return "/".join([*parts, escape(self.name)] if self.name else parts)
+
+
+class Skipped(NamedTuple):
+    """An item of a list that could not be read: which, and why."""
+
+    what: str
+    why: str
+
+
+def pods(client: Client, scope: Scope, kind: type[AnyPod]) -> tuple[list[AnyPod], list[Skipped]]:
+    """The pods of a scope, in the server's order, and those that could not be read.
+
+    Args:
+        client: the cluster.
+        scope: which pods.
+        kind: PodMetrics, or TimedPodMetrics where the output shows when.
+
+    Raises:
+        MetricsNotAvailable: the API is not served.
+        StatusError, ConnectionFailed, BadAnswer: as Client.get.
+    """
+    answer, path = _ask(client, scope, "pods")
+    return _items(answer, path, kind, single=bool(scope.name))
+
+
+def nodes(client: Client, scope: Scope) -> tuple[list[NodeMetrics], list[Skipped]]:
+    """The nodes of a scope, in the server's order, and those that could not be read. Raises as `pods`."""
+    answer, path = _ask(client, scope, "nodes")
+    return _items(answer, path, NodeMetrics, single=bool(scope.name))
+
+
+def usage(quantities: Quantities) -> Usage:
+    """Usage from quantities as text. Raises ValueError."""
+    swap = memory_bytes(quantities.swap) if quantities.swap else 0
+    return Usage(cpu_nanocores(quantities.cpu), memory_bytes(quantities.memory), swap)
+
+
+def pod_usage(pod: PodMetrics) -> Usage:
+    """The sum over a pod's containers: quantities are added before anything is rounded. Raises ValueError."""
+    cpu = memory = swap = 0
+    for container in pod.containers:
+        quantities = container.usage
+        cpu += cpu_nanocores(quantities.cpu)
+        memory += memory_bytes(quantities.memory)
+        if quantities.swap:
+            swap += memory_bytes(quantities.swap)
+    return Usage(cpu, memory, swap)
+
+
+def _items(answer: Answer, path: str, kind: type[_Decoded], *, single: bool) -> tuple[list[_Decoded], list[Skipped]]:
+    if single:
+        return [decode(answer, _decoder(kind), path)], []
+    try:
+        found: list[_Decoded] | None = _decoder(ObjectList[kind]).decode(answer.body).items  # type: ignore[valid-type]
+        return found or [], []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _one_by_one(answer, path, kind)
+
+
+def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_Decoded], list[Skipped]]:
+    # A list of which some items are broken still has the others.
+    found: list[_Decoded] = []
+    skipped: list[Skipped] = []
+    decoder = _decoder(kind)
+    for index, raw in enumerate(decode(answer, _decoder(_List), path).items or []):
+        try:
+            found.append(decoder.decode(raw))
+        except msgspec.DecodeError as error:
+            skipped.append(Skipped(f"item {index} of {path}", str(error)))
+    return found, skipped
+
+
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _ask(client: Client, scope: Scope, resource: str) -> tuple[Answer, str]:
+    """Ask for the version that every server has had so far, and look for another only where that one is missing."""
+
+    def ask(version: str) -> tuple[Answer, str]:
+        path = scope.path(version, resource)
+        params = {"labelSelector": scope.labels, "fieldSelector": scope.fields} if not scope.name else None
+        return client.get(path, params), path
+
+    try:
+        return ask(SUPPORTED[0])
+    except NotFound as error:
+        if error.reason == "NotFound" and "could not find the requested resource" not in error.message:
+            raise  # the object is missing, not the API
+        served = _served(client)
+        if SUPPORTED[0] not in served and (version := next((v for v in SUPPORTED if v in served), None)):
+            return ask(version)
+        if served:
+            raise
+        raise _not_available() from None
+    except Unavailable as error:
+        # kubectl learns from discovery, before it asks, that the API is down; its answer is the same as for none.
+        if error.code == 503 and not _served(client):
+            raise _not_available() from None
+        raise
+
+
+class _Version(msgspec.Struct):
+    version: str
+    freshness: str = "Current"
+
+
+class _GroupMeta(msgspec.Struct):
+    name: str = ""
+
+
+class _Group(msgspec.Struct):
+    metadata: _GroupMeta = msgspec.field(default_factory=_GroupMeta)
+    name: str = ""
+    versions: list[_Version] = []
+
+
+class _Groups(msgspec.Struct):
+    items: list[_Group] = []
+    groups: list[_Group] = []
+
+
+AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+
+def _served(client: Client) -> list[str]:
+    """The versions that discovery calls current; those of a broken backend are "Stale" or missing."""
+    try:
+        found = client.decode("/apis", _decoder(_Groups), accept=AGGREGATED_DISCOVERY)
+    except (StatusError, BadAnswer):
+        return []
+    groups: list[_Group] = [*found.items, *found.groups]
+    return [
+        version.version
+        for group in groups
+        if "metrics.k8s.io" in (group.metadata.name, group.name)
+        for version in group.versions
+        if version.freshness != "Stale" and version.version in SUPPORTED
+    ]
+
+
+def _not_available() -> MetricsNotAvailable:
+    return MetricsNotAvailable(
+        "Metrics API not available",
+        hint="no metrics-server, or one that does not answer: kubectl get apiservice v1beta1.metrics.k8s.io -o wide",
+    )
+

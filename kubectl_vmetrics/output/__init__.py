@@ -1,0 +1,1 @@
+"""Rows to text, and text to a terminal. Knows nothing of Kubernetes."""

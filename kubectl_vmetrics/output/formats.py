@@ -1,0 +1,84 @@
+"""The output formats of -o: one view of rows, printed as a table, as documents or for other tools."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from . import safe, table
+from .table import Row
+
+TABLES = ("", "wide")
+OWN = ("csv", "json", "name", "wide", "yaml")
+"""Formats of this module; every format of tabulate is one, too."""
+
+
+class View(NamedTuple):
+    """What a command has to show.
+
+    Attributes:
+        headers: one for each column.
+        rows: cells as text, as many as there are headers.
+        footer: lines below the rows of the default table, of any length.
+        document: the same as a Kubernetes-shaped object, made only where json or yaml asks for it.
+        names: TYPE/NAME of each row, for -o name.
+    """
+
+    headers: Sequence[str]
+    rows: Sequence[Row]
+    document: Callable[[], Any]
+    names: Callable[[], list[str]]
+    footer: Sequence[Row] = ()
+
+
+def is_document(form: str) -> bool:
+    """Whether a format prints objects rather than rows."""
+    return form in ("json", "yaml")
+
+
+def check(form: str) -> None:
+    """Raises ValueError, with the formats that there are, for one that is not."""
+    if form in TABLES or form in OWN:
+        return
+    import tabulate
+
+    if form not in tabulate.tabulate_formats:
+        known = ",".join([*OWN, *tabulate.tabulate_formats])
+        raise ValueError(f'unable to match a printer suitable for the output format "{form}", allowed formats are: {known}')
+
+
+def render(view: View, form: str, *, headers: bool = True) -> str:
+    """A view as text in a format that `check` has passed."""
+    if form == "json":
+        return _json(view.document())
+    if form == "yaml":
+        return _yaml(view.document())
+    if form == "name":
+        return "".join(f"{safe.line(name)}\n" for name in view.names())
+    if form in TABLES:
+        rows = [view.headers, *view.rows, *view.footer] if headers else [*view.rows, *view.footer]
+        return table.render(rows)
+    cells = [[safe.line(cell) for cell in row] for row in view.rows]
+    if form == "csv":
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerows([list(view.headers), *cells] if headers else cells)
+        return out.getvalue()
+    import tabulate
+
+    return tabulate.tabulate(cells, list(view.headers) if headers else (), tablefmt=form, disable_numparse=True) + "\n"
+
+
+def _json(document: Any) -> str:
+    return safe.ascii_json(json.dumps(document, indent=4, ensure_ascii=False)) + "\n"
+
+
+def _yaml(document: Any) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=False, default_flow_style=False)
+    return text

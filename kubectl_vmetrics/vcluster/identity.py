@@ -1,0 +1,265 @@
+"""Whose pod is this? From a host pod to the virtual pod behind it.
+
+The order of what is believed (spec of vCluster's syncer: pkg/util/translate, controllers/resources/pods/translate):
+
+1. The host Namespace: where vCluster synced a whole namespace, names are unchanged and the Namespace says whose.
+2. The labels managed-by and namespace, which the syncer overwrites: strip the exact suffix that they call for.
+3. The annotations object-name and object-namespace, for names that were hashed, after checking that they are this
+   pod's own (kind, host name and host namespace): host controllers copy annotations from one object to another.
+4. Nothing else. `vcluster.loft.sh/name` and `/namespace` can be written by a tenant and are never read. What cannot
+   be resolved keeps its host name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
+from kubectl_vmetrics.kube.core import decoder, pods_path
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
+from kubectl_vmetrics.kube.lists import ObjectList, list_all
+from kubectl_vmetrics.metrics.metrics_api import Owner, PodMetrics
+from kubectl_vmetrics.metrics.usage import HostPod
+
+from . import naming
+
+POD_KIND = "/v1, Kind=Pod"
+NAMESPACE_KIND = "/v1, Kind=Namespace"
+
+_FEW = 8
+"""Up to as many pods are asked for one by one; more are found in a list."""
+
+
+class VClusterRef(msgspec.Struct, frozen=True, order=True):
+    """A virtual cluster. Its name alone is not unique.
+
+    Attributes:
+        host_namespace: where its control plane runs; for a nested one, a namespace of `parent`.
+        name: the name of its Helm release.
+        parent: the virtual cluster in which it runs; None on the host itself.
+    """
+
+    host_namespace: str
+    name: str
+    parent: VClusterRef | None = None
+
+    @property
+    def path(self) -> str:
+        """HOSTNS/NAME, and for a nested one the same of its parent in front: what --vcluster takes."""
+        own = f"{self.host_namespace}/{self.name}"
+        return f"{self.parent.path}/{own}" if self.parent else own
+
+
+class VirtualPod(msgspec.Struct, frozen=True):
+    """A pod by the names that its owner knows."""
+
+    vcluster: VClusterRef
+    namespace: str
+    name: str
+
+
+class SyncedNamespace(msgspec.Struct, frozen=True):
+    """A host namespace that stands for one of a virtual cluster, all names in it unchanged."""
+
+    vcluster: VClusterRef
+    namespace: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What the annotations of one host pod say of its origin, already checked."""
+
+    namespace: str
+    name: str
+
+
+class _Annotations(msgspec.Struct):
+    # The only annotations that are ever decoded: those beside them hold the tenant's tokens.
+    name: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-name")
+    namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-namespace")
+    kind: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-kind")
+    host_name: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-host-name")
+    host_namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-host-namespace")
+
+
+class _Labels(msgspec.Struct):
+    managed_by: str | None = msgspec.field(default=None, name="vcluster.loft.sh/managed-by")
+    vcluster: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-name")
+    home: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-namespace")
+
+
+class _Meta(msgspec.Struct):
+    name: str
+    namespace: str = ""
+    annotations: _Annotations = msgspec.field(default_factory=_Annotations)
+    labels: _Labels = msgspec.field(default_factory=_Labels)
+
+
+class Metadata(msgspec.Struct):
+    """An object's metadata, as far as it tells where the object comes from."""
+
+    metadata: _Meta
+
+
+def claim(found: Metadata) -> Claim | None:
+    """What a pod's annotations say, if they are its own; None for copied, foreign or missing ones.
+
+    The kind and the host names were added in v0.21. Without them the name itself must bear the claim out.
+    """
+    meta, said = found.metadata, found.metadata.annotations
+    if not said.name or not said.namespace or not meta.labels.managed_by:
+        return None
+    if (said.kind, said.host_name, said.host_namespace) == (POD_KIND, meta.name, meta.namespace):
+        return Claim(said.namespace, said.name)
+    if said.kind is None and said.host_name is None and said.host_namespace is None:
+        names = (said.name, naming.host_name(said.name, said.namespace, meta.labels.managed_by))
+        return Claim(said.namespace, said.name) if meta.name in names else None
+    return None
+
+
+def synced_namespace(found: Metadata) -> SyncedNamespace | None:
+    """What a host Namespace's labels and annotations say, if they are its own."""
+    meta, said, labels = found.metadata, found.metadata.annotations, found.metadata.labels
+    if not labels.vcluster or not labels.home or not said.name:
+        return None
+    if said.kind not in (None, NAMESPACE_KIND) or said.host_name not in (None, meta.name):
+        return None
+    return SyncedNamespace(VClusterRef(labels.home, labels.vcluster), said.name)
+
+
+class Resolver:
+    """Resolves host pods with what is known so far; pure, no requests.
+
+    Args:
+        synced: host namespaces that virtual clusters synced whole.
+        claims: checked annotations of pods whose names do not tell.
+        homes: for pods outside the namespace of their control plane (a target namespace, up to v0.28): the host
+            namespace of a virtual cluster, given the pod's namespace and the virtual cluster's name.
+    """
+
+    def __init__(
+        self,
+        synced: Mapping[str, SyncedNamespace] | None = None,
+        claims: Mapping[HostPod, Claim] | None = None,
+        homes: Callable[[str, str], str] | None = None,
+    ) -> None:
+        self.synced = dict(synced or {})
+        self.claims = dict(claims or {})
+        self._homes = homes
+        self._refs: dict[tuple[str, str], VClusterRef] = {}
+
+    def owner(self, namespace: str, owner: Owner) -> VClusterRef | None:
+        """The virtual cluster of a pod, None for a pod of the host itself; needs no names, so never fails."""
+        if synced := self.synced.get(namespace):
+            return synced.vcluster
+        if owner.managed_by is None or owner.namespace is None:
+            return None
+        return self._ref(namespace, owner.managed_by)
+
+    def resolve(self, namespace: str, name: str, owner: Owner) -> VirtualPod | None:
+        """The virtual pod behind a host pod; None where it is not one, or its virtual name is not known (yet)."""
+        if synced := self.synced.get(namespace):
+            return VirtualPod(synced.vcluster, synced.namespace, name)
+        if owner.managed_by is None or owner.namespace is None:
+            return None
+        virtual = naming.virtual_name(name, owner.namespace, owner.managed_by)
+        if virtual is not None:
+            return VirtualPod(self._ref(namespace, owner.managed_by), owner.namespace, virtual)
+        if self.claims and (found := self.claims.get(HostPod(namespace, name))):
+            return VirtualPod(self._ref(namespace, owner.managed_by), found.namespace, found.name)
+        return None
+
+    def _ref(self, namespace: str, name: str) -> VClusterRef:
+        ref = self._refs.get((namespace, name))
+        if ref is None:
+            home = self._homes(namespace, name) if self._homes else namespace
+            ref = self._refs[namespace, name] = VClusterRef(home, name)
+        return ref
+
+
+def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:
+    """The innermost pod behind a pod of a virtual cluster in which others run; the pod itself where there is none.
+
+    A virtual cluster inside another writes its own labels on the pod, and the outer one moves them to hashed keys.
+    A tenant of the outer one can write them too, so what they say only ever names something inside the outer one.
+    """
+    while "-x-" in pod.name:
+        name = labels.get(naming.label_key(pod.vcluster.name, naming.MANAGED_BY))
+        namespace = labels.get(naming.label_key(pod.vcluster.name, naming.NAMESPACE))
+        inner = naming.virtual_name(pod.name, namespace, name) if name and namespace else None
+        if not (name and namespace and inner):
+            break
+        pod = VirtualPod(VClusterRef(pod.namespace, name, pod.vcluster), namespace, inner)
+    return pod
+
+
+def pods_need_more(pods: Iterable[PodMetrics], resolver: Resolver) -> list[tuple[HostPod, Owner]]:
+    """The labelled pods that the resolver cannot resolve yet."""
+    missing = []
+    for pod in pods:
+        owner = pod.owner()
+        if owner.managed_by is not None and resolver.resolve(pod.metadata.namespace, pod.metadata.name, owner) is None:
+            missing.append((HostPod(pod.metadata.namespace, pod.metadata.name), owner))
+    return missing
+
+
+def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:
+    """The host namespaces that virtual clusters synced whole; none without the right to list namespaces.
+
+    Raises:
+        ConnectionFailed, BadAnswer: as Client.get.
+    """
+    try:
+        found: list[Metadata] = list_all(
+            client,
+            "/api/v1/namespaces",
+            decoder(ObjectList[Metadata]),
+            {"labelSelector": "vcluster.loft.sh/vcluster-name"},
+            accept=PARTIAL_LIST,
+        )
+    except Forbidden:
+        return {}
+    return {item.metadata.name: synced for item in found if (synced := synced_namespace(item))}
+
+
+def read_claims(client: Client, pods: list[tuple[HostPod, Owner]]) -> tuple[dict[HostPod, Claim], list[VmetricsError]]:
+    """The checked annotations of these pods, by metadata alone, and the errors of what could not be read.
+
+    A pod that is gone since is no error.
+    """
+    wanted = {pod for pod, _ in pods}
+    if len(wanted) <= _FEW:
+        answers = gather([_one(client, pod) for pod in wanted])
+    else:
+        lists = {(pod.namespace, owner.managed_by or "") for pod, owner in pods}
+        answers = gather([_many(client, namespace, name) for namespace, name in sorted(lists)])
+    claims: dict[HostPod, Claim] = {}
+    errors: list[VmetricsError] = []
+    for answer in answers:
+        if isinstance(answer, VmetricsError):
+            if not isinstance(answer, NotFound):
+                errors.append(answer)
+            continue
+        for item in answer:
+            pod = HostPod(item.metadata.namespace, item.metadata.name)
+            if pod in wanted and (found := claim(item)):
+                claims[pod] = found
+    return claims, errors
+
+
+def _one(client: Client, pod: HostPod) -> Callable[[], list[Metadata]]:
+    path = f"{pods_path(pod.namespace)}/{escape(pod.name)}"
+    return lambda: [client.decode(path, decoder(Metadata), accept=PARTIAL_OBJECT)]
+
+
+def _many(client: Client, namespace: str, vcluster: str) -> Callable[[], list[Metadata]]:
+    params = {"labelSelector": f"{naming.MANAGED_BY}={vcluster}"}
+    return lambda: list_all(
+        client,
+        pods_path(namespace),
+        decoder(ObjectList[Metadata]),
+        params,
+        accept=PARTIAL_LIST,
+        keep=lambda item: not naming.virtual_name(item.metadata.name, item.metadata.annotations.namespace or "", vcluster),
+    )

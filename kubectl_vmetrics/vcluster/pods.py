@@ -1,0 +1,254 @@
+"""Pods with what they use and whose they are: the host's view of all, and the view from inside one virtual cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
+from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.metrics.metrics_api import AnyPod, Owner, Scope, Skipped
+from kubectl_vmetrics.metrics.usage import HostPod, Usage
+
+from . import discovery, identity, labels, naming
+from .identity import Resolver, SyncedNamespace, VClusterRef, VirtualPod
+
+# The host namespaces of the multi-namespace mode of v0.14 to v0.25, whose pods carry no label of vCluster's.
+_MULTI_NAMESPACE = re.compile(r"vcluster-[0-9a-f]{8}-[0-9a-f]{8}")
+
+
+class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
+    """A host pod, what it uses, and the virtual pod behind it.
+
+    Attributes:
+        metrics: as the API told it, host names.
+        usage: the sum over its containers.
+        owner: the labels that say whose it is.
+        vcluster: whose it is; None for a pod of the host itself.
+        virtual: its virtual names; None for a pod of the host itself, and for one whose names could not be resolved.
+    """
+
+    metrics: AnyPod
+    usage: Usage
+    owner: Owner
+    vcluster: VClusterRef | None = None
+    virtual: VirtualPod | None = None
+
+    @property
+    def host(self) -> HostPod:
+        """Its host names."""
+        return HostPod(self.metrics.metadata.namespace, self.metrics.metadata.name)
+
+
+class Found(msgspec.Struct, Generic[AnyPod]):
+    """What a question brought up.
+
+    Attributes:
+        pods: in the server's order.
+        skipped: items that could not be read.
+        warnings: what could not be resolved, and what it takes.
+    """
+
+    pods: list[Pod[AnyPod]]
+    skipped: list[Skipped]
+    warnings: list[str]
+
+
+def on_host(
+    client: Client, scope: Scope, kind: type[AnyPod], *, names: bool = True, resolver: Resolver | None = None
+) -> Found[AnyPod]:
+    """All pods of a scope of the host, each with the virtual pod behind it.
+
+    Args:
+        client: the host.
+        scope: in host terms.
+        kind: which fields of the metrics are needed.
+        names: False where host names will do: nothing is resolved, and nothing more is asked.
+        resolver: what is known of the host already.
+
+    Raises:
+        MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
+    """
+    listed, skipped = metrics_api.pods(client, scope, kind)
+    found = Found([], skipped, [])
+    if not names:
+        found.pods = _used(listed, skipped)
+        return found
+    resolver = resolver or Resolver()
+    found.pods = _used(listed, skipped, resolver)
+    _resolve_rest(client, found, resolver)
+    for pod in found.pods:
+        if pod.virtual is not None and "-x-" in pod.virtual.name:
+            pod.virtual = identity.nested(pod.virtual, pod.metrics.labels())
+            pod.vcluster = pod.virtual.vcluster
+    return found
+
+
+def inside(
+    client: Client, vcluster: VClusterRef, known: Sequence[discovery.VCluster], question: Scope, kind: type[AnyPod]
+) -> Found[AnyPod]:
+    """The pods that a virtual cluster itself would list.
+
+    Args:
+        client: the host.
+        vcluster: which one.
+        known: the virtual clusters of the host, as far as they can be listed.
+        question: in virtual terms: namespace, name, selectors.
+        kind: which fields of the metrics are needed.
+
+    Raises:
+        NotFound: no pod of that name.
+        UsageError: a selector that cannot be parsed.
+        MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
+    """
+    matches = _question(question)
+    base = vcluster
+    while base.parent:
+        base = base.parent
+    synced = identity.read_synced_namespaces(client)
+    resolver = Resolver(synced, homes=discovery.homes(known))
+    listed, skipped = _tenant_metrics(client, base, known, synced, kind)
+    found = Found(_used(listed, skipped, resolver), skipped, [])
+    found.pods = [pod for pod in found.pods if pod.vcluster == base]
+    _resolve_rest(client, found, resolver)
+    kept = []
+    for pod in found.pods:
+        level = _level(pod, vcluster)
+        if level is not None and matches(level, pod):
+            pod.vcluster, pod.virtual = vcluster, level
+            kept.append(pod)
+        elif pod.virtual is None and vcluster is base and question.name is None and question.namespace in (None, pod.owner.namespace):
+            kept.append(pod)
+    found.pods = kept
+    if question.name and not kept:
+        raise NotFound(f'pods "{question.name}" not found', code=404, reason="NotFound")
+    return found
+
+
+def _tenant_metrics(
+    client: Client,
+    base: VClusterRef,
+    known: Sequence[discovery.VCluster],
+    synced: dict[str, SyncedNamespace],
+    kind: type[AnyPod],
+) -> tuple[list[AnyPod], list[Skipped]]:
+    selector = f"{naming.MANAGED_BY}={base.name}"
+    scopes = [Scope(base.host_namespace, labels=selector)]
+    scopes += [Scope(namespace) for namespace, item in synced.items() if item.vcluster == base and namespace != base.host_namespace]
+    pods, skipped = _asked(client, scopes, kind)
+    if not pods and sum(v.ref.name == base.name for v in known) == 1:
+        # Up to v0.28 pods could live in a namespace of their own, apart from their control plane.
+        pods, skipped = _asked(client, [Scope(labels=selector)], kind, optional=True)
+    return pods, skipped
+
+
+def _asked(
+    client: Client, scopes: Iterable[Scope], kind: type[AnyPod], *, optional: bool = False
+) -> tuple[list[AnyPod], list[Skipped]]:
+    calls: list[Callable[[], tuple[list[AnyPod], list[Skipped]]]] = [
+        lambda scope=scope: metrics_api.pods(client, scope, kind) for scope in scopes
+    ]
+    pods: list[AnyPod] = []
+    skipped: list[Skipped] = []
+    for answer in gather(calls):
+        if isinstance(answer, VmetricsError):
+            if optional:
+                continue
+            raise answer
+        pods += answer[0]
+        skipped += answer[1]
+    return pods, skipped
+
+
+_NOBODY = Owner()
+
+
+def _used(listed: list[AnyPod], skipped: list[Skipped], resolver: Resolver | None = None) -> list[Pod[AnyPod]]:
+    found = []
+    for metrics in listed:
+        meta = metrics.metadata
+        try:
+            usage = metrics_api.pod_usage(metrics)
+            owner = metrics.owner() if resolver else _NOBODY
+        except (ValueError, BadAnswer) as error:
+            skipped.append(Skipped(f"pod {meta.namespace}/{meta.name}", str(error)))
+            continue
+        pod = Pod(metrics, usage, owner)
+        if resolver:
+            pod.vcluster = resolver.owner(meta.namespace, owner)
+            pod.virtual = resolver.resolve(meta.namespace, meta.name, owner)
+        found.append(pod)
+    return found
+
+
+def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver) -> None:
+    """Ask for what the labels did not tell, about exactly the pods concerned."""
+    missing = [pod for pod in found.pods if pod.virtual is None and pod.vcluster is not None]
+    strange = [p for p in found.pods if p.vcluster is None and _MULTI_NAMESPACE.fullmatch(p.metrics.metadata.namespace)]
+    # A name that was neither suffixed nor hashed is one of a namespace that was synced whole.
+    if not resolver.synced and (strange or any(not naming.may_be_hashed(pod.metrics.metadata.name) for pod in missing)):
+        resolver.synced = identity.read_synced_namespaces(client)
+        for pod in found.pods if resolver.synced else ():
+            _again(pod, resolver)
+        missing = [pod for pod in missing if pod.virtual is None]
+    if not missing:
+        return
+    resolver.claims, errors = identity.read_claims(client, [(pod.host, pod.owner) for pod in missing])
+    for pod in missing:
+        _again(pod, resolver)
+    if left := sum(pod.virtual is None for pod in missing):
+        names = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
+        why = f": {errors[0].message}" if errors else ": the annotations that hold the virtual names are missing or not the pods' own"
+        found.warnings.append(f"{names}, marked *{why}")
+
+
+def _again(pod: Pod[AnyPod], resolver: Resolver) -> None:
+    meta = pod.metrics.metadata
+    pod.vcluster = resolver.owner(meta.namespace, pod.owner)
+    pod.virtual = resolver.resolve(meta.namespace, meta.name, pod.owner)
+
+
+def _level(pod: Pod[AnyPod], vcluster: VClusterRef) -> VirtualPod | None:
+    """The pod by its names in one virtual cluster, which may run inside the one that the host knows."""
+    virtual = pod.virtual
+    if virtual is None or virtual.vcluster == vcluster or vcluster.parent is None:
+        return virtual
+    innermost = identity.nested(virtual, pod.metrics.labels())
+    chain = []
+    ref: VClusterRef | None = innermost.vcluster
+    while ref:
+        chain.append(ref)
+        ref = ref.parent
+    if vcluster not in chain:
+        return None
+    # From the innermost outwards, each name is translated once more.
+    while innermost.vcluster != vcluster:
+        inner = innermost.vcluster
+        if inner.parent is None:
+            return None
+        name = naming.host_name(innermost.name, innermost.namespace, inner.name)
+        innermost = VirtualPod(inner.parent, inner.host_namespace, name)
+    return innermost
+
+
+def _question(question: Scope) -> Callable[[VirtualPod, Pod[AnyPod]], bool]:
+    selector: LabelSelector = parse_labels(question.labels or "")
+    fields = parse_fields(question.fields or "")
+    for field, _, _ in fields:
+        if field not in ("metadata.name", "metadata.namespace"):
+            raise UsageError(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+    def matches(virtual: VirtualPod, pod: Pod[AnyPod]) -> bool:
+        if question.namespace not in (None, virtual.namespace) or question.name not in (None, virtual.name):
+            return False
+        for field, equal, value in fields:
+            if ((virtual.name if field == "metadata.name" else virtual.namespace) == value) != equal:
+                return False
+        return not selector.requirements or selector.matches(labels.lookup(pod.metrics.labels(), virtual.vcluster))
+
+    return matches

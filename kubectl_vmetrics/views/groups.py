@@ -1,0 +1,127 @@
+"""The tables of `top vclusters` and `top namespaces`: pods added up by whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from kubectl_vmetrics.metrics.capacity import Available
+from kubectl_vmetrics.metrics.usage import NOTHING, Usage
+from kubectl_vmetrics.output import order
+from kubectl_vmetrics.output.formats import View
+from kubectl_vmetrics.output.table import Row
+from kubectl_vmetrics.output.units import NONE, UNKNOWN, cpu_percent, mebibytes, millicores, percent
+from kubectl_vmetrics.vcluster.groups import NamespaceUsage, VClusterUsage
+
+from .nodes import usage_object
+from .pods import RULE, vcluster_cell, vcluster_object
+
+_KIND = "vmetrics/v1alpha1"
+_Group = TypeVar("_Group", VClusterUsage, NamespaceUsage)
+
+
+class Options(NamedTuple):
+    """How to show groups.
+
+    Attributes:
+        whole: the host's allocatable, of which usage is a share; None where nodes cannot be read.
+    """
+
+    sort_by: str = ""
+    total: bool = False
+    whole: Available | None = None
+
+
+def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
+    """The table of `top vclusters`; what belongs to no virtual cluster comes last, whatever the order."""
+    headers = ["NAMESPACE", "NAME", "STATUS", "VERSION", "PODS", *_SHARES, "CP-CPU(cores)", "CP-MEMORY(bytes)"]
+    own = _sorted([g for g in groups if g.vcluster], options, lambda g: g.vcluster.ref.path if g.vcluster else "")
+    ordered = [*own, *(g for g in groups if not g.vcluster)]
+    rows: list[Row] = []
+    for group in ordered:
+        found = group.vcluster
+        identity = [found.ref.host_namespace, found.ref.name, found.status, found.version or NONE] if found else [NONE] * 4
+        plane = group.control_plane
+        planes = [millicores(plane.cpu_nanocores), mebibytes(plane.memory_bytes)] if plane else ["-" if not found else UNKNOWN] * 2
+        rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole), *planes])
+    footer = _footer(4, ordered, sum((g.control_plane or NOTHING for g in ordered), NOTHING)) if options.total else []
+    names = [f"vcluster/{g.vcluster.ref.path}" for g in own if g.vcluster]
+    return View(headers, rows, lambda: _vclusters_document(ordered), lambda: names, footer)
+
+
+def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bool) -> View:
+    """The table of `top namespaces`: of the whole host, or from inside one virtual cluster."""
+    headers = ["NAME"] if inside else ["NAMESPACE", "VCLUSTER", "VNAMESPACE"]
+    headers += ["PODS", *_SHARES]
+    ordered = _sorted(groups, options, lambda g: (g.host_namespace, g.vcluster.path if g.vcluster else "", g.namespace or ""))
+    rows: list[Row] = []
+    for group in ordered:
+        identity = [group.namespace or group.host_namespace]
+        if not inside:
+            cell = vcluster_cell(group.vcluster, group.host_namespace)
+            identity = [group.host_namespace, cell, group.namespace or NONE]
+        rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole)])
+    footer = _footer(1 if inside else 3, ordered) if options.total else []
+    names = [f"namespace/{(g.namespace if inside else None) or g.host_namespace}" for g in ordered]
+    return View(headers, rows, lambda: _namespaces_document(ordered), lambda: list(dict.fromkeys(names)), footer)
+
+
+_SHARES = ("CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)")
+
+
+def _sorted(groups: Sequence[_Group], options: Options, name: Callable[[_Group], Any]) -> list[_Group]:
+    ordered = sorted(groups, key=name)
+    if options.sort_by == "cpu":
+        return order.descending(ordered, lambda group: -(-group.usage.cpu_nanocores // 1_000_000))
+    if options.sort_by == "memory":
+        return order.descending(ordered, lambda group: group.usage.memory_bytes)
+    return ordered
+
+
+def _cells(usage: Usage, whole: Available | None) -> list[str]:
+    return [
+        millicores(usage.cpu_nanocores),
+        cpu_percent(usage.cpu_nanocores, whole.cpu_nanocores) if whole else UNKNOWN,
+        mebibytes(usage.memory_bytes),
+        percent(usage.memory_bytes, whole.memory_bytes) if whole else UNKNOWN,
+    ]
+
+
+def _footer(lead: int, groups: Sequence[VClusterUsage | NamespaceUsage], planes: Usage | None = None) -> list[Row]:
+    total = sum((group.usage for group in groups), NOTHING)
+    blanks = [""] * lead
+    rule = [*blanks, RULE, RULE, "", RULE]
+    sums = [*blanks, str(sum(group.pods for group in groups)), millicores(total.cpu_nanocores), "", mebibytes(total.memory_bytes)]
+    if planes is not None:
+        rule += ["", RULE, RULE]
+        sums += ["", millicores(planes.cpu_nanocores), mebibytes(planes.memory_bytes)]
+    return [rule, sums]
+
+
+def _vclusters_document(groups: Sequence[VClusterUsage]) -> dict[str, Any]:
+    items = []
+    for group in groups:
+        item: dict[str, Any] = {"kind": "VirtualClusterUsage", "apiVersion": _KIND}
+        if found := group.vcluster:
+            item["metadata"] = {"name": found.ref.name, "namespace": found.ref.host_namespace}
+            item |= {"status": found.status, "version": found.version}
+        else:
+            item["metadata"] = {}
+        item |= {"pods": group.pods, "usage": usage_object(group.usage)}
+        if group.control_plane:
+            item["controlPlane"] = {"usage": usage_object(group.control_plane)}
+        items.append(item)
+    return {"kind": "VirtualClusterUsageList", "apiVersion": _KIND, "metadata": {}, "items": items}
+
+
+def _namespaces_document(groups: Sequence[NamespaceUsage]) -> dict[str, Any]:
+    items = []
+    for group in groups:
+        item: dict[str, Any] = {"kind": "NamespaceUsage", "apiVersion": _KIND}
+        item["metadata"] = {"name": group.namespace or group.host_namespace}
+        item |= {"pods": group.pods, "usage": usage_object(group.usage)}
+        if group.vcluster:
+            item["vcluster"] = vcluster_object(group.vcluster)
+            item["host"] = {"namespace": group.host_namespace}
+        items.append(item)
+    return {"kind": "NamespaceUsageList", "apiVersion": _KIND, "metadata": {}, "items": items}

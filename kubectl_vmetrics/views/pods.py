@@ -1,0 +1,234 @@
+"""The tables of `top pods`.
+
+Three views of the same pods: of the host by its own names, as kubectl prints it; of the host with virtual names beside
+them; and from inside one virtual cluster, as kubectl prints it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from kubectl_vmetrics.kube.core import Pod as CorePod
+from kubectl_vmetrics.metrics.metrics_api import Container, PodMetrics, TimedPodMetrics
+from kubectl_vmetrics.metrics.metrics_api import usage as container_usage
+from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
+from kubectl_vmetrics.metrics.usage import NOTHING, HostPod, Usage
+from kubectl_vmetrics.output import order
+from kubectl_vmetrics.output.formats import View
+from kubectl_vmetrics.output.table import Row
+from kubectl_vmetrics.output.units import NONE, mebibytes, millicores, share
+from kubectl_vmetrics.vcluster import labels
+from kubectl_vmetrics.vcluster.identity import VClusterRef
+from kubectl_vmetrics.vcluster.pods import Pod
+
+API_VERSION = "metrics.k8s.io/v1beta1"
+RULE = "________"
+UNRESOLVED = "*"
+"""Behind a host name that stands where a virtual one should; no Kubernetes name can hold it."""
+
+
+class Names(Enum):
+    """Whose names a table shows."""
+
+    HOST = "host"
+    BOTH = "both"
+    VIRTUAL = "virtual"
+
+
+class Options(NamedTuple):
+    """How to show pods; the flags of `kubectl top pods` and -o wide.
+
+    Attributes:
+        details: of each host pod, for -o wide; None for the narrow table.
+    """
+
+    names: Names = Names.HOST
+    namespaces: bool = False
+    containers: bool = False
+    sort_by: str = ""
+    total: bool = False
+    headers: bool = True
+    swap: bool = False
+    details: Mapping[HostPod, CorePod] | None = None
+
+
+AnyPods = Sequence[Pod[Any]]
+
+
+def view(pods: AnyPods, options: Options) -> View:
+    """The table, and the document, of pods."""
+    ordered = _sorted(pods, options)
+    headers = [
+        *(["NAMESPACE"] if options.namespaces else []),
+        *(["VCLUSTER", "VNAMESPACE"] if options.names is Names.BOTH else []),
+        *(["POD"] if options.containers else []),
+        *["NAME", "CPU(cores)", "MEMORY(bytes)"],
+        *(["SWAP(bytes)"] if options.swap else []),
+        *(["%CPU/R", "%CPU/L", "%MEM/R", "%MEM/L", "NODE", "HOST-NAME"] if options.details is not None else []),
+    ]
+    rows = [row for pod in ordered for row in _rows(pod, options)]
+    footer = _footer(pods, options, len(headers)) if options.total else []
+    return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer)
+
+
+def _name(pod: Pod[Any], names: Names) -> str:
+    if names is Names.HOST or pod.vcluster is None:
+        return str(pod.metrics.metadata.name)
+    return pod.virtual.name if pod.virtual else f"{pod.metrics.metadata.name}{UNRESOLVED}"
+
+
+def _namespace(pod: Pod[Any], names: Names) -> str:
+    """The namespace of the NAMESPACE column: the virtual one only in the view from inside."""
+    return _virtual_namespace(pod) if names is Names.VIRTUAL else str(pod.metrics.metadata.namespace)
+
+
+def _virtual_namespace(pod: Pod[Any]) -> str:
+    if pod.virtual:
+        return pod.virtual.namespace
+    return (pod.owner.namespace or "") if pod.vcluster else NONE
+
+
+def vcluster_cell(ref: VClusterRef | None, host_namespace: str) -> str:
+    """A virtual cluster in a table: its name where the pod's namespace says the rest, else what --vcluster takes."""
+    if ref is None:
+        return NONE
+    return ref.name if ref.parent is None and ref.host_namespace == host_namespace else ref.path
+
+
+def _sorted(pods: AnyPods, options: Options) -> AnyPods:
+    if options.sort_by == "cpu":
+        return order.descending(pods, lambda pod: -(-pod.usage.cpu_nanocores // 1_000_000))
+    if options.sort_by == "memory":
+        return order.descending(pods, lambda pod: pod.usage.memory_bytes)
+    names = options.names
+    if names is Names.HOST:
+        if options.namespaces:
+            return sorted(pods, key=lambda pod: (pod.metrics.metadata.namespace, pod.metrics.metadata.name))
+        return sorted(pods, key=lambda pod: pod.metrics.metadata.name)
+    if names is Names.VIRTUAL:
+        return sorted(pods, key=lambda pod: (_virtual_namespace(pod), _name(pod, names)))
+
+    def key(pod: Pod[Any]) -> tuple[str, str, str, str]:
+        path = pod.vcluster.path if pod.vcluster else ""
+        return pod.metrics.metadata.namespace, path, _virtual_namespace(pod), _name(pod, names)
+
+    return sorted(pods, key=key)
+
+
+def _rows(pod: Pod[Any], options: Options) -> list[Row]:
+    names, host_namespace = options.names, pod.metrics.metadata.namespace
+    prefix: list[str] = [_namespace(pod, names)] if options.namespaces else []
+    if names is Names.BOTH:
+        prefix += [vcluster_cell(pod.vcluster, host_namespace), _virtual_namespace(pod)]
+    prefix.append(_name(pod, names))
+    if not options.containers:
+        return [prefix + _cells(pod.usage, options) + _details(pod, None, pod.usage, options)]
+    used = [(container, container_usage(container.usage)) for container in pod.metrics.containers]
+    return [
+        [*prefix, container.name, *_cells(usage, options), *_details(pod, container, usage, options)]
+        for container, usage in _sorted_containers(used, options.sort_by)
+    ]
+
+
+def _sorted_containers(used: list[tuple[Container, Usage]], sort_by: str) -> list[tuple[Container, Usage]]:
+    if sort_by == "cpu":
+        return order.descending(used, lambda pair: -(-pair[1].cpu_nanocores // 1_000_000))
+    if sort_by == "memory":
+        return order.descending(used, lambda pair: pair[1].memory_bytes)
+    return sorted(used, key=lambda pair: pair[0].name)
+
+
+def _cells(usage: Usage, options: Options) -> list[str]:
+    cells = [millicores(usage.cpu_nanocores), mebibytes(usage.memory_bytes)]
+    return [*cells, mebibytes(usage.swap_bytes)] if options.swap else cells
+
+
+def _details(pod: Pod[Any], container: Container | None, usage: Usage, options: Options) -> list[str]:
+    if options.details is None:
+        return []
+    core = options.details.get(pod.host)
+    name = pod.host.name
+    if core is None:  # gone between the two lists
+        return ["-", "-", "-", "-", NONE, name]
+    specs = [spec for spec in core.spec.containers if container is None or spec.name == container.name]
+    cells = []
+    for resource, used, read in (("cpu", usage.cpu_nanocores, cpu_nanocores), ("memory", usage.memory_bytes, memory_bytes)):
+        requests = _total([spec.resources.requests.get(resource) for spec in specs], read)
+        limits = _total([spec.resources.limits.get(resource) for spec in specs], read, need_all=True)
+        cells += [share(used, requests), share(used, limits)]
+    return [*cells, core.spec.node or NONE, name]
+
+
+def _total(quantities: list[str | None], read: Callable[[str], int], *, need_all: bool = False) -> int | None:
+    """The sum; for limits only if every container has one, since the pod is unlimited otherwise."""
+    try:
+        found = [read(text) for text in quantities if text is not None]
+    except ValueError:
+        return None
+    return sum(found) if found and (not need_all or len(found) == len(quantities)) else None
+
+
+def _footer(pods: AnyPods, options: Options, columns: int) -> list[Row]:
+    total = sum((pod.usage for pod in pods), NOTHING)
+    cells = _cells(total, options)
+    if options.names is Names.BOTH or options.details is not None:
+        lead = columns - len(cells) - (6 if options.details is not None else 0)
+        blanks = [""] * lead
+        return [[*blanks, *[RULE] * len(cells)], [*blanks, *cells]]
+    # kubectl's own table, to the byte: with --show-swap the totals stand one column too far right, and without
+    # headers -A and --containers are not counted (k8s.io/kubectl metrics_printer.go, printPodResourcesSum).
+    width = columns if options.headers else 3 + options.swap
+    return [[*[""] * (width - 2), RULE, RULE], [*[""] * (width - 2), *cells]]
+
+
+def _document(pods: AnyPods, options: Options) -> dict[str, Any]:
+    return {
+        "kind": "PodMetricsList",
+        "apiVersion": API_VERSION,
+        "metadata": {},
+        "items": [_item(pod, options.names) for pod in pods],
+    }
+
+
+def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
+    metrics: PodMetrics = pod.metrics
+    virtual = None if names is Names.HOST else pod.virtual
+    found = metrics.labels()
+    item: dict[str, Any] = {
+        "kind": "PodMetrics",
+        "apiVersion": API_VERSION,
+        "metadata": {
+            "name": virtual.name if virtual else metrics.metadata.name,
+            "namespace": virtual.namespace if virtual else metrics.metadata.namespace,
+            "labels": labels.inside(found, virtual.vcluster) if virtual else found,
+        },
+    }
+    if isinstance(metrics, TimedPodMetrics):
+        item |= {key: value for key, value in (("timestamp", metrics.timestamp), ("window", metrics.window)) if value}
+    item["containers"] = [
+        {"name": container.name, "usage": _quantities(container)}
+        for container in sorted(metrics.containers, key=lambda container: container.name)
+    ]
+    if names is not Names.HOST and pod.vcluster:
+        item["vcluster"] = vcluster_object(pod.vcluster)
+        item["host"] = {"name": metrics.metadata.name, "namespace": metrics.metadata.namespace}
+    return item
+
+
+def vcluster_object(ref: VClusterRef) -> dict[str, Any]:
+    """A virtual cluster in a document."""
+    found: dict[str, Any] = {"name": ref.name, "hostNamespace": ref.host_namespace}
+    return {**found, "parent": vcluster_object(ref.parent)} if ref.parent else found
+
+
+def _quantities(container: Container) -> dict[str, str]:
+    found = {"cpu": container.usage.cpu, "memory": container.usage.memory}
+    return {**found, "swap": container.usage.swap} if container.usage.swap else found
+
+
+def _names(pods: AnyPods, options: Options) -> list[str]:
+    # Names to hand to kubectl with the same kubeconfig: host names, but in the view from inside.
+    names = Names.VIRTUAL if options.names is Names.VIRTUAL else Names.HOST
+    return [f"pod/{_name(pod, names)}" for pod in pods]
