@@ -164,7 +164,7 @@ class _Sorter:
             other = random & mask
             if other >= length:
                 other -= length
-            self.swap(index - 1 + i, a + other)
+            self.swap(index + i, a + other)
 
     def choose_pivot(self, a: int, b: int) -> tuple[int, int]:
         length = b - a
