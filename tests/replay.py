@@ -50,7 +50,9 @@ class Replay:
             reply = self._answer(path, parsed, accept, user)
         except Refusal as refusal:
             reply = _status(refusal)
-        start_response(f"{reply.status} Status", [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))])
+        start_response(
+            f"{reply.status} Status", [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+        )
         return [reply.body]
 
     def _answer(self, path: str, query: dict[str, str], accept: str, user: str) -> Reply:
@@ -87,9 +89,13 @@ class Replay:
         for item in body["items"]:
             meta = item["metadata"]
             values = {"metadata.name": meta["name"], "metadata.namespace": meta.get("namespace", "")}
-            if namespace in (None, meta.get("namespace")) and name in (None, meta["name"]) and labels.matches(meta.get("labels", {}).get):
-                if all((values.get(field) == value) == equal for field, equal, value in fields):
-                    items.append(item)
+            if (
+                namespace in (None, meta.get("namespace"))
+                and name in (None, meta["name"])
+                and labels.matches(meta.get("labels", {}).get)
+                and all((values.get(field) == value) == equal for field, equal, value in fields)
+            ):
+                items.append(item)
         if "as=PartialObjectMetadata" in request.accept:
             items = [{"metadata": item["metadata"]} for item in items]
         if name is not None:

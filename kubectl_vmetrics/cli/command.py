@@ -12,6 +12,7 @@ import click
 from kubectl_vmetrics.output.safe import line
 
 PROGRAM = "kubectl vmetrics"
+_HELP = {"help_option_names": ["-h", "--help"]}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -28,10 +29,18 @@ _CLUSTER_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("--cluster",), "text", "Name of the kubeconfig cluster to use."),
     (("--context",), "text", "Name of the kubeconfig context to use."),
     (("--disable-compression",), "flag", "Do not ask the server for compressed answers."),
-    (("--insecure-skip-tls-verify",), "flag", "Do not check the server's certificate. This makes the connection insecure."),
+    (
+        ("--insecure-skip-tls-verify",),
+        "flag",
+        "Do not check the server's certificate. This makes the connection insecure.",
+    ),
     (("--kubeconfig",), "text", "The kubeconfig file to use (default: $KUBECONFIG or ~/.kube/config)."),
     (("-n", "--namespace"), "text", "The namespace to use."),
-    (("--request-timeout",), "text", "How long to wait for one request, with a unit: 1s, 2m, 3h; 0 for no limit (default 1m)."),
+    (
+        ("--request-timeout",),
+        "text",
+        "How long to wait for one request, with a unit: 1s, 2m, 3h; 0 for no limit (default 1m).",
+    ),
     (("-s", "--server"), "text", "Address and port of the apiserver."),
     (("--tls-server-name",), "text", "Name to check the server's certificate against."),
     (("--token",), "text", "Bearer token to log in with."),
@@ -66,7 +75,9 @@ def _cluster_options() -> list[click.Option]:
             "flag": {"is_flag": True},
             "int": {"type": int},
         }
-        made.append(click.Option(declarations, help=text, expose_value=False, hidden=True, callback=_remember, **kinds[kind]))
+        made.append(
+            click.Option(declarations, help=text, expose_value=False, hidden=True, callback=_remember, **kinds[kind])
+        )
     return made
 
 
@@ -78,8 +89,10 @@ class Command(click.Command):
         arguments: the arguments as the usage line shows them.
     """
 
-    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), arguments: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, context_settings={"help_option_names": ["-h", "--help"]}, **kwargs)
+    def __init__(
+        self, *args: Any, examples: Sequence[tuple[str, str]] = (), arguments: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **{"context_settings": _HELP, **kwargs})
         self.params += _cluster_options()
         self.examples = examples
         self.arguments = arguments
@@ -109,7 +122,7 @@ class Group(click.Group):
         examples: Sequence[tuple[str, str]] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, context_settings={"help_option_names": ["-h", "--help"]}, **kwargs)
+        super().__init__(*args, **{"context_settings": _HELP, **kwargs})
         self.params += _cluster_options()
         self.lazy = lazy or {}
         self.aliases = aliases or {}
@@ -134,7 +147,9 @@ class Group(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click, with kubectl's words for a command that does not exist."""
         name = args[0]
         command = self.get_command(ctx, name)
@@ -174,7 +189,11 @@ def _message(error: click.UsageError) -> str:
         return f"unknown flag: {name}" if name.startswith("--") else f"unknown shorthand flag: '{name[1:2]}' in {name}"
     if isinstance(error, click.BadOptionUsage):
         name = error.option_name
-        return f"flag needs an argument: {name}" if name.startswith("--") else f"flag needs an argument: '{name[1:]}' in {name}"
+        return (
+            f"flag needs an argument: {name}"
+            if name.startswith("--")
+            else f"flag needs an argument: '{name[1:]}' in {name}"
+        )
     if isinstance(error, click.MissingParameter):
         return f"required flag(s) or arguments missing: {error.param.human_readable_name if error.param else ''}"
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
@@ -191,7 +210,7 @@ def _did_you_mean(name: str, group: Group) -> str:
 
 
 def _translate(command: click.Command, args: list[str], *, first_only: bool = False) -> list[str]:
-    """pflag's -n=x and --flag=true|false, which click does not know."""
+    """Pflag's -n=x and --flag=true|false, which click does not know."""
     options = {name: param for param in command.params if isinstance(param, click.Option) for name in param.opts}
     done: list[str] = []
     rest = iter(range(len(args)))
@@ -217,7 +236,11 @@ def _translate(command: click.Command, args: list[str], *, first_only: bool = Fa
 
 
 def _write_help(
-    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter, examples: Sequence[tuple[str, str]], usage: str
+    command: click.Command,
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+    examples: Sequence[tuple[str, str]],
+    usage: str,
 ) -> None:
     formatter.width = 100
     formatter.write(f"{(command.help or '').strip()}\n")

@@ -48,7 +48,9 @@ on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--port", default=0, help="Where to listen; any free port by default.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def demo(context: click.Context, nodes: int, pods: int, vclusters: int, seed: int, port: int, command: tuple[str, ...]) -> int:
+def demo(
+    context: click.Context, nodes: int, pods: int, vclusters: int, seed: int, port: int, command: tuple[str, ...]
+) -> int:
     """Build, serve, and run the command or wait."""
     environment: Environment = context.obj
     if command[:1] == ("demo",):

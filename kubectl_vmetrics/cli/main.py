@@ -39,25 +39,26 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         ("The same on an embedded cluster", "demo top pods -A"),
     ],
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 def root() -> None:
     """See the help above."""
 
 
-def run(args: Sequence[str] | None = None, environment: Environment | None = None, context: dict[str, object] | None = None) -> int:
+def run(args: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run one command line.
 
     Args:
         args: without the program's name; the process' own by default.
         environment: streams and variables; the process' own by default.
-        context: click's settings of an outer run, for a command that runs another.
 
     Returns:
         The exit code: 0, 1 for every error, 130 for Ctrl-C, 141 for a closed pipe.
     """
     environment = environment or Environment.of_process()
     try:
-        return _guarded(args, environment, context)
+        return _guarded(args, environment)
     except BrokenPipeError:
         _give_up_stdout(environment)
         return BROKEN_PIPE
@@ -66,10 +67,10 @@ def run(args: Sequence[str] | None = None, environment: Environment | None = Non
         return INTERRUPTED
 
 
-def _guarded(args: Sequence[str] | None, environment: Environment, context: dict[str, object] | None) -> int:
+def _guarded(args: Sequence[str] | None, environment: Environment) -> int:
     try:
         result = root.main(
-            None if args is None else list(args), prog_name=PROGRAM, standalone_mode=False, obj=environment, **(context or {})
+            None if args is None else list(args), prog_name=PROGRAM, standalone_mode=False, obj=environment
         )
         environment.stdout.flush()
     except click.UsageError as error:
@@ -99,12 +100,15 @@ def _failed(error: Exception, environment: Environment) -> int:
             environment.say(f"hint: {error.hint}")
         return 1
     if isinstance(error, OSError):
-        environment.say(f"error: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}")
+        environment.say(
+            f"error: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+        )
         return 1
     if environment.variables.get("VMETRICS_TRACEBACK"):
         raise error
     environment.say(
-        f"error: internal error ({type(error).__name__}); this is a bug: set VMETRICS_TRACEBACK=1 to see where, and report it"
+        f"error: internal error ({type(error).__name__}); this is a bug: "
+        "set VMETRICS_TRACEBACK=1 to see where, and report it"
     )
     return 1
 
@@ -116,5 +120,3 @@ def _give_up_stdout(environment: Environment) -> None:
         os.dup2(null, environment.stdout.fileno())
     except (OSError, ValueError, AttributeError):
         pass
-
-

@@ -9,7 +9,9 @@ from kubectl_vmetrics.output.terminal import Environment
 from .command import Command, write_options
 
 
-@click.command("options", cls=Command, help="List the flags that every command takes.", examples=[("List them", "options")])
+@click.command(
+    "options", cls=Command, help="List the flags that every command takes.", examples=[("List them", "options")]
+)
 @click.pass_obj
 def options(environment: Environment) -> None:
     """Print them."""

@@ -36,10 +36,19 @@ class Outcome(NamedTuple):
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add -o, --no-headers, -w and --interval."""
     for option in (
-        click.option("--interval", default="15s", show_default=True, help="With --watch: time between two looks, 500ms or more."),
-        click.option("-w", "--watch", is_flag=True, help="Look again and again: repainted on a terminal, appended on a pipe."),
+        click.option(
+            "--interval", default="15s", show_default=True, help="With --watch: time between two looks, 500ms or more."
+        ),
+        click.option(
+            "-w", "--watch", is_flag=True, help="Look again and again: repainted on a terminal, appended on a pipe."
+        ),
         click.option("--no-headers", is_flag=True, help="Print no column names."),
-        click.option("-o", "--output", default="", help="Output format: wide, json, yaml, csv, name, or a format of tabulate: github, html, …"),
+        click.option(
+            "-o",
+            "--output",
+            default="",
+            help="Output format: wide, json, yaml, csv, name, or a format of tabulate: github, html, …",
+        ),
     ):
         command = option(command)
     return command

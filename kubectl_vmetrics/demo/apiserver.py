@@ -13,6 +13,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -66,7 +67,7 @@ class Resource(NamedTuple):
     """A kind of object that can be listed.
 
     Attributes:
-        keys: (namespace, name, labels, fields) and how to make the object, for each there is.
+        index: what there is, each before it is made.
     """
 
     group: str
@@ -75,7 +76,7 @@ class Resource(NamedTuple):
     kind: str
     namespaced: bool
     verbs: tuple[str, ...]
-    keys: Callable[[], Sequence[Key]]
+    index: Callable[[], Sequence[Key]]
 
     @property
     def group_version(self) -> str:
@@ -122,7 +123,10 @@ class Apiserver:
         """Answer one request."""
         request = Request(
             path=environ.get("PATH_INFO", "/"),
-            query={key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).items()},
+            query={
+                key: values[-1]
+                for key, values in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).items()
+            },
             accept=environ.get("HTTP_ACCEPT", ""),
             method=environ.get("REQUEST_METHOD", "GET"),
         )
@@ -222,22 +226,26 @@ class Apiserver:
 
     def _resources(self) -> list[Resource]:
         verbs, objects, cluster = ("get", "list"), self.objects, self.cluster
-        nodes = [
-            Key("", node.name, node_labels(node.name), {}, lambda node=node: objects.node(node)) for node in cluster.nodes
-        ]
+        nodes = [Key("", node.name, node_labels(node.name), {}, partial(objects.node, node)) for node in cluster.nodes]
         spaces = [
-            Key("", name, {"kubernetes.io/metadata.name": name}, {}, lambda name=name: objects.namespace(name))
+            Key("", name, {"kubernetes.io/metadata.name": name}, {}, partial(objects.namespace, name))
             for name in cluster.namespaces
         ]
         sets = [
-            Key(v.namespace, v.name, {"app": "vcluster", "release": v.name}, {}, lambda v=v: objects.stateful_set(v))
+            Key(v.namespace, v.name, {"app": "vcluster", "release": v.name}, {}, partial(objects.stateful_set, v))
             for v in cluster.vclusters
         ]
 
         def pods() -> list[Key]:
             return [
-                Key(p.namespace, p.name, p.labels, {"spec.nodeName": p.node, "status.phase": "Running"}, lambda p=p: objects.pod(p))
-                for p in cluster.pods
+                Key(
+                    pod.namespace,
+                    pod.name,
+                    pod.labels,
+                    {"spec.nodeName": pod.node, "status.phase": "Running"},
+                    partial(objects.pod, pod),
+                )
+                for pod in cluster.pods
             ]
 
         return [
@@ -265,7 +273,7 @@ class Apiserver:
         if not found or len(rest) > 2 or (namespace is not None and not found[0].namespaced):
             return None
         resource = found[0]
-        keys = [key for key in resource.keys() if namespace in (None, key.namespace)]
+        keys = [key for key in resource.index() if namespace in (None, key.namespace)]
         if len(rest) == 2:
             key = next((key for key in keys if key.name == rest[1]), None)
             if key is None or (resource.namespaced and namespace is None):
@@ -302,10 +310,16 @@ class Apiserver:
         if path in ("/api", "/apis"):
             wanted = [r for r in self.resources if bool(r.group) == (path == "/apis")]
             if request.wants("APIGroupDiscoveryList"):
-                return Reply(200, _dumps(_aggregated(wanted)), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+                return Reply(
+                    200,
+                    _dumps(_aggregated(wanted)),
+                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                )
             if path == "/api":
                 return _json({"kind": "APIVersions", "versions": ["v1"]})
-            return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in _versions(wanted)]})
+            return _json(
+                {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in _versions(wanted)]}
+            )
         for group, version in _versions(self.resources):
             if path == (f"/apis/{group}/{version}" if group else f"/api/{version}"):
                 return _json(_resource_list([r for r in self.resources if (r.group, r.version) == (group, version)]))
@@ -344,7 +358,9 @@ def _status(refusal: Refusal) -> Reply:
 
 def _selectors(request: Request) -> tuple[LabelSelector, tuple[tuple[str, bool, str], ...]]:
     try:
-        return parse_labels(request.query.get("labelSelector", "")), parse_fields(request.query.get("fieldSelector", ""))
+        return parse_labels(request.query.get("labelSelector", "")), parse_fields(
+            request.query.get("fieldSelector", "")
+        )
     except UsageError as error:
         raise Refusal(400, "BadRequest", error.message) from None
 
@@ -379,7 +395,9 @@ def _as_asked(request: Request, resource: Resource, items: list[Object], *, sing
 
 
 def _table(resource: Resource, items: list[Object], include: str) -> Object:
-    columns = ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.name == "pods" else ["Name", "Age"]
+    columns = (
+        ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.name == "pods" else ["Name", "Age"]
+    )
     if resource.name == "nodes":
         columns = ["Name", "Status", "Roles", "Age", "Version"]
     rows = []
@@ -399,11 +417,23 @@ def _table(resource: Resource, items: list[Object], include: str) -> Object:
             row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
         rows.append(row)
     definitions = [
-        {"name": name, "type": "string", "format": "name" if name == "Name" else "", "description": name, "priority": int(name in ("IP", "Node"))}
+        {
+            "name": name,
+            "type": "string",
+            "format": "name" if name == "Name" else "",
+            "description": name,
+            "priority": int(name in ("IP", "Node")),
+        }
         for name in columns
     ]
     meta = {"resourceVersion": "1000"}
-    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": definitions, "rows": rows}
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": meta,
+        "columnDefinitions": definitions,
+        "rows": rows,
+    }
 
 
 def _age(stamp: str) -> str:
@@ -427,7 +457,13 @@ def _resource_list(resources: list[Resource]) -> Object:
         "apiVersion": "v1",
         "groupVersion": resources[0].group_version,
         "resources": [
-            {"name": r.name, "singularName": _singular(r), "namespaced": r.namespaced, "kind": r.kind, "verbs": list(r.verbs)}
+            {
+                "name": r.name,
+                "singularName": _singular(r),
+                "namespaced": r.namespaced,
+                "kind": r.kind,
+                "verbs": list(r.verbs),
+            }
             for r in resources
         ],
     }

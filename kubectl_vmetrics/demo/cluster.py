@@ -134,9 +134,7 @@ class _Builder:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.random = random.Random(shape.seed)  # noqa: S311 - made-up numbers, not secrets
-        self.nodes = [
-            DemoNode(f"worker-{i + 1}", 8, 32, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)
-        ]
+        self.nodes = [DemoNode(f"worker-{i + 1}", 8, 32, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)]
         extra = (DemoVCluster(f"tenant-{i:03d}", f"vc-{i:03d}") for i in range(4, shape.vclusters + 1))
         self.vclusters = [*_FIRST, *extra][: shape.vclusters]
         self.pods: list[DemoPod] = []
@@ -170,7 +168,9 @@ class _Builder:
         containers = (Container("kube-proxy", "registry.k8s.io/kube-proxy:v1.36.2", 4, 28),)
         for node in self.nodes[:count]:
             name = f"kube-proxy-{self._suffix(5)}"
-            self._add("kube-system", name, {"k8s-app": "kube-proxy"}, containers, ("DaemonSet", "kube-proxy"), node=node.name)
+            self._add(
+                "kube-system", name, {"k8s-app": "kube-proxy"}, containers, ("DaemonSet", "kube-proxy"), node=node.name
+            )
 
     def _host_apps(self, count: int) -> None:
         apps = [(namespace, app) for namespace, apps in _HOST_APPS.items() for app in apps]
@@ -221,7 +221,10 @@ class _Builder:
         origin: Origin | None = None,
     ) -> None:
         scale = self.random.uniform(0.6, 1.4)
-        containers = tuple(c._replace(millicores=max(1, int(c.millicores * scale)), mebibytes=max(1, int(c.mebibytes * scale))) for c in containers)
+        containers = tuple(
+            c._replace(millicores=max(1, int(c.millicores * scale)), mebibytes=max(1, int(c.mebibytes * scale)))
+            for c in containers
+        )
         node = node or self.nodes[self.random.randrange(len(self.nodes))].name
         phase, minutes = self.random.uniform(0, 6.28), self.random.randrange(10, 60 * 24 * 30)
         self.pods.append(DemoPod(namespace, name, self._uid(), node, labels, containers, owner, origin, phase, minutes))

@@ -42,7 +42,10 @@ class Objects:
                 "capacity": capacity,
                 "allocatable": {**capacity, "memory": f"{node.gibibytes * 1024 * 1024 - 102_400}Ki"},
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
-                "addresses": [{"type": "InternalIP", "address": node.address}, {"type": "Hostname", "address": node.name}],
+                "addresses": [
+                    {"type": "InternalIP", "address": node.address},
+                    {"type": "Hostname", "address": node.name},
+                ],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
                 "nodeInfo": {"kubeletVersion": "v1.36.2", "operatingSystem": "linux", "architecture": "amd64"},
             },
@@ -91,7 +94,13 @@ class Objects:
                 "startTime": self.stamp(pod.minutes),
                 "conditions": [{"type": "Ready", "status": "True"}],
                 "containerStatuses": [
-                    {"name": container.name, "ready": True, "restartCount": 0, "image": container.image, "state": {"running": {}}}
+                    {
+                        "name": container.name,
+                        "ready": True,
+                        "restartCount": 0,
+                        "image": container.image,
+                        "state": {"running": {}},
+                    }
                     for container in pod.containers
                 ],
             },
@@ -99,7 +108,12 @@ class Objects:
 
     def stateful_set(self, vcluster: DemoVCluster) -> Object:
         """The StatefulSet of a virtual cluster's control plane, as its chart makes it."""
-        labels = {"app": "vcluster", "chart": f"vcluster-{vcluster.version}", "heritage": "Helm", "release": vcluster.name}
+        labels = {
+            "app": "vcluster",
+            "chart": f"vcluster-{vcluster.version}",
+            "heritage": "Helm",
+            "release": vcluster.name,
+        }
         selector = {"app": "vcluster", "release": vcluster.name}
         image = f"ghcr.io/loft-sh/vcluster-pro:{vcluster.version}"
         return {
@@ -110,7 +124,10 @@ class Objects:
                 "replicas": 1,
                 "selector": {"matchLabels": selector},
                 "serviceName": f"{vcluster.name}-headless",
-                "template": {"metadata": {"labels": selector}, "spec": {"containers": [{"name": "syncer", "image": image}]}},
+                "template": {
+                    "metadata": {"labels": selector},
+                    "spec": {"containers": [{"name": "syncer", "image": image}]},
+                },
             },
             "status": {"replicas": 1, "readyReplicas": 1, "currentReplicas": 1, "updatedReplicas": 1},
         }

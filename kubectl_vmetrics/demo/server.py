@@ -19,7 +19,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 NAME = "vmetrics-demo"
 
 
-class _Quiet(wsgi.Server):  # type: ignore[misc]
+class _Quiet(wsgi.Server):
     expiration_interval = 0.05  # how long stop() waits for the loop to notice
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
@@ -38,7 +38,9 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
         UsageError: the port is taken.
     """
     HTTPServer.version = "vmetrics-demo"
-    server = _Quiet(("127.0.0.1", port), application, numthreads=10, request_queue_size=128, timeout=60, shutdown_timeout=1)
+    server = _Quiet(
+        ("127.0.0.1", port), application, numthreads=10, request_queue_size=128, timeout=60, shutdown_timeout=1
+    )
     try:
         server.prepare()
     except OSError:

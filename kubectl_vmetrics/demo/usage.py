@@ -45,7 +45,9 @@ class Metrics:
         """A PodMetrics as JSON."""
         # Names and labels of the demo are its own and need no escaping.
         labels = ",".join([f'"{key}":"{value}"' for key, value in sorted(pod.labels.items())])
-        used = ",".join([f'{{"name":"{n}","usage":{{"cpu":"{c}n","memory":"{m}Ki"}}}}' for n, c, m in self.containers(pod)])
+        used = ",".join(
+            [f'{{"name":"{n}","usage":{{"cpu":"{c}n","memory":"{m}Ki"}}}}' for n, c, m in self.containers(pod)]
+        )
         return (
             f'{{"metadata":{{"name":"{pod.name}","namespace":"{pod.namespace}","creationTimestamp":"{self.timestamp}",'
             f'"labels":{{{labels}}}}},"timestamp":"{self.timestamp}","window":"{WINDOW:g}s","containers":[{used}]}}'
@@ -54,7 +56,8 @@ class Metrics:
     def pods(self, pods: Iterable[DemoPod]) -> bytes:
         """A PodMetricsList as JSON."""
         items = ",".join(map(self.pod, pods))
-        return f'{{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{{}},"items":[{items}]}}'.encode()
+        head = '{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":['
+        return f"{head}{items}]}}".encode()
 
     def nodes(self, selector: LabelSelector) -> list[dict[str, Any]]:
         """The NodeMetrics of the nodes that match."""

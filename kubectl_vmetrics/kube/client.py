@@ -106,7 +106,14 @@ class Client:
                     raise dropped.error from None
                 resent = True
 
-    def decode(self, path: str, decoder: msgspec.json.Decoder[T], params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON) -> T:
+    def decode(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[T],
+        params: Mapping[str, str | int | None] | None = None,
+        *,
+        accept: str = JSON,
+    ) -> T:
         """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
         return decode(self.get(path, params, accept=accept), decoder, path)
 
@@ -133,18 +140,25 @@ class Client:
                 raise _Dropped(failure) from None
             raise failure from None
         except UnicodeError:
-            raise ConnectionFailed(f"Unable to connect to the server: {self.connection.server}: not a host name") from None
+            raise ConnectionFailed(
+                f"Unable to connect to the server: {self.connection.server}: not a host name"
+            ) from None
         with response:
             body = self._body(response, deadline)
             elapsed = time.monotonic() - started
-            _log.info("GET %s %s in %d milliseconds", full, f"{response.status_code} {response.reason or ''}".strip(), elapsed * 1000)
+            _log.info(
+                "GET %s %s in %d milliseconds",
+                full,
+                f"{response.status_code} {response.reason or ''}".strip(),
+                elapsed * 1000,
+            )
             if _log.isEnabledFor(logging.DEBUG - 1):
                 _log.debug("Response headers:%s", _shown(response.headers))
             self._answered = True
             if response.status_code < 300:
                 return Answer(body, response.headers.get("Content-Type", ""))
             if response.status_code < 400:
-                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is {self.connection.server} an apiserver?")
+                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is it an apiserver?")
             error_ = refused(response.status_code, bytes(body), url)
             after = response.headers.get("Retry-After", "")
             if response.status_code in (429, 503) and after.isdigit():

@@ -112,8 +112,8 @@ def in_cluster(connection: Connection) -> Connection:
 
     found = client.Configuration()
     try:
-        config.load_incluster_config(client_configuration=found)
-        ca = Path(found.ssl_ca_cert).read_bytes()
+        config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+        ca = Path(str(found.ssl_ca_cert)).read_bytes()
         namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
     except (config.ConfigException, OSError) as error:
         raise ConfigError(f"in-cluster configuration: {error}") from None
@@ -130,7 +130,8 @@ def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any
     command = plugin["command"]
     cluster = {"server": connection.server, **connection.cluster}
     try:
-        status = ExecProvider(ConfigNode("exec", plugin), None, ConfigNode("cluster", cluster)).run()
+        nodes = ConfigNode("exec", plugin), None, ConfigNode("cluster", cluster)  # type: ignore[no-untyped-call]
+        status = ExecProvider(*nodes).run()  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         hint = plugin.get("installHint")
         raise _no_credentials(
@@ -161,7 +162,7 @@ def _from_provider(connection: Connection) -> str:
     name = (connection.user.auth_provider or {}).get("name", "")
     logging.getLogger("root").addHandler(logging.NullHandler())
     try:
-        config.load_kube_config_from_dict(document, client_configuration=found)
+        config.load_kube_config_from_dict(document, client_configuration=found)  # type: ignore[no-untyped-call]
     except Exception as error:  # the providers raise whatever their libraries raise
         raise _no_credentials(f"auth-provider {name}: {type(error).__name__}") from None
     header = found.api_key.get("BearerToken") or found.api_key.get("authorization")

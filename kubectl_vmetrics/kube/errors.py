@@ -83,7 +83,11 @@ class StatusError(VmetricsError):
     @property
     def line(self) -> str:
         """The text for stderr: with the reason where there is one."""
-        return f"Error from server ({self.reason}): {self.message}" if self.reason else f"Error from server: {self.message}"
+        return (
+            f"Error from server ({self.reason}): {self.message}"
+            if self.reason
+            else f"Error from server: {self.message}"
+        )
 
 
 class Unauthorized(StatusError):
@@ -91,7 +95,7 @@ class Unauthorized(StatusError):
 
     @property
     def line(self) -> str:
-        """kubectl drops the reason here and says what to do."""
+        """Kubectl drops the reason here and says what to do."""
         return f"error: You must be logged in to the server ({self.message})"
 
 

@@ -27,7 +27,10 @@ _GENERIC = {
     429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
     500: ("InternalError", ""),
     503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-    504: ("Timeout", "the server was unable to return a response in the time allotted, but may still be processing the request"),
+    504: (
+        "Timeout",
+        "the server was unable to return a response in the time allotted, but may still be processing the request",
+    ),
 }
 
 
@@ -98,7 +101,10 @@ def unreachable(error: BaseException, server: str) -> ConnectionFailed:
             return ConnectionFailed(message)
     name = type(error).__name__
     if "ProxyError" in name:
-        return ConnectionFailed(_UNABLE + "the proxy refused or is unreachable", hint="see proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY")
+        return ConnectionFailed(
+            _UNABLE + "the proxy refused or is unreachable",
+            hint="see proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY",
+        )
     if "ReadTimeout" in name:
         return timed_out("awaiting headers")
     if "Timeout" in name:
@@ -153,7 +159,11 @@ def _tls(cause: ssl.SSLError) -> str:
     if "EOF" in reason or isinstance(cause, ssl.SSLEOFError):
         return "EOF"
     found = re.search(r"ALERT_(.+)", reason)
-    return f"remote error: tls: {found[1].replace('_', ' ').lower()}" if found else f"tls: {reason.replace('_', ' ').lower() or 'handshake failed'}"
+    return (
+        f"remote error: tls: {found[1].replace('_', ' ').lower()}"
+        if found
+        else f"tls: {reason.replace('_', ' ').lower() or 'handshake failed'}"
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -54,7 +54,7 @@ class Flags(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """How to log in. Of several ways, the order is kubectl's: certificate and one of token, exec, provider, password."""
+    """How to log in: a certificate, and one of token, exec plugin, provider or password, in kubectl's order."""
 
     name: str = ""
     token: str | None = None
@@ -130,9 +130,7 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
         server = ("https://" if tls else "http://") + server
     if not re.match(r"https?://[^/]", server):
         scheme = server.partition("://")[0]
-        raise ConfigError(
-            f'Unable to connect to the server: unsupported protocol scheme "{scheme}"', prefix=""
-        )
+        raise ConfigError(f'Unable to connect to the server: unsupported protocol scheme "{scheme}"', prefix="")
     override_name = flags.tls_server_name if flags.tls_server_name or flags.server else None
     kept_name = None if flags.server else _text(cluster, "tls-server-name") or None
     return Connection(
@@ -194,7 +192,7 @@ def _read(path: Path) -> dict[str, Any]:
     if config is None:
         return {}
     if not isinstance(config, dict):
-        raise ConfigError(f'error loading config file "{path}": not a kubeconfig: expected a mapping with clusters, contexts and users')
+        raise ConfigError(f'error loading config file "{path}": not a kubeconfig: no mapping with clusters and users')
     return config
 
 
@@ -235,7 +233,11 @@ def _server(flags: Flags, cluster: dict[str, Any], user: dict[str, Any]) -> tupl
 
 def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
     folder = user.get("_folder", Path())
-    certificate = _file(flags.client_certificate, "client-cert", name) if flags.client_certificate else _pem(user, "client-certificate", name)
+    certificate = (
+        _file(flags.client_certificate, "client-cert", name)
+        if flags.client_certificate
+        else _pem(user, "client-certificate", name)
+    )
     key = _file(flags.client_key, "client-key", name) if flags.client_key else _pem(user, "client-key", name)
     if (certificate is None) != (key is None):
         missing = "client-key-data or client-key" if key is None else "client-certificate-data or client-certificate"
@@ -249,7 +251,10 @@ def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
     plugin = user.get("exec")
     if plugin is not None:
         if not isinstance(plugin, dict) or not _text(plugin, "command"):
-            raise ConfigError(f"command must be specified for {name} to use exec authentication plugin", prefix="Error in configuration: ")
+            raise ConfigError(
+                f"command must be specified for {name} to use exec authentication plugin",
+                prefix="Error in configuration: ",
+            )
         if re.search(r"[/\\]", plugin["command"]):  # a path is relative to its kubeconfig, a bare name is looked up
             plugin = {**plugin, "command": str(Path(folder, plugin["command"]))}
     provider = user.get("auth-provider")
@@ -276,7 +281,9 @@ def _pem(entry: dict[str, Any], field: str, name: str) -> bytes | None:
     path = _text(entry, field)
     if not path:
         return None
-    return _file(str(Path(entry.get("_folder", Path()), path)), field.replace("client-certificate", "client-cert"), name)
+    return _file(
+        str(Path(entry.get("_folder", Path()), path)), field.replace("client-certificate", "client-cert"), name
+    )
 
 
 def _file(path: str, what: str, name: str) -> bytes:
@@ -285,7 +292,8 @@ def _file(path: str, what: str, name: str) -> bytes:
     except OSError as error:
         owner = f" for {name}" if name else ""
         raise ConfigError(
-            f"unable to read {what} {path}{owner} due to open {path}: {_reason(error)}", prefix="Error in configuration: "
+            f"unable to read {what} {path}{owner} due to open {path}: {_reason(error)}",
+            prefix="Error in configuration: ",
         ) from None
 
 

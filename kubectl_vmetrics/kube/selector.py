@@ -150,13 +150,19 @@ def _unparsable(why: str) -> UsageError:
 
 def _check_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
-    if len(name) > 63 or not _NAME.fullmatch(name) or (slash and not (len(prefix) <= 253 and _PREFIX.fullmatch(prefix))):
+    if (
+        len(name) > 63
+        or not _NAME.fullmatch(name)
+        or (slash and not (len(prefix) <= 253 and _PREFIX.fullmatch(prefix)))
+    ):
         raise _unparsable(f'Invalid value: "{key}": not a label key (e.g. "app" or "example.com/app")')
 
 
 def _check_value(key: str, value: str) -> None:
     if value and (len(value) > 63 or not _NAME.fullmatch(value)):
-        raise _unparsable(f'values[0][{key}]: Invalid value: "{value}": not a label value (e.g. "my-value", at most 63 characters)')
+        raise _unparsable(
+            f'values[0][{key}]: Invalid value: "{value}": not a label value (e.g. "my-value", at most 63 characters)'
+        )
 
 
 def parse_fields(text: str) -> tuple[tuple[str, bool, str], ...]:

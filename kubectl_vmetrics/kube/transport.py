@@ -36,13 +36,13 @@ class Adapter(HTTPAdapter):
         self._impersonate = connection.impersonate
         super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         """Called by HTTPAdapter: adds the TLS context."""
-        super().init_poolmanager(*args, **kwargs, **self._tls())  # type: ignore[no-untyped-call]
+        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls())
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Called by HTTPAdapter for a request through a proxy: adds the same TLS context."""
-        return super().proxy_manager_for(proxy, **kwargs, **self._tls())  # type: ignore[no-untyped-call]
+        return super().proxy_manager_for(proxy, **kwargs, **self._tls())
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """The host alone: `requests` would add the public CAs to those that are trusted."""
@@ -116,7 +116,7 @@ def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLCont
     else:
         context.load_default_certs()
         if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
-            context.load_verify_locations(requests.certs.where())
+            context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
     if pair := credentials.certificate():
         _load_certificate(context, *pair)
     return context

@@ -189,7 +189,7 @@ def pod_usage(pod: PodMetrics) -> Usage:
 
 def _items(answer: Answer, path: str, kind: type[_Decoded], *, single: bool) -> tuple[list[_Decoded], list[Skipped]]:
     if single:
-        return [decode(answer, _decoder(kind), path)], []
+        return [decode(answer, msgspec.json.Decoder(kind), path)], []
     try:
         found: list[_Decoded] | None = _decoder(ObjectList[kind]).decode(answer.body).items  # type: ignore[valid-type]
         return found or [], []
@@ -201,7 +201,7 @@ def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_
     # A list of which some items are broken still has the others.
     found: list[_Decoded] = []
     skipped: list[Skipped] = []
-    decoder = _decoder(kind)
+    decoder: msgspec.json.Decoder[_Decoded] = msgspec.json.Decoder(kind)
     for index, raw in enumerate(decode(answer, _decoder(_List), path).items or []):
         try:
             found.append(decoder.decode(raw))
@@ -211,7 +211,7 @@ def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_
 
 
 @cache
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
@@ -285,4 +285,3 @@ def _not_available() -> MetricsNotAvailable:
         "Metrics API not available",
         hint="no metrics-server, or one that does not answer: kubectl get apiservice v1beta1.metrics.k8s.io -o wide",
     )
-

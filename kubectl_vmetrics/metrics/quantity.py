@@ -38,10 +38,14 @@ def nanos(text: str) -> int:
     exponent += 9
     # A number beyond 2^63 units is held at that limit, as Go's int64 forces upstream to.
     if exponent >= 0:
-        value = min(number * factor * 10 ** min(exponent, 40), (2**63 - 1) * NANOS)
+        value = min(number * factor * _power(min(exponent, 40)), (2**63 - 1) * NANOS)
     else:
-        value = min(-(-number * factor // 10 ** min(-exponent, 400)), (2**63 - 1) * NANOS)
+        value = min(ceil_div(number * factor, _power(min(-exponent, 400))), (2**63 - 1) * NANOS)
     return -value if sign == "-" else value
+
+
+def _power(exponent: int) -> int:
+    return int(10**exponent)
 
 
 def cpu_nanocores(text: str) -> int:

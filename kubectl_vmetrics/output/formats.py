@@ -47,7 +47,9 @@ def check(form: str) -> None:
 
     if form not in tabulate.tabulate_formats:
         known = ",".join([*OWN, *tabulate.tabulate_formats])
-        raise ValueError(f'unable to match a printer suitable for the output format "{form}", allowed formats are: {known}')
+        raise ValueError(
+            f'unable to match a printer suitable for the output format "{form}", allowed formats are: {known}'
+        )
 
 
 def render(view: View, form: str, *, headers: bool = True) -> str:

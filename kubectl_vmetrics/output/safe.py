@@ -1,4 +1,4 @@
-"""Text from a cluster is written by tenants: nothing in it may move the cursor, colour the screen or hide a character."""
+"""Text from a cluster is written by tenants: nothing in it may steer a terminal or hide a character."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 
 def line(text: str) -> str:
-    """One printable line: control, format and other invisible characters become visible escapes.
+    r"""One printable line: control, format and other invisible characters become visible escapes.
 
-    >>> line("a\\x1b[31mb\\n")
-    'a^[[31mb\\\\n'
+    >>> line("a\x1b[31mb\n")
+    'a^[[31mb\\n'
     """
     return text if text.isprintable() else "".join(map(_visible, text))
 
@@ -25,7 +25,7 @@ def column(cells: list[str]) -> list[str]:
 
 
 def ascii_json(text: str) -> str:
-    """JSON with every character beyond printable ASCII as \\uXXXX, which means the same to every reader."""
+    r"""JSON with every character beyond printable ASCII as \uXXXX, which means the same to every reader."""
     return re.sub(r"[^\n\x20-\x7e]", _json_escape, text) if not text.isascii() or "\x7f" in text else text
 
 

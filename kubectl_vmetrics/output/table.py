@@ -1,7 +1,7 @@
 """kubectl's table: cells that end in a tab, columns as wide as they must be, three spaces between.
 
-The layout of Go's text/tabwriter with minwidth 6 and padding 3, to the byte (k8s.io/cli-runtime/pkg/printers/tabwriter.go):
-the last cell of a line is padded too.
+The layout of Go's text/tabwriter with minwidth 6 and padding 3, to the byte: the last cell of a line is padded too
+(k8s.io/cli-runtime/pkg/printers/tabwriter.go).
 """
 
 from __future__ import annotations

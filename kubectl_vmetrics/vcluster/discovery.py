@@ -123,9 +123,14 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
     if not matching:
         names = ", ".join(v.ref.path for v in known)
         asked = f"{host_namespace}/{name}" if host_namespace else name
-        raise UsageError(f'virtual cluster "{asked}" not found; ' + (f"there are: {names}" if names else "there are none here"))
+        raise UsageError(
+            f'virtual cluster "{asked}" not found; ' + (f"there are: {names}" if names else "there are none here")
+        )
     if len(matching) > 1:
-        raise UsageError(f'there are several virtual clusters "{name}": say which with --vcluster ' + " or ".join(ref.path for ref in matching))
+        raise UsageError(
+            f'there are several virtual clusters "{name}": say which with --vcluster '
+            + " or ".join(ref.path for ref in matching)
+        )
     ref = matching[0]
     while parts:
         ref = VClusterRef(parts.pop(0), parts.pop(0), ref)

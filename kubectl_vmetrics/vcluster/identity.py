@@ -261,5 +261,7 @@ def _many(client: Client, namespace: str, vcluster: str) -> Callable[[], list[Me
         decoder(ObjectList[Metadata]),
         params,
         accept=PARTIAL_LIST,
-        keep=lambda item: not naming.virtual_name(item.metadata.name, item.metadata.annotations.namespace or "", vcluster),
+        keep=lambda item: (
+            not naming.virtual_name(item.metadata.name, item.metadata.annotations.namespace or "", vcluster)
+        ),
     )

@@ -24,7 +24,7 @@ _HASHED = re.compile(r"-[0-9a-f]{10}$")
 
 
 def safe_concat(*parts: str) -> str:
-    """Parts joined with "-"; beyond 63 characters cut, and told apart by a hash of the whole (translate.go, SafeConcatName)."""
+    """Parts joined with "-"; beyond 63 characters cut, and told apart by a hash of the whole (translate.go)."""
     joined = "-".join(parts)
     if len(joined.encode()) <= LIMIT:
         return joined

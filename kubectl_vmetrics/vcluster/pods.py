@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
@@ -75,7 +76,7 @@ def on_host(
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
     """
     listed, skipped = metrics_api.pods(client, scope, kind)
-    found = Found([], skipped, [])
+    found: Found[AnyPod] = Found([], skipped, [])
     if not names:
         found.pods = _used(listed, skipped)
         return found
@@ -122,7 +123,12 @@ def inside(
         if level is not None and matches(level, pod):
             pod.vcluster, pod.virtual = vcluster, level
             kept.append(pod)
-        elif pod.virtual is None and vcluster is base and question.name is None and question.namespace in (None, pod.owner.namespace):
+        elif (
+            pod.virtual is None
+            and vcluster is base
+            and question.name is None
+            and question.namespace in (None, pod.owner.namespace)
+        ):
             kept.append(pod)
     found.pods = kept
     if question.name and not kept:
@@ -139,7 +145,11 @@ def _tenant_metrics(
 ) -> tuple[list[AnyPod], list[Skipped]]:
     selector = f"{naming.MANAGED_BY}={base.name}"
     scopes = [Scope(base.host_namespace, labels=selector)]
-    scopes += [Scope(namespace) for namespace, item in synced.items() if item.vcluster == base and namespace != base.host_namespace]
+    scopes += [
+        Scope(namespace)
+        for namespace, item in synced.items()
+        if item.vcluster == base and namespace != base.host_namespace
+    ]
     pods, skipped = _asked(client, scopes, kind)
     if not pods and sum(v.ref.name == base.name for v in known) == 1:
         # Up to v0.28 pods could live in a namespace of their own, apart from their control plane.
@@ -150,9 +160,7 @@ def _tenant_metrics(
 def _asked(
     client: Client, scopes: Iterable[Scope], kind: type[AnyPod], *, optional: bool = False
 ) -> tuple[list[AnyPod], list[Skipped]]:
-    calls: list[Callable[[], tuple[list[AnyPod], list[Skipped]]]] = [
-        lambda scope=scope: metrics_api.pods(client, scope, kind) for scope in scopes
-    ]
+    calls = [functools.partial(metrics_api.pods, client, scope, kind) for scope in scopes]
     pods: list[AnyPod] = []
     skipped: list[Skipped] = []
     for answer in gather(calls):
@@ -169,7 +177,7 @@ _NOBODY = Owner()
 
 
 def _used(listed: list[AnyPod], skipped: list[Skipped], resolver: Resolver | None = None) -> list[Pod[AnyPod]]:
-    found = []
+    found: list[Pod[AnyPod]] = []
     for metrics in listed:
         meta = metrics.metadata
         try:
@@ -203,7 +211,11 @@ def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver) -> N
         _again(pod, resolver)
     if left := sum(pod.virtual is None for pod in missing):
         names = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
-        why = f": {errors[0].message}" if errors else ": the annotations that hold the virtual names are missing or not the pods' own"
+        why = (
+            f": {errors[0].message}"
+            if errors
+            else ": the annotations that hold the virtual names are missing or not the pods' own"
+        )
         found.warnings.append(f"{names}, marked *{why}")
 
 

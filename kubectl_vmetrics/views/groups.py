@@ -40,9 +40,15 @@ def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
     rows: list[Row] = []
     for group in ordered:
         found = group.vcluster
-        identity = [found.ref.host_namespace, found.ref.name, found.status, found.version or NONE] if found else [NONE] * 4
+        identity = (
+            [found.ref.host_namespace, found.ref.name, found.status, found.version or NONE] if found else [NONE] * 4
+        )
         plane = group.control_plane
-        planes = [millicores(plane.cpu_nanocores), mebibytes(plane.memory_bytes)] if plane else ["-" if not found else UNKNOWN] * 2
+        planes = (
+            [millicores(plane.cpu_nanocores), mebibytes(plane.memory_bytes)]
+            if plane
+            else ["-" if not found else UNKNOWN] * 2
+        )
         rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole), *planes])
     footer = _footer(4, ordered, sum((g.control_plane or NOTHING for g in ordered), NOTHING)) if options.total else []
     names = [f"vcluster/{g.vcluster.ref.path}" for g in own if g.vcluster]
@@ -53,7 +59,9 @@ def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bo
     """The table of `top namespaces`: of the whole host, or from inside one virtual cluster."""
     headers = ["NAME"] if inside else ["NAMESPACE", "VCLUSTER", "VNAMESPACE"]
     headers += ["PODS", *_SHARES]
-    ordered = _sorted(groups, options, lambda g: (g.host_namespace, g.vcluster.path if g.vcluster else "", g.namespace or ""))
+    ordered = _sorted(
+        groups, options, lambda g: (g.host_namespace, g.vcluster.path if g.vcluster else "", g.namespace or "")
+    )
     rows: list[Row] = []
     for group in ordered:
         identity = [group.namespace or group.host_namespace]
@@ -91,7 +99,13 @@ def _footer(lead: int, groups: Sequence[VClusterUsage | NamespaceUsage], planes:
     total = sum((group.usage for group in groups), NOTHING)
     blanks = [""] * lead
     rule = [*blanks, RULE, RULE, "", RULE]
-    sums = [*blanks, str(sum(group.pods for group in groups)), millicores(total.cpu_nanocores), "", mebibytes(total.memory_bytes)]
+    sums = [
+        *blanks,
+        str(sum(group.pods for group in groups)),
+        millicores(total.cpu_nanocores),
+        "",
+        mebibytes(total.memory_bytes),
+    ]
     if planes is not None:
         rule += ["", RULE, RULE]
         sums += ["", millicores(planes.cpu_nanocores), mebibytes(planes.memory_bytes)]

@@ -30,7 +30,7 @@ class Options(NamedTuple):
 
 
 def view(metrics: Sequence[NodeMetrics], nodes: Sequence[Node], options: Options) -> View:
-    """kubectl's table of nodes. Raises ValueError for a quantity that is none."""
+    """Kubectl's table of nodes. Raises ValueError for a quantity that is none."""
     headers = ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
     headers += ["SWAP(bytes)", "SWAP(%)"] if options.swap else []
     by_name = {node.metadata.name: node for node in nodes}
@@ -78,14 +78,27 @@ def shares(
     if total:
         everything = sum((part.usage for part in used.values()), NOTHING)
         count = sum(part.pods for part in used.values())
-        footer = [["", RULE, RULE, "", RULE], ["", str(count), millicores(everything.cpu_nanocores), "", mebibytes(everything.memory_bytes)]]
+        footer = [
+            ["", RULE, RULE, "", RULE],
+            ["", str(count), millicores(everything.cpu_nanocores), "", mebibytes(everything.memory_bytes)],
+        ]
 
     def document() -> dict[str, Any]:
         items = [
-            {"metadata": {"name": name}, "vcluster": vcluster_object(vcluster), "pods": part.pods, "usage": usage_object(part.usage)}
+            {
+                "metadata": {"name": name},
+                "vcluster": vcluster_object(vcluster),
+                "pods": part.pods,
+                "usage": usage_object(part.usage),
+            }
             for name, part in pairs
         ]
-        return {"kind": "VirtualClusterNodeUsageList", "apiVersion": "vmetrics/v1alpha1", "metadata": {}, "items": items}
+        return {
+            "kind": "VirtualClusterNodeUsageList",
+            "apiVersion": "vmetrics/v1alpha1",
+            "metadata": {},
+            "items": items,
+        }
 
     return View(headers, rows, document, lambda: [f"node/{name}" for name, _ in pairs], footer)
 

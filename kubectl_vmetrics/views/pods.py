@@ -154,7 +154,10 @@ def _details(pod: Pod[Any], container: Container | None, usage: Usage, options: 
         return ["-", "-", "-", "-", NONE, name]
     specs = [spec for spec in core.spec.containers if container is None or spec.name == container.name]
     cells = []
-    for resource, used, read in (("cpu", usage.cpu_nanocores, cpu_nanocores), ("memory", usage.memory_bytes, memory_bytes)):
+    for resource, used, read in (
+        ("cpu", usage.cpu_nanocores, cpu_nanocores),
+        ("memory", usage.memory_bytes, memory_bytes),
+    ):
         requests = _total([spec.resources.requests.get(resource) for spec in specs], read)
         limits = _total([spec.resources.limits.get(resource) for spec in specs], read, need_all=True)
         cells += [share(used, requests), share(used, limits)]

@@ -16,7 +16,8 @@ VC1 = json.loads((RECORDINGS / "kubectl-top" / "vc1.json").read_text())
 OTHER_WORDS = {
     # The names of the program and of its commands are not kubectl's.
     "kubectl top": "help of its own",
-    "kubectl top pods --nosuchflag": "error: unknown flag: --nosuchflag\nSee 'kubectl vmetrics top pods --help' for usage.\n",
+    "kubectl top pods --nosuchflag": "error: unknown flag: --nosuchflag\n"
+    "See 'kubectl vmetrics top pods --help' for usage.\n",
 }
 
 
@@ -49,7 +50,13 @@ def test_inside_a_virtual_cluster(line: dict[str, object], on_host: Cli) -> None
 
 @pytest.mark.parametrize(
     "command",
-    ["top pods", "top pods -n default --containers", "top pods -n empty", "top nodes --show-swap", "top pods -A -l nothing=here"],
+    [
+        "top pods",
+        "top pods -n default --containers",
+        "top pods -n empty",
+        "top nodes --show-swap",
+        "top pods -A -l nothing=here",
+    ],
 )
 def test_without_synced_pods_in_scope_the_table_is_kubectls(command: str, on_host: Cli) -> None:
     recorded = {line["command"]: line for line in HOST}

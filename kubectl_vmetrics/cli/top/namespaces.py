@@ -39,7 +39,7 @@ Percent are of all that the nodes of the host have for pods.""",
 @output_options
 @click.pass_context
 def namespaces(
-    context: click.Context, all_namespaces: bool, sort_by: str, total: bool, vcluster: str | None, **output: Any
+    context: click.Context, /, all_namespaces: bool, sort_by: str, total: bool, vcluster: str | None, **output: Any
 ) -> int:
     """Read the options, ask, show."""
     check_sort(sort_by)
@@ -59,6 +59,11 @@ def namespaces(
         whole, why = capacity.of_host(client)
         options = view.Options(sort_by, total, whole)
         shown = view.namespaces(groups.by_namespace(found.pods), options, inside=True)
-        return Outcome(shown, nothing_inside(ref, known, namespace), (*found.warnings, *([why] if why else [])), tuple(found.skipped))
+        return Outcome(
+            shown,
+            nothing_inside(ref, known, namespace),
+            (*found.warnings, *([why] if why else [])),
+            tuple(found.skipped),
+        )
 
     return show.run(from_inside if vcluster else on_host)

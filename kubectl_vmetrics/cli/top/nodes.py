@@ -48,6 +48,7 @@ With --vcluster: how much of each node the pods of that virtual cluster use.""",
 @click.pass_context
 def nodes(
     context: click.Context,
+    /,
     names: tuple[str, ...],
     selector: str,
     sort_by: str,
@@ -75,7 +76,9 @@ def nodes(
     def on_host() -> Outcome:
         metrics, skipped = metrics_api.nodes(client, Scope(name=name, labels=selector or None))
         if not metrics and not skipped:
-            raise MetricsNotAvailable("metrics not available yet", hint="no node matches, or metrics-server has just started")
+            raise MetricsNotAvailable(
+                "metrics not available yet", hint="no node matches, or metrics-server has just started"
+            )
         known = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         try:
             return Outcome(view.view(metrics, known, options), skipped=tuple(skipped))
@@ -87,7 +90,9 @@ def nodes(
         found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics)
         available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         wanted = {node.metadata.name for node in available}
-        used = groups.by_node(found.pods, {pod: node for pod, node in _nodes_of(client, found).items() if node in wanted})
+        used = groups.by_node(
+            found.pods, {pod: node for pod, node in _nodes_of(client, found).items() if node in wanted}
+        )
         shown = view.shares(used, available, ref, options, total=total)
         return Outcome(shown, nothing_inside(ref, known, None), tuple(found.warnings), tuple(found.skipped))
 
@@ -95,5 +100,7 @@ def nodes(
 
 
 def _nodes_of(client: Client, found: vcluster_pods.Found[Any]) -> dict[HostPod, str]:
-    listed = [pod for namespace in sorted({pod.host.namespace for pod in found.pods}) for pod in core.pods(client, namespace)]
+    listed = [
+        pod for namespace in sorted({pod.host.namespace for pod in found.pods}) for pod in core.pods(client, namespace)
+    ]
     return {HostPod(pod.metadata.namespace, pod.metadata.name): pod.spec.node for pod in listed}

@@ -62,6 +62,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
 @click.pass_context
 def pods(
     context: click.Context,
+    /,
     names: tuple[str, ...],
     all_namespaces: bool,
     selector: str,
@@ -90,7 +91,12 @@ def pods(
     name = names[0] if names else None
     kind = TimedPodMetrics if show.document else PodMetrics
     options = view.Options(
-        containers=containers, sort_by=sort_by, total=total, headers=show.headers, swap=show_swap, namespaces=all_namespaces
+        containers=containers,
+        sort_by=sort_by,
+        total=total,
+        headers=show.headers,
+        swap=show_swap,
+        namespaces=all_namespaces,
     )
 
     def on_host() -> Outcome:

@@ -16,7 +16,6 @@ from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
 
-
 @click.command(
     "vclusters",
     cls=Command,
@@ -37,7 +36,7 @@ Percent are of all that the nodes of the host have for pods. The last row is all
 @output_options
 @click.pass_context
 def vclusters(
-    context: click.Context, names: tuple[str, ...], all_namespaces: bool, sort_by: str, total: bool, **output: Any
+    context: click.Context, /, names: tuple[str, ...], all_namespaces: bool, sort_by: str, total: bool, **output: Any
 ) -> int:
     """Read the options, ask, show."""
     if len(names) > 1:
