@@ -67,7 +67,7 @@ class Resource(NamedTuple):
     """A kind of object that can be listed.
 
     Attributes:
-        index: what there is, each before it is made.
+        entries: what there is in a namespace, or in all; each before it is made.
     """
 
     group: str
@@ -76,7 +76,7 @@ class Resource(NamedTuple):
     kind: str
     namespaced: bool
     verbs: tuple[str, ...]
-    index: Callable[[], Sequence[Key]]
+    entries: Callable[[str | None], Sequence[Key]]
 
     @property
     def group_version(self) -> str:
@@ -236,7 +236,7 @@ class Apiserver:
             for v in cluster.vclusters
         ]
 
-        def pods() -> list[Key]:
+        def pods(namespace: str | None) -> list[Key]:
             return [
                 Key(
                     pod.namespace,
@@ -245,17 +245,20 @@ class Apiserver:
                     {"spec.nodeName": pod.node, "status.phase": "Running"},
                     partial(objects.pod, pod),
                 )
-                for pod in cluster.pods
+                for pod in self.pods(namespace)
             ]
 
+        def fixed(keys: list[Key]) -> Callable[[str | None], list[Key]]:
+            return lambda namespace: [key for key in keys if namespace in (None, key.namespace)]
+
         return [
-            Resource("", "v1", "namespaces", "Namespace", False, verbs, lambda: spaces),
-            Resource("", "v1", "nodes", "Node", False, verbs, lambda: nodes),
+            Resource("", "v1", "namespaces", "Namespace", False, verbs, fixed(spaces)),
+            Resource("", "v1", "nodes", "Node", False, verbs, fixed(nodes)),
             Resource("", "v1", "pods", "Pod", True, verbs, pods),
-            Resource("apps", "v1", "deployments", "Deployment", True, verbs, list),
-            Resource("apps", "v1", "statefulsets", "StatefulSet", True, verbs, lambda: sets),
-            Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False, verbs, list),
-            Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True, verbs, list),
+            Resource("apps", "v1", "deployments", "Deployment", True, verbs, fixed([])),
+            Resource("apps", "v1", "statefulsets", "StatefulSet", True, verbs, fixed(sets)),
+            Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False, verbs, fixed([])),
+            Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True, verbs, fixed([])),
         ]
 
     def _objects(self, request: Request) -> Reply | None:
@@ -273,7 +276,7 @@ class Apiserver:
         if not found or len(rest) > 2 or (namespace is not None and not found[0].namespaced):
             return None
         resource = found[0]
-        keys = [key for key in resource.index() if namespace in (None, key.namespace)]
+        keys = resource.entries(namespace)
         if len(rest) == 2:
             key = next((key for key in keys if key.name == rest[1]), None)
             if key is None or (resource.namespaced and namespace is None):
@@ -329,6 +332,9 @@ class Apiserver:
 
 
 _PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+_SHORT = {"deployments": ["deploy"], "namespaces": ["ns"], "nodes": ["no"], "pods": ["po"], "statefulsets": ["sts"]}
 
 
 def _parts(path: str) -> list[str]:
@@ -479,6 +485,7 @@ def _aggregated(resources: list[Resource]) -> Object:
                 "scope": "Namespaced" if r.namespaced else "Cluster",
                 "singularResource": _singular(r),
                 "verbs": list(r.verbs),
+                "shortNames": _SHORT.get(r.name, []) if r.group != "metrics.k8s.io" else [],
             }
             for r in resources
             if (r.group, r.version) == (group, version)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import msgspec
 
 from .client import PARTIAL_LIST, Client, escape
-from .lists import ObjectList, list_all
+from .lists import ObjectList, decoder, list_all, pods_path
 
 
 class ObjectMeta(msgspec.Struct):
@@ -84,12 +81,6 @@ class Named(msgspec.Struct):
     metadata: ObjectMeta
 
 
-@cache
-def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    """A decoder for a type, made once."""
-    return msgspec.json.Decoder(kind)
-
-
 def nodes(client: Client, *, labels: str | None = None) -> list[Node]:
     """All nodes, in the server's order. Raises as Client.get."""
     found: list[Node] = list_all(client, "/api/v1/nodes", decoder(ObjectList[Node]), {"labelSelector": labels})
@@ -107,11 +98,6 @@ def pods(client: Client, namespace: str | None, *, labels: str | None = None, fi
     params = {"labelSelector": labels, "fieldSelector": fields}
     found: list[Pod] = list_all(client, pods_path(namespace), decoder(ObjectList[Pod]), params)
     return found
-
-
-def pods_path(namespace: str | None) -> str:
-    """The path of a list of pods."""
-    return f"/api/v1/namespaces/{escape(namespace)}/pods" if namespace else "/api/v1/pods"
 
 
 def namespaces(client: Client, *, labels: str | None = None) -> list[Named]:

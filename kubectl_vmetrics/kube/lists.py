@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .client import JSON, Client
+from .client import JSON, Client, escape
 from .errors import Expired
 
 Item = TypeVar("Item")
@@ -28,6 +29,17 @@ class ObjectList(msgspec.Struct, Generic[Item]):
 
     items: list[Item] | None = None
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder for a type, made once."""
+    return msgspec.json.Decoder(kind)
+
+
+def pods_path(namespace: str | None) -> str:
+    """The path of a list of pods: of a namespace, or of all."""
+    return f"/api/v1/namespaces/{escape(namespace)}/pods" if namespace else "/api/v1/pods"
 
 
 def list_all(

@@ -11,7 +11,7 @@ from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.duration import render
 from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable
-from kubectl_vmetrics.kube.lists import ObjectList
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, pods_path
 
 from .metrics_api import Scope
 
@@ -47,7 +47,7 @@ def explain(client: Client, scope: Scope, now: datetime.datetime) -> None:
 def _some(client: Client, namespace: str | None, scope: Scope) -> list[core.Pod]:
     # A few pods tell as much as all of them.
     params = {"labelSelector": scope.labels, "fieldSelector": scope.fields, "limit": 100}
-    found = client.decode(core.pods_path(namespace), core.decoder(ObjectList[core.Pod]), params)
+    found = client.decode(pods_path(namespace), decoder(ObjectList[core.Pod]), params)
     return [pod for pod in found.items or [] if pod.status.phase not in ("Succeeded", "Failed")]
 
 

@@ -6,14 +6,13 @@ along, its annotations and node do not; a list is one answer, whatever its size.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from kubectl_vmetrics.kube.client import Answer, Client, decode, escape
 from kubectl_vmetrics.kube.errors import BadAnswer, MetricsNotAvailable, NotFound, StatusError, Unavailable
-from kubectl_vmetrics.kube.lists import ObjectList
+from kubectl_vmetrics.kube.lists import ObjectList, decoder
 
 from .quantity import cpu_nanocores, memory_bytes
 from .usage import Usage
@@ -91,10 +90,10 @@ _Decoded = TypeVar("_Decoded")
 AnyPod = TypeVar("AnyPod", bound=PodMetrics)
 
 
-def _labels(pod: PodMetrics, decoder: msgspec.json.Decoder[_Decoded]) -> _Decoded:
+def _labels(pod: PodMetrics, labels: msgspec.json.Decoder[_Decoded]) -> _Decoded:
     raw = pod.metadata.labels
     try:
-        return decoder.decode(b"{}" if bytes(raw) == b"null" else raw)
+        return labels.decode(b"{}" if bytes(raw) == b"null" else raw)
     except msgspec.DecodeError as error:
         raise BadAnswer(f"labels of pod {pod.metadata.namespace}/{pod.metadata.name}: {error}") from None
 
@@ -191,7 +190,7 @@ def _items(answer: Answer, path: str, kind: type[_Decoded], *, single: bool) -> 
     if single:
         return [decode(answer, msgspec.json.Decoder(kind), path)], []
     try:
-        found: list[_Decoded] | None = _decoder(ObjectList[kind]).decode(answer.body).items  # type: ignore[valid-type]
+        found: list[_Decoded] | None = decoder(ObjectList[kind]).decode(answer.body).items  # type: ignore[valid-type]
         return found or [], []
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _one_by_one(answer, path, kind)
@@ -201,18 +200,13 @@ def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_
     # A list of which some items are broken still has the others.
     found: list[_Decoded] = []
     skipped: list[Skipped] = []
-    decoder: msgspec.json.Decoder[_Decoded] = msgspec.json.Decoder(kind)
-    for index, raw in enumerate(decode(answer, _decoder(_List), path).items or []):
+    one: msgspec.json.Decoder[_Decoded] = msgspec.json.Decoder(kind)
+    for index, raw in enumerate(decode(answer, decoder(_List), path).items or []):
         try:
-            found.append(decoder.decode(raw))
+            found.append(one.decode(raw))
         except msgspec.DecodeError as error:
             skipped.append(Skipped(f"item {index} of {path}", str(error)))
     return found, skipped
-
-
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
 
 
 def _ask(client: Client, scope: Scope, resource: str) -> tuple[Answer, str]:
@@ -267,7 +261,7 @@ AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupD
 def _served(client: Client) -> list[str]:
     """The versions that discovery calls current; those of a broken backend are "Stale" or missing."""
     try:
-        found = client.decode("/apis", _decoder(_Groups), accept=AGGREGATED_DISCOVERY)
+        found = client.decode("/apis", decoder(_Groups), accept=AGGREGATED_DISCOVERY)
     except (StatusError, BadAnswer):
         return []
     groups: list[_Group] = [*found.items, *found.groups]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple, TextIO
@@ -45,6 +44,8 @@ class Environment(NamedTuple):
 
     def size(self) -> tuple[int, int]:
         """Columns and lines of the terminal."""
+        import shutil
+
         size = shutil.get_terminal_size()
         return size.columns, size.lines
 

@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
-from kubectl_vmetrics.kube.core import decoder, pods_path
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
-from kubectl_vmetrics.kube.lists import ObjectList, list_all
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics.metrics_api import Owner, PodMetrics
 from kubectl_vmetrics.metrics.usage import HostPod
 

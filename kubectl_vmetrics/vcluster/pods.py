@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 import msgspec
 
@@ -16,11 +16,15 @@ from kubectl_vmetrics.metrics import metrics_api
 from kubectl_vmetrics.metrics.metrics_api import AnyPod, Owner, Scope, Skipped
 from kubectl_vmetrics.metrics.usage import HostPod, Usage
 
-from . import discovery, identity, labels, naming
+from . import identity, labels, naming
 from .identity import Resolver, SyncedNamespace, VClusterRef, VirtualPod
 
 # The host namespaces of the multi-namespace mode of v0.14 to v0.25, whose pods carry no label of vCluster's.
 _MULTI_NAMESPACE = re.compile(r"vcluster-[0-9a-f]{8}-[0-9a-f]{8}")
+
+
+if TYPE_CHECKING:
+    from .discovery import VCluster
 
 
 class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
@@ -91,7 +95,7 @@ def on_host(
 
 
 def inside(
-    client: Client, vcluster: VClusterRef, known: Sequence[discovery.VCluster], question: Scope, kind: type[AnyPod]
+    client: Client, vcluster: VClusterRef, known: Sequence[VCluster], question: Scope, kind: type[AnyPod]
 ) -> Found[AnyPod]:
     """The pods that a virtual cluster itself would list.
 
@@ -107,6 +111,8 @@ def inside(
         UsageError: a selector that cannot be parsed.
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
     """
+    from . import discovery
+
     matches = _question(question)
     base = vcluster
     while base.parent:
@@ -139,7 +145,7 @@ def inside(
 def _tenant_metrics(
     client: Client,
     base: VClusterRef,
-    known: Sequence[discovery.VCluster],
+    known: Sequence[VCluster],
     synced: dict[str, SyncedNamespace],
     kind: type[AnyPod],
 ) -> tuple[list[AnyPod], list[Skipped]]:

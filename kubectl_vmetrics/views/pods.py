@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kubectl_vmetrics.kube.core import Pod as CorePod
 from kubectl_vmetrics.metrics.metrics_api import Container, PodMetrics, TimedPodMetrics
 from kubectl_vmetrics.metrics.metrics_api import usage as container_usage
 from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
@@ -22,6 +21,9 @@ from kubectl_vmetrics.output.units import NONE, mebibytes, millicores, share
 from kubectl_vmetrics.vcluster import labels
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.pods import Pod
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kube.core import Pod as CorePod
 
 API_VERSION = "metrics.k8s.io/v1beta1"
 RULE = "________"

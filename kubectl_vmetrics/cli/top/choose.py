@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden
-from kubectl_vmetrics.vcluster import discovery
-from kubectl_vmetrics.vcluster.discovery import VCluster
 from kubectl_vmetrics.vcluster.identity import VClusterRef
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.vcluster.discovery import VCluster
 
 
 def vcluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,6 +31,8 @@ def choose(client: Client, text: str) -> tuple[VClusterRef, list[VCluster]]:
         UsageError: there is none of that name, or several.
         StatusError, ConnectionFailed, BadAnswer: as discovery.find.
     """
+    from kubectl_vmetrics.vcluster import discovery
+
     parts = text.split("/")
     try:
         # With a host namespace, the rights of one namespace are enough.
@@ -37,12 +40,14 @@ def choose(client: Client, text: str) -> tuple[VClusterRef, list[VCluster]]:
     except Forbidden:
         if len(parts) % 2:
             raise
-        known = [VCluster(VClusterRef(parts[0], parts[1]), "")]  # take the user's word for it
+        known = [discovery.VCluster(VClusterRef(parts[0], parts[1]), "")]  # take the user's word for it
     return discovery.select(known, text), known
 
 
 def nothing_inside(vcluster: VClusterRef, known: list[VCluster], namespace: str | None) -> str:
     """Why a virtual cluster shows no pods: kubectl's words, and more where more is known."""
+    from kubectl_vmetrics.vcluster import discovery
+
     status = next((v.status for v in known if v.ref == vcluster), "")
     where = f" in {namespace} namespace." if namespace else ""
     if status in (discovery.PAUSED, discovery.SCALED_DOWN):

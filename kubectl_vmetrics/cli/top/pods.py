@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +10,9 @@ from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import flags
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
-from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
-from kubectl_vmetrics.metrics import absence
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope, TimedPodMetrics
 from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.vcluster import pods as vcluster_pods
@@ -24,6 +21,9 @@ from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
 
 from .choose import choose, nothing_inside, vcluster_option
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kube import core
 
 
 @click.command(
@@ -103,7 +103,7 @@ def pods(
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
         found = vcluster_pods.on_host(client, scope, kind, names=not host_names)
         if not found.pods and not found.skipped:
-            absence.explain(client, scope, datetime.datetime.now(datetime.timezone.utc))
+            _explain(client, scope)
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST)
         empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
@@ -124,6 +124,14 @@ def pods(
     return show.run(from_inside if vcluster else on_host)
 
 
+def _explain(client: Client, scope: Scope) -> None:
+    import datetime
+
+    from kubectl_vmetrics.metrics import absence
+
+    absence.explain(client, scope, datetime.datetime.now(datetime.timezone.utc))
+
+
 def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Scope, empty: str, show: Show) -> Outcome:
     warnings = list(found.warnings)
     if show.wide:
@@ -132,6 +140,8 @@ def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Sc
 
 
 def _details(client: Client, scope: Scope, warnings: list[str]) -> dict[HostPod, core.Pod]:
+    from kubectl_vmetrics.kube import core
+
     fields = f"metadata.name={scope.name}" if scope.name else scope.fields
     try:
         listed = core.pods(client, scope.namespace, labels=scope.labels, fields=fields)
