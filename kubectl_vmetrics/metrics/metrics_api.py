@@ -65,11 +65,20 @@ class PodMetrics(msgspec.Struct, gc=False):
 
     def labels(self) -> dict[str, str]:
         """All labels. Raises BadAnswer."""
-        return _labels(self, _ALL_LABELS)
+        try:
+            return _ALL_LABELS.decode(self.metadata.labels) or {}
+        except msgspec.DecodeError as error:
+            raise self._bad(error) from None
 
     def owner(self) -> Owner:
         """The labels that say whose the pod is. Raises BadAnswer."""
-        return _labels(self, _OWNER)
+        try:
+            return _OWNER.decode(self.metadata.labels) or _NOBODY
+        except msgspec.DecodeError as error:
+            raise self._bad(error) from None
+
+    def _bad(self, error: Exception) -> BadAnswer:
+        return BadAnswer(f"labels of pod {self.metadata.namespace}/{self.metadata.name}: {error}")
 
 
 class TimedPodMetrics(PodMetrics, gc=False):
@@ -84,18 +93,11 @@ class TimedPodMetrics(PodMetrics, gc=False):
     window: str | None = None
 
 
-_ALL_LABELS = msgspec.json.Decoder(dict[str, str])
-_OWNER = msgspec.json.Decoder(Owner)
+_ALL_LABELS = msgspec.json.Decoder(dict[str, str] | None)
+_OWNER = msgspec.json.Decoder(Owner | None)
+_NOBODY = Owner()
 _Decoded = TypeVar("_Decoded")
 AnyPod = TypeVar("AnyPod", bound=PodMetrics)
-
-
-def _labels(pod: PodMetrics, labels: msgspec.json.Decoder[_Decoded]) -> _Decoded:
-    raw = pod.metadata.labels
-    try:
-        return labels.decode(b"{}" if bytes(raw) == b"null" else raw)
-    except msgspec.DecodeError as error:
-        raise BadAnswer(f"labels of pod {pod.metadata.namespace}/{pod.metadata.name}: {error}") from None
 
 
 class NodeMeta(msgspec.Struct):
@@ -178,11 +180,11 @@ def pod_usage(pod: PodMetrics) -> Usage:
     """The sum over a pod's containers: quantities are added before anything is rounded. Raises ValueError."""
     cpu = memory = swap = 0
     for container in pod.containers:
-        quantities = container.usage
-        cpu += cpu_nanocores(quantities.cpu)
-        memory += memory_bytes(quantities.memory)
-        if quantities.swap:
-            swap += memory_bytes(quantities.swap)
+        used = container.usage
+        cpu += cpu_nanocores(used.cpu)
+        memory += memory_bytes(used.memory)
+        if used.swap is not None:
+            swap += memory_bytes(used.swap)
     return Usage(cpu, memory, swap)
 
 

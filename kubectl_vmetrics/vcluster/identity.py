@@ -12,14 +12,14 @@ The order of what is believed (spec of vCluster's syncer: pkg/util/translate, co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
-from kubectl_vmetrics.metrics.metrics_api import Owner, PodMetrics
+from kubectl_vmetrics.metrics.metrics_api import Owner
 from kubectl_vmetrics.metrics.usage import HostPod
 
 from . import naming
@@ -148,32 +148,29 @@ class Resolver:
         self._homes = homes
         self._refs: dict[tuple[str, str], VClusterRef] = {}
 
-    def owner(self, namespace: str, owner: Owner) -> VClusterRef | None:
-        """The virtual cluster of a pod, None for a pod of the host itself; needs no names, so never fails."""
-        if synced := self.synced.get(namespace):
-            return synced.vcluster
-        if owner.managed_by is None or owner.namespace is None:
-            return None
-        return self._ref(namespace, owner.managed_by)
+    def resolve(self, namespace: str, name: str, owner: Owner) -> tuple[VClusterRef | None, VirtualPod | None]:
+        """Whose a host pod is, and the virtual pod behind it.
 
-    def resolve(self, namespace: str, name: str, owner: Owner) -> VirtualPod | None:
-        """The virtual pod behind a host pod; None where it is not one, or its virtual name is not known (yet)."""
-        if synced := self.synced.get(namespace):
-            return VirtualPod(synced.vcluster, synced.namespace, name)
-        if owner.managed_by is None or owner.namespace is None:
-            return None
-        virtual = naming.virtual_name(name, owner.namespace, owner.managed_by)
+        Returns:
+            Nothing of both for a pod of the host itself; a virtual cluster and no pod where the virtual name is not
+            known (yet).
+        """
+        if self.synced and (synced := self.synced.get(namespace)):
+            return synced.vcluster, VirtualPod(synced.vcluster, synced.namespace, name)
+        vcluster, virtual_namespace = owner.managed_by, owner.namespace
+        if vcluster is None or virtual_namespace is None:
+            return None, None
+        ref = self._refs.get((namespace, vcluster)) or self._ref(namespace, vcluster)
+        virtual = naming.virtual_name(name, virtual_namespace, vcluster)
         if virtual is not None:
-            return VirtualPod(self._ref(namespace, owner.managed_by), owner.namespace, virtual)
+            return ref, VirtualPod(ref, virtual_namespace, virtual)
         if self.claims and (found := self.claims.get(HostPod(namespace, name))):
-            return VirtualPod(self._ref(namespace, owner.managed_by), found.namespace, found.name)
-        return None
+            return ref, VirtualPod(ref, found.namespace, found.name)
+        return ref, None
 
     def _ref(self, namespace: str, name: str) -> VClusterRef:
-        ref = self._refs.get((namespace, name))
-        if ref is None:
-            home = self._homes(namespace, name) if self._homes else namespace
-            ref = self._refs[namespace, name] = VClusterRef(home, name)
+        home = self._homes(namespace, name) if self._homes else namespace
+        ref = self._refs[namespace, name] = VClusterRef(home, name)
         return ref
 
 
@@ -191,16 +188,6 @@ def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:
             break
         pod = VirtualPod(VClusterRef(pod.namespace, name, pod.vcluster), namespace, inner)
     return pod
-
-
-def pods_need_more(pods: Iterable[PodMetrics], resolver: Resolver) -> list[tuple[HostPod, Owner]]:
-    """The labelled pods that the resolver cannot resolve yet."""
-    missing = []
-    for pod in pods:
-        owner = pod.owner()
-        if owner.managed_by is not None and resolver.resolve(pod.metadata.namespace, pod.metadata.name, owner) is None:
-            missing.append((HostPod(pod.metadata.namespace, pod.metadata.name), owner))
-    return missing
 
 
 def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:

@@ -49,7 +49,6 @@ def _correct(found: pods.Found[PodMetrics], resolver: identity.Resolver) -> None
     for pod in found.pods:
         namespace = pod.host.namespace
         if namespace in resolver.synced:
-            pod.vcluster = resolver.owner(namespace, pod.owner)
-            pod.virtual = resolver.resolve(namespace, pod.host.name, pod.owner)
+            pod.vcluster, pod.virtual = resolver.resolve(namespace, pod.host.name, pod.owner)
         elif pod.vcluster and pod.vcluster.parent is None:
-            pod.vcluster = resolver.owner(namespace, pod.owner)
+            pod.vcluster, _ = resolver.resolve(namespace, pod.host.name, pod.owner)

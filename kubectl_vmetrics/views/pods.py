@@ -70,7 +70,8 @@ def view(pods: AnyPods, options: Options) -> View:
         *(["SWAP(bytes)"] if options.swap else []),
         *(["%CPU/R", "%CPU/L", "%MEM/R", "%MEM/L", "NODE", "HOST-NAME"] if options.details is not None else []),
     ]
-    rows = [row for pod in ordered for row in _rows(pod, options)]
+    simple = not options.containers and options.details is None and not options.swap
+    rows = _simple_rows(ordered, options) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
     return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer)
 
@@ -99,6 +100,21 @@ def vcluster_cell(ref: VClusterRef | None, host_namespace: str) -> str:
     return ref.name if ref.parent is None and ref.host_namespace == host_namespace else ref.path
 
 
+def _simple_rows(pods: AnyPods, options: Options) -> Sequence[Row]:
+    """The rows of the plain table, which may have 100,000 of them: column by column."""
+    names, columns = options.names, []
+    if options.namespaces:
+        columns.append([_namespace(pod, names) for pod in pods])
+    if names is Names.BOTH:
+        columns.append([vcluster_cell(pod.vcluster, pod.metrics.metadata.namespace) for pod in pods])
+        columns.append([_virtual_namespace(pod) for pod in pods])
+    columns.append([_name(pod, names) for pod in pods])
+    used = [pod.usage for pod in pods]
+    columns.append([f"{-(-usage.cpu_nanocores // 1_000_000)}m" for usage in used])
+    columns.append([f"{usage.memory_bytes >> 20}Mi" for usage in used])
+    return list(zip(*columns, strict=True))
+
+
 def _sorted(pods: AnyPods, options: Options) -> AnyPods:
     if options.sort_by == "cpu":
         return order.descending(pods, lambda pod: -(-pod.usage.cpu_nanocores // 1_000_000))
@@ -112,8 +128,13 @@ def _sorted(pods: AnyPods, options: Options) -> AnyPods:
     if names is Names.VIRTUAL:
         return sorted(pods, key=lambda pod: (_virtual_namespace(pod), _name(pod, names)))
 
+    paths: dict[VClusterRef | None, str] = {None: ""}
+
     def key(pod: Pod[Any]) -> tuple[str, str, str, str]:
-        path = pod.vcluster.path if pod.vcluster else ""
+        ref, virtual = pod.vcluster, pod.virtual
+        path = paths.get(ref) or paths.setdefault(ref, ref.path if ref else "")
+        if virtual:
+            return pod.metrics.metadata.namespace, path, virtual.namespace, virtual.name
         return pod.metrics.metadata.namespace, path, _virtual_namespace(pod), _name(pod, names)
 
     return sorted(pods, key=key)
