@@ -222,13 +222,14 @@ def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
     metrics: PodMetrics = pod.metrics
     virtual = None if names is Names.HOST else pod.virtual
     found = metrics.labels()
+    shown = labels.inside(found, virtual.vcluster) if virtual else found
     item: dict[str, Any] = {
         "kind": "PodMetrics",
         "apiVersion": API_VERSION,
         "metadata": {
             "name": virtual.name if virtual else metrics.metadata.name,
             "namespace": virtual.namespace if virtual else metrics.metadata.namespace,
-            "labels": labels.inside(found, virtual.vcluster) if virtual else found,
+            **({"labels": shown} if shown else {}),
         },
     }
     if isinstance(metrics, TimedPodMetrics):
