@@ -168,7 +168,8 @@ class Client:
     def _body(self, response: requests.Response, deadline: float | None) -> bytearray:
         body = bytearray()
         try:
-            while chunk := response.raw.read(1 << 18, decode_content=True):
+            # read1 returns what has come: a server that sends a byte at a time cannot outlive the deadline.
+            while chunk := response.raw.read1(1 << 18, decode_content=True):
                 body += chunk
                 if deadline and time.monotonic() > deadline:
                     raise timed_out("reading body")

@@ -129,12 +129,12 @@ def _why(cause: BaseException, host: str, hostname: str) -> str | None:
         return _UNABLE + _tls(cause)
     if isinstance(cause, socket.gaierror):
         return f"{_UNABLE}dial tcp: lookup {hostname}: no such host"
+    if isinstance(cause, http.client.RemoteDisconnected):  # is a ConnectionResetError, too
+        return f"{_UNABLE}EOF"
     if isinstance(cause, ConnectionResetError):
         return f"{_UNABLE}read tcp {host}: connection reset by peer"
     if isinstance(cause, http.client.IncompleteRead):
         return f"{_UNABLE}unexpected EOF"
-    if isinstance(cause, http.client.RemoteDisconnected):
-        return f"{_UNABLE}EOF"
     if isinstance(cause, http.client.BadStatusLine):
         return f"{_UNABLE}malformed HTTP response"
     if isinstance(cause, OSError) and cause.errno and cause.strerror and not isinstance(cause, TimeoutError):
@@ -146,7 +146,8 @@ def _x509(cause: ssl.SSLCertVerificationError, hostname: str) -> str:
     if cause.verify_code in (9, 10):  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
         return "certificate has expired or is not yet valid"
     if cause.verify_code in (62, 64) or "ostname" in cause.verify_message:
-        return f"certificate is not valid for {hostname}"
+        found = re.search(r"not valid for '([^']*)'", cause.verify_message)
+        return f"certificate is not valid for {found[1] if found else hostname}"
     if cause.verify_code in (18, 19, 20, 21):
         return "certificate signed by unknown authority"
     return cause.verify_message

@@ -66,7 +66,7 @@ class Adapter(HTTPAdapter):
             return {}
         options: dict[str, Any] = {"ssl_context": tls_context(self._connection, self._credentials)}
         if name := self._connection.tls_server_name:
-            options |= {"server_hostname": name, "assert_hostname": name}
+            options["server_hostname"] = name
         if self._connection.insecure:
             options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
         return options
