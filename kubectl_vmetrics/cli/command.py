@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
-from kubectl_vmetrics.output.safe import line
+from kubectl_vmetrics.output.safe import lines
 
 PROGRAM = "kubectl vmetrics"
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -99,7 +100,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click, after translating what pflag allows and click does not."""
-        return super().parse_args(ctx, _translate(self, args))
+        with _located(ctx):
+            return super().parse_args(ctx, _translate(self, args))
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The order of kubectl's help: what, examples, options, usage."""
@@ -132,7 +134,8 @@ class Group(click.Group):
         """As Command."""
         if not args and self.no_args_is_help:
             raise MissingCommand(ctx)
-        return super().parse_args(ctx, _translate(self, args, first_only=True))
+        with _located(ctx):
+            return super().parse_args(ctx, _translate(self, args, first_only=True))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they were given."""
@@ -174,12 +177,22 @@ class MissingCommand(click.UsageError):
         super().__init__(context.get_help(), context)
 
 
+@contextlib.contextmanager
+def _located(context: click.Context) -> Iterator[None]:
+    """Some of click's errors do not know in which command they occurred."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or context
+        raise
+
+
 def usage_error(error: click.UsageError) -> str:
     """A usage error in pflag's words (github.com/spf13/pflag/errors.go), with where to find help."""
     if isinstance(error, MissingCommand):
         return error.message
     path = error.ctx.command_path if error.ctx else PROGRAM
-    message = line(_message(error))
+    message = lines(_message(error))
     return f"error: {message}\nSee '{path} --help' for usage."
 
 
@@ -224,7 +237,9 @@ def _translate(command: click.Command, args: list[str], *, first_only: bool = Fa
             done.append(arg)
         elif option.is_flag and equals:
             if value not in _TRUE and value not in _FALSE:
-                raise click.BadParameter(f'strconv.ParseBool: parsing "{value}": invalid syntax', param=option)
+                flag = ", ".join(option.opts)
+                why = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+                raise click.UsageError(f'invalid argument "{value}" for "{flag}" flag: {why}')
             done += [name] if value in _TRUE else []
         elif equals and not name.startswith("--"):
             done += [name, value]
