@@ -219,7 +219,7 @@ def _did_you_mean(name: str, group: Group) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, [*group.lazy, *group.aliases], n=1)
-    return f"\n\nDid you mean this?\n\t{close[0]}" if close else ""
+    return f"\n\nDid you mean this?\n  {close[0]}" if close else ""
 
 
 def _translate(command: click.Command, args: list[str], *, first_only: bool = False) -> list[str]:

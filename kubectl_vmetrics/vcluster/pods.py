@@ -65,7 +65,7 @@ class Found(msgspec.Struct, Generic[AnyPod]):
 
 
 def on_host(
-    client: Client, scope: Scope, kind: type[AnyPod], *, names: bool = True, resolver: Resolver | None = None
+    client: Client, scope: Scope, kind: type[AnyPod], *, owners: bool = True, names: bool = True
 ) -> Found[AnyPod]:
     """All pods of a scope of the host, each with the virtual pod behind it.
 
@@ -73,20 +73,20 @@ def on_host(
         client: the host.
         scope: in host terms.
         kind: which fields of the metrics are needed.
-        names: False where host names will do: nothing is resolved, and nothing more is asked.
-        resolver: what is known of the host already.
+        owners: False where host names will do: nothing is resolved, and nothing more is asked.
+        names: False where it is enough to know whose each pod is: hashed names are not asked for.
 
     Raises:
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
     """
     listed, skipped = metrics_api.pods(client, scope, kind)
     found: Found[AnyPod] = Found([], skipped, [])
-    if not names:
+    if not owners:
         found.pods = _used(listed, skipped)
         return found
-    resolver = resolver or Resolver()
+    resolver = Resolver()
     found.pods = _used(listed, skipped, resolver)
-    _resolve_rest(client, found, resolver)
+    _resolve_rest(client, found, resolver, names=names)
     for pod in found.pods:
         if pod.virtual is not None and "-x-" in pod.virtual.name:
             pod.virtual = identity.nested(pod.virtual, pod.metrics.labels())
@@ -95,7 +95,13 @@ def on_host(
 
 
 def inside(
-    client: Client, vcluster: VClusterRef, known: Sequence[VCluster], question: Scope, kind: type[AnyPod]
+    client: Client,
+    vcluster: VClusterRef,
+    known: Sequence[VCluster],
+    question: Scope,
+    kind: type[AnyPod],
+    *,
+    names: bool = True,
 ) -> Found[AnyPod]:
     """The pods that a virtual cluster itself would list.
 
@@ -105,6 +111,7 @@ def inside(
         known: the virtual clusters of the host, as far as they can be listed.
         question: in virtual terms: namespace, name, selectors.
         kind: which fields of the metrics are needed.
+        names: False where only numbers are shown: hashed names are not asked for.
 
     Raises:
         NotFound: no pod of that name.
@@ -122,7 +129,7 @@ def inside(
     listed, skipped = _tenant_metrics(client, base, known, synced, kind)
     found = Found(_used(listed, skipped, resolver), skipped, [])
     found.pods = [pod for pod in found.pods if pod.vcluster == base]
-    _resolve_rest(client, found, resolver)
+    _resolve_rest(client, found, resolver, names=names or vcluster is not base)
     kept = []
     for pod in found.pods:
         level = _level(pod, vcluster)
@@ -202,7 +209,7 @@ def _used(listed: list[AnyPod], skipped: list[Skipped], resolver: Resolver | Non
     return found
 
 
-def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver) -> None:
+def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver, *, names: bool) -> None:
     """Ask for what the labels did not tell, about exactly the pods concerned."""
     missing = [pod for pod in found.pods if pod.virtual is None and pod.vcluster is not None]
     strange = [p for p in found.pods if p.vcluster is None and _MULTI_NAMESPACE.fullmatch(p.metrics.metadata.namespace)]
@@ -212,19 +219,19 @@ def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver) -> N
         for pod in found.pods if resolver.synced else ():
             _again(pod, resolver)
         missing = [pod for pod in missing if pod.virtual is None]
-    if not missing:
+    if not missing or not names:
         return
     resolver.claims, errors = identity.read_claims(client, [(pod.host, pod.owner) for pod in missing])
     for pod in missing:
         _again(pod, resolver)
     if left := sum(pod.virtual is None for pod in missing):
-        names = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
+        what = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
         why = (
             f": {errors[0].message}"
             if errors
             else ": the annotations that hold the virtual names are missing or not the pods' own"
         )
-        found.warnings.append(f"{names}, marked *{why}")
+        found.warnings.append(f"{what}, marked *{why}")
 
 
 def _again(pod: Pod[AnyPod], resolver: Resolver) -> None:

@@ -30,7 +30,7 @@ class Survey(NamedTuple):
 def survey(client: Client, namespace: str | None) -> Survey:
     """Look at a host namespace, or at all. Raises as metrics_api.pods and discovery.find."""
     calls: list[Any] = [
-        lambda: pods.on_host(client, Scope(namespace), PodMetrics),
+        lambda: pods.on_host(client, Scope(namespace), PodMetrics, names=False),
         lambda: discovery.find(client, namespace),
         lambda: identity.read_synced_namespaces(client),
         lambda: capacity.of_host(client),

@@ -227,7 +227,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
     [
         (
             ["topp"],
-            'error: unknown command "topp" for "kubectl vmetrics"\n\nDid you mean this?\n\ttop\nSee \'kubectl vmetrics --help\' for usage.\n',
+            'error: unknown command "topp" for "kubectl vmetrics"\n\nDid you mean this?\n  top\nSee \'kubectl vmetrics --help\' for usage.\n',
         ),
         (
             ["top", "foo"],

@@ -55,7 +55,7 @@ def namespaces(
 
     def from_inside() -> Outcome:
         ref, known = choose(client, vcluster or "")
-        found = vcluster_pods.inside(client, ref, known, Scope(namespace), PodMetrics)
+        found = vcluster_pods.inside(client, ref, known, Scope(namespace), PodMetrics, names=False)
         whole, why = capacity.of_host(client)
         options = view.Options(sort_by, total, whole)
         shown = view.namespaces(groups.by_namespace(found.pods), options, inside=True)

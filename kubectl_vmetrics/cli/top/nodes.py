@@ -87,7 +87,7 @@ def nodes(
 
     def share() -> Outcome:
         ref, known = choose(client, vcluster or "")
-        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics)
+        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics, names=False)
         available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         wanted = {node.metadata.name for node in available}
         used = groups.by_node(

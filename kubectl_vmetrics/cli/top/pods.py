@@ -101,7 +101,7 @@ def pods(
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
-        found = vcluster_pods.on_host(client, scope, kind, names=not host_names)
+        found = vcluster_pods.on_host(client, scope, kind, owners=not host_names)
         if not found.pods and not found.skipped:
             _explain(client, scope)
         both = any(pod.vcluster for pod in found.pods)
