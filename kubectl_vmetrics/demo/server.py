@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -38,13 +39,14 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
         UsageError: the port is taken.
     """
     HTTPServer.version = "vmetrics-demo"
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        raise UsageError(f"port {port} is in use; choose another with --port, 0 for any") from None
     server = _Quiet(
         ("127.0.0.1", port), application, numthreads=10, request_queue_size=128, timeout=60, shutdown_timeout=1
     )
-    try:
-        server.prepare()
-    except OSError:
-        raise UsageError(f"port {port} is in use; choose another with --port, 0 for any") from None
+    server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

@@ -241,10 +241,7 @@ def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
     key = _file(flags.client_key, "client-key", name) if flags.client_key else _pem(user, "client-key", name)
     if (certificate is None) != (key is None):
         missing = "client-key-data or client-key" if key is None else "client-certificate-data or client-certificate"
-        raise ConfigError(
-            f"{missing} must be specified for {name} to use the clientCert authentication method.",
-            prefix="Error in configuration: ",
-        )
+        raise ConfigError(f"{missing} must be specified for {name} to use the clientCert authentication method.")
     if flags.token:
         return User(name=name, token=flags.token, certificate=certificate, key=key)
     token_file = _text(user, "tokenFile")
@@ -291,10 +288,7 @@ def _file(path: str, what: str, name: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         owner = f" for {name}" if name else ""
-        raise ConfigError(
-            f"unable to read {what} {path}{owner} due to open {path}: {_reason(error)}",
-            prefix="Error in configuration: ",
-        ) from None
+        raise ConfigError(f"unable to read {what} {path}{owner} due to open {path}: {_reason(error)}") from None
 
 
 def _reason(error: OSError) -> str:

@@ -185,17 +185,17 @@ def test_flags_that_make_no_sense(flags: Flags, message: str) -> None:
         (
             config("a", cluster={"certificate-authority": "/no/ca"}),
             {},
-            "Error in configuration: unable to read certificate-authority /no/ca due to open /no/ca: no such file or directory",
+            "error: unable to read certificate-authority /no/ca due to open /no/ca: no such file or directory",
         ),
         (
             config("a", user={"client-certificate": "/no/c", "client-key": "/no/k"}),
             {},
-            "Error in configuration: unable to read client-cert /no/c for a due to open /no/c: no such file or directory",
+            "error: unable to read client-cert /no/c for a due to open /no/c: no such file or directory",
         ),
         (
             config("a", user={"client-certificate-data": "YQ=="}),
             {},
-            "Error in configuration: client-key-data or client-key must be specified for a to use the clientCert authentication method.",
+            "error: client-key-data or client-key must be specified for a to use the clientCert authentication method.",
         ),
         (
             config("a", cluster={"server": "ftp://x"}),
