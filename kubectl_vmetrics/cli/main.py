@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 import click
@@ -68,10 +69,10 @@ def run(args: Sequence[str] | None = None, environment: Environment | None = Non
 
 
 def _guarded(args: Sequence[str] | None, environment: Environment) -> int:
+    # Not root.main(): click would print a newline at Ctrl-C, and end the process itself at a closed pipe.
     try:
-        result = root.main(
-            None if args is None else list(args), prog_name=PROGRAM, standalone_mode=False, obj=environment
-        )
+        with root.make_context(PROGRAM, list(sys.argv[1:] if args is None else args), obj=environment) as context:
+            result = root.invoke(context)
         environment.stdout.flush()
     except click.UsageError as error:
         environment.say(usage_error(error))
@@ -81,8 +82,6 @@ def _guarded(args: Sequence[str] | None, environment: Environment) -> int:
         return 1
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
-        raise KeyboardInterrupt from None
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -100,6 +99,7 @@ def _failed(error: Exception, environment: Environment) -> int:
             environment.say(f"hint: {error.hint}")
         return 1
     if isinstance(error, OSError):
+        _give_up_stdout(environment)  # a full disk is one: what could not be written is not tried again at the end
         environment.say(
             f"error: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
         )
