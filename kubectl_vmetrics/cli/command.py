@@ -13,7 +13,6 @@ import click
 from kubectl_vmetrics.output.safe import lines
 
 PROGRAM = "kubectl vmetrics"
-_HELP = {"help_option_names": ["-h", "--help"]}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -82,6 +81,18 @@ def _cluster_options() -> list[click.Option]:
     return made
 
 
+def _help_option() -> click.Option:
+    # click's own prints to the process' stdout, whatever the environment's is.
+    def show(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.obj.stdout.write(context.get_help() + "\n")
+            context.exit()
+
+    return click.Option(
+        ["-h", "--help"], is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show this help."
+    )
+
+
 class Command(click.Command):
     """A command with kubectl's cluster flags beside its own, and with examples.
 
@@ -93,8 +104,9 @@ class Command(click.Command):
     def __init__(
         self, *args: Any, examples: Sequence[tuple[str, str]] = (), arguments: str = "", **kwargs: Any
     ) -> None:
-        super().__init__(*args, **{"context_settings": _HELP, **kwargs})
-        self.params += _cluster_options()
+        super().__init__(*args, **kwargs)
+        self.add_help_option = False
+        self.params += [_help_option(), *_cluster_options()]
         self.examples = examples
         self.arguments = arguments
 
@@ -124,8 +136,9 @@ class Group(click.Group):
         examples: Sequence[tuple[str, str]] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **{"context_settings": _HELP, **kwargs})
-        self.params += _cluster_options()
+        super().__init__(*args, **kwargs)
+        self.add_help_option = False
+        self.params += [_help_option(), *_cluster_options()]
         self.lazy = lazy or {}
         self.aliases = aliases or {}
         self.examples = examples
@@ -264,7 +277,8 @@ def _write_help(
         formatter.write("\n\n".join(f"  # {remark}\n  {PROGRAM} {text}".rstrip() for remark, text in examples) + "\n")
     if isinstance(command, Group):
         command.format_commands(ctx, formatter)
-    records = [record for param in command.get_params(ctx) if (record := param.get_help_record(ctx))]
+    options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+    records = [record for option in options if (record := option.get_help_record(ctx))]
     if records:
         with formatter.section("Options"):
             formatter.write_dl(records)
