@@ -11,13 +11,13 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-import requests
 import urllib3
 
 from .credentials import Credentials, in_cluster
 from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
 from .failures import refused, timed_out, unreachable
 from .kubeconfig import Connection
+from .lean_requests import requests
 from .transport import session
 
 T = TypeVar("T")

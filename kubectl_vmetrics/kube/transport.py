@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPHeaderDict
 
 from kubectl_vmetrics import __version__
@@ -22,6 +20,7 @@ from kubectl_vmetrics import __version__
 from .credentials import Credentials
 from .errors import ConfigError
 from .kubeconfig import Connection
+from .lean_requests import HTTPAdapter, requests
 
 POOL_SIZE = 32
 """Connections kept to the apiserver, and so the most requests under way at once."""

@@ -61,8 +61,7 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
     if form == "name":
         return "".join(f"{safe.line(name)}\n" for name in view.names())
     if form in TABLES:
-        rows = [view.headers, *view.rows, *view.footer] if headers else [*view.rows, *view.footer]
-        return table.render(rows)
+        return table.render(view.rows, view.headers if headers else (), view.footer)
     cells = [[safe.line(cell) for cell in row] for row in view.rows]
     if form == "csv":
         out = io.StringIO()

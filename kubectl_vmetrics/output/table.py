@@ -6,7 +6,8 @@ The layout of Go's text/tabwriter with minwidth 6 and padding 3, to the byte: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 from . import safe
 
@@ -16,14 +17,42 @@ PADDING = 3
 Row = Sequence[str]
 
 
-def render(rows: Sequence[Row]) -> str:
-    """Rows of cells as text, each line ended. Rows may differ in length."""
+class Columns(Sequence[Row]):
+    """Rows that are kept by column, all of the same length: the fast way to a table of 100,000 of them."""
+
+    def __init__(self, columns: Sequence[list[str]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return list(self)[index] if isinstance(index, slice) else [column[index] for column in self.columns]
+
+    def __iter__(self) -> Iterator[Row]:
+        return zip(*self.columns, strict=True)
+
+
+def render(rows: Sequence[Row], headers: Row = (), footer: Sequence[Row] = ()) -> str:
+    """Rows of cells as text, each line ended, with headers above and a footer below. Rows may differ in length."""
+    if isinstance(rows, Columns) and not footer:
+        heads = [[head] for head in headers] if headers else [[] for _ in rows.columns]
+        return _even([head + column for head, column in zip(heads, rows.columns, strict=True)])
+    rows = [*([headers] if headers else []), *rows, *footer]
     if not rows:
         return ""
     count = len(rows[0])
     if any(len(row) != count for row in rows):
         return _ragged([[safe.line(cell) for cell in row] for row in rows])
-    columns = [safe.column(list(cells)) for cells in zip(*rows, strict=True)]
+    return _even([list(cells) for cells in zip(*rows, strict=True)])
+
+
+def _even(columns: Sequence[list[str]]) -> str:
+    columns = [safe.column(cells) for cells in columns]
     widths = [_width(max(map(len, cells))) for cells in columns]
     template = "".join(f"%-{width}s" for width in widths) + "\n"
     return "".join([template % cells for cells in zip(*columns, strict=True)])

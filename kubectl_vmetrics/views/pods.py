@@ -16,7 +16,7 @@ from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
 from kubectl_vmetrics.metrics.usage import NOTHING, HostPod, Usage
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
-from kubectl_vmetrics.output.table import Row
+from kubectl_vmetrics.output.table import Columns, Row
 from kubectl_vmetrics.output.units import NONE, mebibytes, millicores, share
 from kubectl_vmetrics.vcluster import labels
 from kubectl_vmetrics.vcluster.identity import VClusterRef
@@ -112,7 +112,7 @@ def _simple_rows(pods: AnyPods, options: Options) -> Sequence[Row]:
     used = [pod.usage for pod in pods]
     columns.append([f"{-(-usage.cpu_nanocores // 1_000_000)}m" for usage in used])
     columns.append([f"{usage.memory_bytes >> 20}Mi" for usage in used])
-    return list(zip(*columns, strict=True))
+    return Columns(columns)
 
 
 def _sorted(pods: AnyPods, options: Options) -> AnyPods:
