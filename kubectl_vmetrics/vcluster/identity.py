@@ -80,9 +80,11 @@ class _Annotations(msgspec.Struct):
     kind: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-kind")
     host_name: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-host-name")
     host_namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-host-namespace")
+    uid: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-uid")
 
 
 class _Labels(msgspec.Struct):
+    namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/namespace")
     managed_by: str | None = msgspec.field(default=None, name="vcluster.loft.sh/managed-by")
     vcluster: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-name")
     home: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-namespace")
@@ -91,25 +93,26 @@ class _Labels(msgspec.Struct):
 class _Meta(msgspec.Struct):
     name: str
     namespace: str = ""
+    uid: str = ""
     annotations: _Annotations = msgspec.field(default_factory=_Annotations)
     labels: _Labels = msgspec.field(default_factory=_Labels)
 
 
-class Metadata(msgspec.Struct):
+class Origin(msgspec.Struct):
     """An object's metadata, as far as it tells where the object comes from."""
 
     metadata: _Meta
 
 
-def claim(found: Metadata) -> Claim | None:
-    """What a pod's annotations say, if they are its own; None for copied, foreign or missing ones.
+def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
+    """What the annotations of a pod, or of another kind, say if they are its own; None if copied, foreign or missing.
 
     The kind and the host names were added in v0.21. Without them the name itself must bear the claim out.
     """
     meta, said = found.metadata, found.metadata.annotations
     if not said.name or not said.namespace or not meta.labels.managed_by:
         return None
-    if (said.kind, said.host_name, said.host_namespace) == (POD_KIND, meta.name, meta.namespace):
+    if (said.kind, said.host_name, said.host_namespace) == (kind, meta.name, meta.namespace):
         return Claim(said.namespace, said.name)
     if said.kind is None and said.host_name is None and said.host_namespace is None:
         names = (said.name, naming.host_name(said.name, said.namespace, meta.labels.managed_by))
@@ -117,7 +120,7 @@ def claim(found: Metadata) -> Claim | None:
     return None
 
 
-def synced_namespace(found: Metadata) -> SyncedNamespace | None:
+def synced_namespace(found: Origin) -> SyncedNamespace | None:
     """What a host Namespace's labels and annotations say, if they are its own."""
     meta, said, labels = found.metadata, found.metadata.annotations, found.metadata.labels
     if not labels.vcluster or not labels.home or not said.name:
@@ -197,10 +200,10 @@ def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:
         ConnectionFailed, BadAnswer: as Client.get.
     """
     try:
-        found: list[Metadata] = list_all(
+        found: list[Origin] = list_all(
             client,
             "/api/v1/namespaces",
-            decoder(ObjectList[Metadata]),
+            decoder(ObjectList[Origin]),
             {"labelSelector": "vcluster.loft.sh/vcluster-name"},
             accept=PARTIAL_LIST,
         )
@@ -234,17 +237,17 @@ def read_claims(client: Client, pods: list[tuple[HostPod, Owner]]) -> tuple[dict
     return claims, errors
 
 
-def _one(client: Client, pod: HostPod) -> Callable[[], list[Metadata]]:
+def _one(client: Client, pod: HostPod) -> Callable[[], list[Origin]]:
     path = f"{pods_path(pod.namespace)}/{escape(pod.name)}"
-    return lambda: [client.decode(path, decoder(Metadata), accept=PARTIAL_OBJECT)]
+    return lambda: [client.decode(path, decoder(Origin), accept=PARTIAL_OBJECT)]
 
 
-def _many(client: Client, namespace: str, vcluster: str) -> Callable[[], list[Metadata]]:
+def _many(client: Client, namespace: str, vcluster: str) -> Callable[[], list[Origin]]:
     params = {"labelSelector": f"{naming.MANAGED_BY}={vcluster}"}
     return lambda: list_all(
         client,
         pods_path(namespace),
-        decoder(ObjectList[Metadata]),
+        decoder(ObjectList[Origin]),
         params,
         accept=PARTIAL_LIST,
         keep=lambda item: (

@@ -10,7 +10,7 @@ import pytest
 from kubectl_vmetrics.metrics.metrics_api import Owner
 from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.vcluster import identity, naming
-from kubectl_vmetrics.vcluster.identity import Claim, Metadata, Resolver, SyncedNamespace, VClusterRef, VirtualPod
+from kubectl_vmetrics.vcluster.identity import Claim, Origin, Resolver, SyncedNamespace, VClusterRef, VirtualPod
 
 NAME = "a-long-name-that-is-hashed-on-the-host-because-of-its-length-0"
 HOST = naming.host_name(NAME, "shop", "vc")
@@ -18,7 +18,7 @@ OWNER = Owner("vc", "shop")
 VC = VClusterRef("home", "vc")
 
 
-def metadata(**changes: Any) -> Metadata:
+def metadata(**changes: Any) -> Origin:
     """A synced pod's metadata as vCluster 0.37 writes it; None removes an annotation."""
     annotations = {
         "vcluster.loft.sh/object-name": NAME,
@@ -37,7 +37,7 @@ def metadata(**changes: Any) -> Metadata:
         "labels": {naming.MANAGED_BY: "vc", naming.NAMESPACE: "shop"},
         "annotations": {key: value for key, value in annotations.items() if value is not None},
     }
-    return msgspec.convert({"metadata": meta}, Metadata)
+    return msgspec.convert({"metadata": meta}, Origin)
 
 
 def test_annotations_of_the_pod_itself() -> None:
@@ -112,7 +112,7 @@ def test_in_a_synced_namespace_names_are_unchanged_and_labels_not_needed() -> No
             assert resolver.resolve("synced", name, owner) == (VC, VirtualPod(VC, "shop", name))
 
 
-def namespace(**changes: Any) -> Metadata:
+def namespace(**changes: Any) -> Origin:
     annotations = {
         "vcluster.loft.sh/object-name": "shop",
         "vcluster.loft.sh/object-kind": "/v1, Kind=Namespace",
@@ -121,7 +121,7 @@ def namespace(**changes: Any) -> Metadata:
     annotations |= {f"vcluster.loft.sh/{key.replace('_', '-')}": value for key, value in changes.items()}
     labels = {"vcluster.loft.sh/vcluster-name": "vc", "vcluster.loft.sh/vcluster-namespace": "home"}
     meta = {"name": "synced", "labels": labels, "annotations": {k: v for k, v in annotations.items() if v is not None}}
-    return msgspec.convert({"metadata": meta}, Metadata)
+    return msgspec.convert({"metadata": meta}, Origin)
 
 
 def test_synced_namespaces() -> None:

@@ -11,7 +11,7 @@ from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.vcluster import naming
 from kubectl_vmetrics.vcluster.identity import (
     Claim,
-    Metadata,
+    Origin,
     Resolver,
     VClusterRef,
     VirtualPod,
@@ -81,7 +81,9 @@ def test_there_and_back(name: str, namespace: str, vcluster: str, home: str) -> 
     pod = VirtualPod(VClusterRef(home, vcluster), namespace, name)
 
     by_labels = Resolver().resolve(home, host, owner)
-    found = claim(Metadata(_Meta(host, home, annotations, _Labels(vcluster))))
+    found = claim(
+        Origin(_Meta(name=host, namespace=home, annotations=annotations, labels=_Labels(managed_by=vcluster)))
+    )
     assert found == Claim(namespace, name)
     by_claims = Resolver(claims={HostPod(home, host): found}).resolve(home, host, owner)
 
@@ -119,6 +121,6 @@ def test_what_a_tenant_writes_never_wins(
             },
         }
     }
-    found = claim(msgspec.convert(document, Metadata))
+    found = claim(msgspec.convert(document, Origin))
 
     assert found == Claim(namespace, name)

@@ -1,0 +1,188 @@
+"""Prometheus text, rewritten as bytes and by line: only labels that must change are touched. Pure: no I/O, no clock.
+
+Formats: text 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/) and OpenMetrics 1.0
+(https://prometheus.io/docs/specs/om/open_metrics_spec/). A kubelet writes the same label block for dozens of metrics
+of one container: what becomes of a block is decided once and remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+Decide = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+"""From a sample's labels to those that change or are added ({} for none); None drops the sample."""
+
+CACHE = 200_000
+"""Label blocks that are remembered at most; a full node has some ten thousand."""
+
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_BLOCK = re.compile(rb"\{(?:[^\"{}]|" + _STRING + rb")*\}")
+_LABEL = re.compile(rb"\s*(?:([a-zA-Z_][a-zA-Z0-9_]*|" + _STRING + rb")\s*(=)\s*)?(" + _STRING + rb")\s*(,|$)")
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_SAME = b"="  # stands in the cache for a block that stays as it is
+_MEANT = {b"n": b"\n", b"\\": b"\\", b'"': b'"'}
+
+
+def unescape(value: bytes) -> str:
+    r"""The text of a label value between its quotes: \\, \" and \n are escapes, any other backslash is itself."""
+    if b"\\" in value:
+        value = _ESCAPE.sub(lambda found: _MEANT.get(found[1], found[0]), value)
+    return value.decode("utf-8", "surrogateescape")
+
+
+def escape(text: str) -> bytes:
+    """A label value as it stands between quotes."""
+    data = text.encode("utf-8", "surrogateescape")
+    return data.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+
+
+def parse_block(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The labels of a block, from brace to brace, as written: (name, escaped value).
+
+    A quoted metric name inside the braces, as Prometheus 3 writes names of any characters, has the name b"".
+
+    Raises:
+        ValueError: this is no label block.
+    """
+    inner = block[1:-1].strip()
+    labels: list[tuple[bytes, bytes]] = []
+    at = 0
+    while at < len(inner):
+        found = _LABEL.match(inner, at)
+        if found is None or (found[2] is None and labels):
+            raise ValueError(f"not a label block: {block[:80]!r}")
+        labels.append((found[1] or b"", found[3][1:-1]))
+        at = found.end()
+    return labels
+
+
+class Rewriter:
+    """Rewrites one exposition after another, chunk by chunk.
+
+    Args:
+        decide: what becomes of a sample with labels.
+        bare: whether samples without any label are kept.
+        strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is.
+
+    Attributes:
+        kept, dropped, malformed: lines so far, comments apart.
+    """
+
+    def __init__(self, decide: Decide, *, bare: bool = True, strict: bool = True) -> None:
+        self._decide = decide
+        self._bare = bare
+        self._strict = strict
+        self._cache: dict[bytes, bytes | None] = {}
+        self.kept = self.dropped = self.malformed = 0
+
+    def rewrite(self, chunks: Iterable[bytes | bytearray]) -> Iterator[bytes]:
+        """The exposition, rewritten; a family of which no sample is left loses its HELP and TYPE as well."""
+        rest = b""
+        comments: list[bytes] = []
+        for chunk in chunks:
+            data = rest + bytes(chunk)
+            whole, newline, rest = data.rpartition(b"\n")
+            if newline:
+                yield self._lines(whole, comments)
+        if rest:
+            yield self._lines(rest, comments)
+
+    def _lines(self, data: bytes, comments: list[bytes]) -> bytes:
+        out: list[bytes] = []
+        cache = self._cache
+        emit = out.append
+        kept = dropped = 0
+        for line in data.split(b"\n"):
+            if line[:1] == b"#":
+                if line.startswith(b"# EOF"):
+                    emit(line)
+                else:
+                    _comment(line, comments)
+                continue
+            brace = line.find(b"{")
+            end = line.find(b'"} ', brace) + 1
+            if brace > 0 and end > 0 and line[brace - 1] != 32:
+                block = line[brace : end + 1]
+                new = cache.get(block, b"")
+                if new == b"":
+                    line_ = self._slowly(line)
+                elif new is None:
+                    line_ = None
+                elif new is _SAME:
+                    line_ = line
+                else:
+                    line_ = line[:brace] + new + line[end + 1 :]
+            elif line:
+                line_ = self._slowly(line)
+            else:
+                continue
+            if line_ is None:
+                dropped += 1
+                continue
+            if comments:
+                out += comments
+                comments.clear()
+            emit(line_)
+            kept += 1
+        self.kept += kept
+        self.dropped += dropped
+        if not out:
+            return b""
+        emit(b"")
+        return b"\n".join(out)
+
+    def _slowly(self, line: bytes) -> bytes | None:
+        """Any line: blanks before the block, no block, exemplars, quotes and braces in values."""
+        name = re.match(rb"\s*[^\s{]*", line)
+        at = name.end() if name else 0
+        start = at + len(line[at:]) - len(line[at:].lstrip())
+        if line[start : start + 1] != b"{":
+            return line if self._bare else None
+        found = _BLOCK.match(line, start)
+        if found is None:
+            return self._unreadable(line)
+        new = self._cache.get(found[0], b"")
+        if new == b"":
+            try:
+                new = self._decided(found[0])
+            except ValueError:
+                return self._unreadable(line)
+            if len(self._cache) >= CACHE:
+                self._cache.clear()
+            self._cache[found[0]] = new
+        if new is None or new is _SAME:
+            return None if new is None else line
+        return line[:start] + new + line[found.end() :]
+
+    def _unreadable(self, line: bytes) -> bytes | None:
+        self.malformed += 1
+        return None if self._strict else line
+
+    def _decided(self, block: bytes) -> bytes | None:
+        labels = parse_block(block)
+        named = {name.decode(): unescape(value) for name, value in labels if name}
+        if not named:
+            return _SAME if self._bare else None
+        changes = self._decide(named)
+        if changes is None:
+            return None
+        if not changes:
+            return _SAME
+        parts = []
+        for name, value in labels:
+            changed = changes.get(name.decode()) if name else None
+            text = b'"' + (value if changed is None else escape(changed)) + b'"'
+            parts.append(name + b"=" + text if name else text)
+        parts += [key.encode() + b'="' + escape(value) + b'"' for key, value in changes.items() if key not in named]
+        return b"{" + b",".join(parts) + b"}"
+
+
+def _comment(line: bytes, comments: list[bytes]) -> None:
+    """Comments wait for the first sample that follows; those of another family take the place of these."""
+    words = line.split(None, 3)
+    if len(words) > 2 and comments:
+        before = comments[-1].split(None, 3)
+        if len(before) > 2 and before[2] != words[2]:
+            comments.clear()
+    comments.append(line)

@@ -1,0 +1,162 @@
+"""Where the pods and volume claims of a host come from: the map by which kubelets' metrics are rewritten.
+
+Kubelets name pods by host namespace, name and uid, without labels; so the map is made once from metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+
+from . import identity, naming
+from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef
+
+PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
+PODS, CLAIMS = "pods", "persistentvolumeclaims"
+_KINDS = {PODS: POD_KIND, CLAIMS: PVC_KIND}
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """A virtual object and its host twin.
+
+    Attributes:
+        uid, host_uid: "" where not known.
+    """
+
+    vcluster: VClusterRef
+    namespace: str
+    name: str
+    uid: str = ""
+    host_uid: str = ""
+
+
+class Origins:
+    """The map. Pure but for `find`, which asks for what is missing.
+
+    Args:
+        synced: host namespaces that virtual clusters synced whole.
+        home: for a pod outside the namespace of its control plane; see identity.Resolver.
+        ask: reads the metadata of one object (kind, namespace, name); None where nothing is asked any more.
+    """
+
+    def __init__(
+        self,
+        synced: dict[str, SyncedNamespace] | None = None,
+        home: Callable[[str, str], str] | None = None,
+        ask: Callable[[str, str, str], Origin | None] | None = None,
+    ) -> None:
+        self.synced = synced or {}
+        self._home = home or (lambda namespace, _: namespace)
+        self._ask = ask
+        self._found: dict[tuple[str, str, str], Synced] = {}
+        self._by_uid: dict[str, Synced] = {}
+        self._strangers: set[tuple[str, str, str]] = set()
+        self.namespaces: set[str] = set(self.synced)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def all(self, kind: str) -> list[Synced]:
+        """The objects of a kind that are in the map."""
+        return [found for (known, _, _), found in self._found.items() if known == kind]
+
+    def add(self, kind: str, origin: Origin) -> Synced | None:
+        """Put an object into the map; None if it belongs to no virtual cluster, or does not tell."""
+        meta = origin.metadata
+        found = self._resolve(kind, origin)
+        if found is None:
+            return None
+        self._found[kind, meta.namespace, meta.name] = found
+        self.namespaces.add(meta.namespace)
+        if found.host_uid:
+            self._by_uid[found.host_uid] = found
+        return found
+
+    def find(self, kind: str, namespace: str, name: str) -> Synced | None:
+        """The virtual object behind a host object; None for one of the host itself.
+
+        What is not in the map but could belong there (it is younger than the map) is asked for, once.
+        """
+        key = (kind, namespace, name)
+        found = self._found.get(key)
+        if found is not None or key in self._strangers:
+            return found
+        if synced := self.synced.get(namespace):
+            return Synced(synced.vcluster, synced.namespace, name)
+        may_be = namespace in self.namespaces and ("-x-" in name or naming.may_be_hashed(name))
+        origin = self._ask(*key) if self._ask and may_be else None
+        found = self.add(kind, origin) if origin else None
+        if found is None:
+            self._strangers.add(key)
+        return found
+
+    def by_uid(self, host_uid: str) -> Synced | None:
+        """The virtual object behind a host uid."""
+        return self._by_uid.get(host_uid)
+
+    def _resolve(self, kind: str, origin: Origin) -> Synced | None:
+        meta, said = origin.metadata, origin.metadata.annotations
+        own = (said.kind, said.host_name, said.host_namespace) == (_KINDS[kind], meta.name, meta.namespace)
+        uid = (said.uid or "") if own else ""
+        if synced := self.synced.get(meta.namespace):
+            return Synced(synced.vcluster, synced.namespace, meta.name, uid, meta.uid)
+        vcluster, namespace = meta.labels.managed_by, meta.labels.namespace
+        if not vcluster or not namespace:
+            return None
+        ref = VClusterRef(self._home(meta.namespace, vcluster), vcluster)
+        name = naming.virtual_name(meta.name, namespace, vcluster)
+        if name is None:
+            found = identity.claim(origin, _KINDS[kind])
+            if found is None:
+                return None
+            namespace, name = found.namespace, found.name
+        return Synced(ref, namespace, name, uid, meta.uid)
+
+
+def read(
+    client: Client, namespaces: Iterable[str] | None = None, *, home: Callable[[str, str], str] | None = None
+) -> Origins:
+    """Make the map of a whole host, or of some of its namespaces.
+
+    Raises:
+        StatusError, ConnectionFailed, BadAnswer: as Client.get, for pods; claims are left out where they are forbidden.
+    """
+    synced = identity.read_synced_namespaces(client)
+    places: list[str | None] = [None] if namespaces is None else [*sorted({*namespaces})]
+
+    def ask(kind: str, namespace: str, name: str) -> Origin | None:
+        path = f"/api/v1/namespaces/{escape(namespace)}/{kind}/{escape(name)}"
+        try:
+            found: Origin = client.decode(path, decoder(Origin), accept=PARTIAL_OBJECT)
+        except (NotFound, Forbidden):
+            return None
+        return found
+
+    origins = Origins(synced, home, ask)
+    # Pods of namespaces that were synced whole may carry no label; all others do.
+    lists: list[tuple[str, str | None, str | None]] = [
+        (kind, place, naming.MANAGED_BY) for kind in (PODS, CLAIMS) for place in places
+    ]
+    lists += [
+        (kind, place, None) for kind in (PODS, CLAIMS) for place in synced if namespaces is None or place in places
+    ]
+    for (kind, _, _), answer in zip(lists, gather([_list(client, *wanted) for wanted in lists]), strict=True):
+        if isinstance(answer, VmetricsError):
+            if kind == CLAIMS and isinstance(answer, Forbidden):
+                continue
+            raise answer
+        for origin in answer:
+            origins.add(kind, origin)
+    return origins
+
+
+def _list(client: Client, kind: str, namespace: str | None, selector: str | None) -> Callable[[], list[Origin]]:
+    scope = f"namespaces/{escape(namespace)}/" if namespace else ""
+    return lambda: list_all(
+        client, f"/api/v1/{scope}{kind}", decoder(ObjectList[Origin]), {"labelSelector": selector}, accept=PARTIAL_LIST
+    )
