@@ -21,6 +21,9 @@ _BLOCK = re.compile(rb"\{(?:[^\"{}]|" + _STRING + rb")*\}")
 _LABEL = re.compile(rb"\s*(?:([a-zA-Z_][a-zA-Z0-9_]*|" + _STRING + rb")\s*(=)\s*)?(" + _STRING + rb")\s*(,|$)")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SAME = b"="  # stands in the cache for a block that stays as it is
+_UNSEEN = b"?"
+_SPECIAL = re.compile(r'["\\\n]')
+_BEFORE_VALUE = re.compile(r"([{,])\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*")
 _MEANT = {b"n": b"\n", b"\\": b"\\", b'"': b'"'}
 
 
@@ -74,6 +77,7 @@ class Rewriter:
         self._bare = bare
         self._strict = strict
         self._cache: dict[bytes, bytes | None] = {}
+        self._names: dict[str, str] = {}
         self.kept = self.dropped = self.malformed = 0
 
     def rewrite(self, chunks: Iterable[bytes | bytearray]) -> Iterator[bytes]:
@@ -104,8 +108,10 @@ class Rewriter:
             end = line.find(b'"} ', brace) + 1
             if brace > 0 and end > 0 and line[brace - 1] != 32:
                 block = line[brace : end + 1]
-                new = cache.get(block, b"")
-                if new == b"":
+                new = cache.get(block, _UNSEEN)
+                if new is _UNSEEN:
+                    new = self._quickly(block)
+                if new is _UNSEEN:
                     line_ = self._slowly(line)
                 elif new is None:
                     line_ = None
@@ -132,6 +138,50 @@ class Rewriter:
         emit(b"")
         return b"\n".join(out)
 
+    def _remember(self, block: bytes, new: bytes | None) -> bytes | None:
+        if len(self._cache) >= CACHE:
+            self._cache.clear()
+        self._cache[block] = new
+        return new
+
+    def _quickly(self, block: bytes) -> bytes | None:
+        """What becomes of a block without backslashes, in which every quote begins or ends a value; else _UNSEEN."""
+        parts = block.decode("utf-8", "surrogateescape").split('"')
+        # An even number of parts is an odd number of quotes: what looked like the end is inside a value.
+        if b"\\" in block or not len(parts) & 1 or parts[-1] != "}":
+            return _UNSEEN
+        names = self._names
+        try:
+            labels = {names[part]: value for part, value in zip(parts[::2], parts[1::2], strict=False)}
+        except KeyError:
+            if not self._learn(parts[:-1:2]):
+                return _UNSEEN
+            labels = {names[part]: value for part, value in zip(parts[::2], parts[1::2], strict=False)}
+        changes = self._decide(labels)
+        if changes is None:
+            return self._remember(block, None)
+        if not changes:
+            return self._remember(block, _SAME)
+        if _SPECIAL.search("".join(changes.values())) or 2 * len(labels) + 1 != len(parts):
+            return _UNSEEN  # a value to escape, or a label that stands there twice
+        for index, name in enumerate(labels):
+            if name in changes:
+                parts[2 * index + 1] = changes[name]
+        if len(changes.keys() - labels.keys()):
+            parts[-1] = "".join([f',{name}="{value}"' for name, value in changes.items() if name not in labels]) + "}"
+        return self._remember(block, '"'.join(parts).encode("utf-8", "surrogateescape"))
+
+    def _learn(self, parts: list[str]) -> bool:
+        """Remember the label names of these parts, `,pod=` for one; False if they are none."""
+        if len(self._names) > 10_000:
+            self._names.clear()
+        for index, part in enumerate(parts):
+            found = _BEFORE_VALUE.fullmatch(part)
+            if found is None or (found[1] == "{") != (index == 0):
+                return False
+            self._names[part] = found[2]
+        return True
+
     def _slowly(self, line: bytes) -> bytes | None:
         """Any line: blanks before the block, no block, exemplars, quotes and braces in values."""
         name = re.match(rb"\s*[^\s{]*", line)
@@ -142,15 +192,12 @@ class Rewriter:
         found = _BLOCK.match(line, start)
         if found is None:
             return self._unreadable(line)
-        new = self._cache.get(found[0], b"")
-        if new == b"":
+        new = self._cache.get(found[0], _UNSEEN)
+        if new is _UNSEEN:
             try:
-                new = self._decided(found[0])
+                new = self._remember(found[0], self._decided(found[0]))
             except ValueError:
                 return self._unreadable(line)
-            if len(self._cache) >= CACHE:
-                self._cache.clear()
-            self._cache[found[0]] = new
         if new is None or new is _SAME:
             return None if new is None else line
         return line[:start] + new + line[found.end() :]

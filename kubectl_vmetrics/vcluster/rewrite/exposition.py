@@ -70,7 +70,7 @@ def _own_uids(
     """The changed uids of a series; None for a series of nobody's name that holds the uid of somebody else's pod."""
     changes: dict[str, str] = {}
     for label, value in labels.items():
-        if len(value) < _UID_LENGTH:
+        if len(value) < _UID_LENGTH or not ("pod" in value or label in _UID_LABELS):
             continue
         found = _POD_UID.search(value) if label not in _UID_LABELS else _UID.fullmatch(value)
         if found is None:
