@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from kubectl_vmetrics.demo.apiserver import Refusal, Reply, Request, _status
+from kubectl_vmetrics.demo.apiserver import _status
+from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
 
 RECORDINGS = Path(__file__).parent / "recordings" / "k8s-1.36"
@@ -16,6 +17,7 @@ RECORDINGS = Path(__file__).parent / "recordings" / "k8s-1.36"
 _DERIVED = {
     "/api/v1/pods": "api-v1-pods.json",
     "/api/v1/namespaces": "api-v1-namespaces.json",
+    "/api/v1/persistentvolumeclaims": "api-v1-persistentvolumeclaims.json",
     "/api/v1/nodes": "api-v1-nodes.json",
     "/apis/apps/v1/statefulsets": "apis-apps-v1-statefulsets.json",
     "/apis/apps/v1/deployments": "apis-apps-v1-deployments.json",

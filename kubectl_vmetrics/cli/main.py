@@ -30,6 +30,7 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
     help="Metrics of virtual clusters and virtual machines, under the names that their owners know.",
     lazy={
         "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
+        "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },

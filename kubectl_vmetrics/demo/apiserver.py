@@ -19,10 +19,14 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from kubectl_vmetrics.kube import discovery
+from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
 
 from .cluster import Cluster, DemoPod
+from .exchange import Refusal, Reply, Request
+from .kubelets import Kubelets
 from .objects import Object, Objects
 from .usage import WINDOW, Metrics, node_labels
 
@@ -34,35 +38,6 @@ GIT_VERSION = "v1.36.2"
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
-class Request(NamedTuple):
-    """What was asked for."""
-
-    path: str
-    query: dict[str, str]
-    accept: str
-    method: str = "GET"
-
-    def wants(self, kind: str) -> bool:
-        """Whether the client would rather have a kind (Table, PartialObjectMetadataList) than the object."""
-        return f"as={kind}" in self.accept
-
-
-class Reply(NamedTuple):
-    """What is answered."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-
-
-class Refusal(Exception):
-    """Answered as a metav1.Status."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.message = code, reason, message
-
-
 class Resource(NamedTuple):
     """A kind of object that can be listed.
 
@@ -70,18 +45,8 @@ class Resource(NamedTuple):
         entries: what there is in a namespace, or in all; each before it is made.
     """
 
-    group: str
-    version: str
-    name: str
-    kind: str
-    namespaced: bool
-    verbs: tuple[str, ...]
+    api: ApiResource
     entries: Callable[[str | None], Sequence[Key]]
-
-    @property
-    def group_version(self) -> str:
-        """As in apiVersion."""
-        return f"{self.group}/{self.version}" if self.group else self.version
 
 
 class Key(NamedTuple):
@@ -117,7 +82,7 @@ class Apiserver:
         for pod in cluster.pods:
             self._pods.setdefault(pod.namespace, []).append(pod)
         self.resources = self._resources()
-        self.routes: list[Route] = [self._discovery, self._metrics, self._objects]
+        self.routes: list[Route] = [self._discovery, self._metrics, Kubelets(self).route, self._objects]
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -225,7 +190,7 @@ class Apiserver:
     # ------------------------------------------------------------------------------------------------- objects
 
     def _resources(self) -> list[Resource]:
-        verbs, objects, cluster = ("get", "list"), self.objects, self.cluster
+        objects, cluster = self.objects, self.cluster
         nodes = [Key("", node.name, node_labels(node.name), {}, partial(objects.node, node)) for node in cluster.nodes]
         spaces = [
             Key("", name, {"kubernetes.io/metadata.name": name}, {}, partial(objects.namespace, name))
@@ -248,17 +213,27 @@ class Apiserver:
                 for pod in self.pods(namespace)
             ]
 
+        def claims(namespace: str | None) -> list[Key]:
+            found = []
+            for pod in self.pods(namespace):
+                if pod.claim:
+                    made = objects.claim(pod, pod.claim)
+                    labels = made["metadata"].get("labels", {})
+                    found.append(Key(pod.namespace, pod.claim.host_name, labels, {}, partial(dict, made)))
+            return found
+
         def fixed(keys: list[Key]) -> Callable[[str | None], list[Key]]:
             return lambda namespace: [key for key in keys if namespace in (None, key.namespace)]
 
         return [
-            Resource("", "v1", "namespaces", "Namespace", False, verbs, fixed(spaces)),
-            Resource("", "v1", "nodes", "Node", False, verbs, fixed(nodes)),
-            Resource("", "v1", "pods", "Pod", True, verbs, pods),
-            Resource("apps", "v1", "deployments", "Deployment", True, verbs, fixed([])),
-            Resource("apps", "v1", "statefulsets", "StatefulSet", True, verbs, fixed(sets)),
-            Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False, verbs, fixed([])),
-            Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True, verbs, fixed([])),
+            Resource(ApiResource("", "v1", "namespaces", "Namespace", False, ("ns",)), fixed(spaces)),
+            Resource(ApiResource("", "v1", "nodes", "Node", False, ("no",)), fixed(nodes)),
+            Resource(ApiResource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ("pvc",)), claims),
+            Resource(ApiResource("", "v1", "pods", "Pod", True, ("po",)), pods),
+            Resource(ApiResource("apps", "v1", "deployments", "Deployment", True, ("deploy",)), fixed([])),
+            Resource(ApiResource("apps", "v1", "statefulsets", "StatefulSet", True, ("sts",)), fixed(sets)),
+            Resource(ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False), fixed([])),
+            Resource(ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True), fixed([])),
         ]
 
     def _objects(self, request: Request) -> Reply | None:
@@ -272,15 +247,15 @@ class Apiserver:
         namespace = None
         if rest[0] == "namespaces" and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
-        found = [r for r in self.resources if (r.group, r.version, r.name) == (group, version, rest[0])]
-        if not found or len(rest) > 2 or (namespace is not None and not found[0].namespaced):
+        found = [r for r in self.resources if (r.api.group, r.api.version, r.api.name) == (group, version, rest[0])]
+        if not found or len(rest) > 2 or (namespace is not None and not found[0].api.namespaced):
             return None
         resource = found[0]
         keys = resource.entries(namespace)
         if len(rest) == 2:
             key = next((key for key in keys if key.name == rest[1]), None)
-            if key is None or (resource.namespaced and namespace is None):
-                what = f"{resource.name}.{group}" if group else resource.name
+            if key is None or (resource.api.namespaced and namespace is None):
+                what = f"{resource.api.name}.{group}" if group else resource.api.name
                 raise Refusal(404, "NotFound", f'{what} "{rest[1]}" not found')
             return _json(_as_asked(request, resource, [key.make()], single=True))
         return self._list(request, resource, keys)
@@ -310,31 +285,11 @@ class Apiserver:
             return Reply(200, b"ok", "text/plain; charset=utf-8")
         if path == "/version":
             return _json({"major": "1", "minor": "36", "gitVersion": GIT_VERSION, "platform": "linux/amd64"})
-        if path in ("/api", "/apis"):
-            wanted = [r for r in self.resources if bool(r.group) == (path == "/apis")]
-            if request.wants("APIGroupDiscoveryList"):
-                return Reply(
-                    200,
-                    _dumps(_aggregated(wanted)),
-                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                )
-            if path == "/api":
-                return _json({"kind": "APIVersions", "versions": ["v1"]})
-            return _json(
-                {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in _versions(wanted)]}
-            )
-        for group, version in _versions(self.resources):
-            if path == (f"/apis/{group}/{version}" if group else f"/api/{version}"):
-                return _json(_resource_list([r for r in self.resources if (r.group, r.version) == (group, version)]))
-            if group and path == f"/apis/{group}":
-                return _json({"kind": "APIGroup", "apiVersion": "v1", **_group(group, version)})
-        return None
+        found = discovery.document([resource.api for resource in self.resources], path, request.accept)
+        return Reply(200, _dumps(found[0]), found[1]) if found else None
 
 
 _PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
-
-
-_SHORT = {"deployments": ["deploy"], "namespaces": ["ns"], "nodes": ["no"], "pods": ["po"], "statefulsets": ["sts"]}
 
 
 def _parts(path: str) -> list[str]:
@@ -392,7 +347,7 @@ def _as_asked(request: Request, resource: Resource, items: list[Object], *, sing
         items = [{**partial, "metadata": item["metadata"]} for item in items]
         kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
     else:
-        kind, version = f"{resource.kind}List", resource.group_version
+        kind, version = f"{resource.api.kind}List", resource.api.group_version
     if single:
         return items[0]
     if kind != "PartialObjectMetadataList":
@@ -402,19 +357,19 @@ def _as_asked(request: Request, resource: Resource, items: list[Object], *, sing
 
 def _table(resource: Resource, items: list[Object], include: str) -> Object:
     columns = (
-        ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.name == "pods" else ["Name", "Age"]
+        ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.api.name == "pods" else ["Name", "Age"]
     )
-    if resource.name == "nodes":
+    if resource.api.name == "nodes":
         columns = ["Name", "Status", "Roles", "Age", "Version"]
     rows = []
     for item in items:
         meta = item["metadata"]
         cells = {"Name": meta["name"], "Age": _age(meta["creationTimestamp"]), "Status": "Ready", "Roles": "<none>"}
-        if resource.name == "pods":
+        if resource.api.name == "pods":
             count = len(item["spec"]["containers"])
             cells |= {"Ready": f"{count}/{count}", "Status": "Running", "Restarts": "0"}
             cells |= {"IP": item["status"]["podIP"], "Node": item["spec"]["nodeName"]}
-        if resource.name == "nodes":
+        if resource.api.name == "nodes":
             cells["Version"] = item["status"]["nodeInfo"]["kubeletVersion"]
         row: Object = {"cells": [cells[column] for column in columns]}
         if include == "Object":
@@ -446,55 +401,3 @@ def _age(stamp: str) -> str:
     created = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00"))
     minutes = int((datetime.datetime.now(datetime.timezone.utc) - created).total_seconds() // 60)
     return f"{minutes}m" if minutes < 180 else f"{minutes // 60}h" if minutes < 2880 else f"{minutes // 1440}d"
-
-
-def _versions(resources: Iterable[Resource]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((resource.group, resource.version) for resource in resources))
-
-
-def _group(group: str, version: str) -> Object:
-    one = {"groupVersion": f"{group}/{version}", "version": version}
-    return {"name": group, "versions": [one], "preferredVersion": one}
-
-
-def _resource_list(resources: list[Resource]) -> Object:
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": resources[0].group_version,
-        "resources": [
-            {
-                "name": r.name,
-                "singularName": _singular(r),
-                "namespaced": r.namespaced,
-                "kind": r.kind,
-                "verbs": list(r.verbs),
-            }
-            for r in resources
-        ],
-    }
-
-
-def _aggregated(resources: list[Resource]) -> Object:
-    items = []
-    for group, version in _versions(resources):
-        listed = [
-            {
-                "resource": r.name,
-                "responseKind": {"group": r.group, "version": r.version, "kind": r.kind},
-                "scope": "Namespaced" if r.namespaced else "Cluster",
-                "singularResource": _singular(r),
-                "verbs": list(r.verbs),
-                "shortNames": _SHORT.get(r.name, []) if r.group != "metrics.k8s.io" else [],
-            }
-            for r in resources
-            if (r.group, r.version) == (group, version)
-        ]
-        versions = [{"version": version, "resources": listed, "freshness": "Current"}]
-        items.append({"metadata": {"name": group} if group else {}, "versions": versions})
-    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
-
-
-def _singular(resource: Resource) -> str:
-    # Aggregated servers leave it empty, which kubectl knows how to take.
-    return "" if resource.group == "metrics.k8s.io" else resource.name[:-1]

@@ -45,6 +45,22 @@ class Origin(NamedTuple):
     uid: str
 
 
+class Claim(NamedTuple):
+    """A claim of a volume, mounted by one pod.
+
+    Attributes:
+        host_name: in the pod's namespace on the host.
+        origin: the virtual claim; None for a claim of the host itself.
+        gibibytes: capacity; used: the share of it that is full, 0 to 1.
+    """
+
+    host_name: str
+    uid: str
+    origin: Origin | None
+    gibibytes: int
+    used: float
+
+
 class DemoPod(msgspec.Struct, gc=False):
     """A pod of the host.
 
@@ -65,6 +81,7 @@ class DemoPod(msgspec.Struct, gc=False):
     origin: Origin | None
     phase: float
     minutes: int
+    claim: Claim | None = None
 
 
 class DemoVCluster(NamedTuple):
@@ -136,6 +153,8 @@ class _Builder:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.random = random.Random(shape.seed)  # noqa: S311 - made-up numbers, not secrets
+        # Volumes have a generator of their own: the rest of the cluster does not depend on how many there are.
+        self.disks = random.Random(f"{shape.seed} volumes")  # noqa: S311
         self.nodes = [DemoNode(f"worker-{i + 1}", 8, 32, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)]
         extra = (DemoVCluster(f"tenant-{i:03d}", f"vc-{i:03d}") for i in range(4, shape.vclusters + 1))
         self.vclusters = [*_FIRST, *extra][: shape.vclusters]
@@ -177,7 +196,12 @@ class _Builder:
     def _host_apps(self, count: int) -> None:
         apps = [(namespace, app) for namespace, apps in _HOST_APPS.items() for app in apps]
         for namespace, app, name, owner, labels in self._names(apps, count):
-            self._add(namespace, name, labels, app.containers, owner)
+            claim = self._claim(f"data-{name}", None) if app.kind == "StatefulSet" else None
+            self._add(namespace, name, labels, app.containers, owner, claim=claim)
+
+    def _claim(self, host_name: str, origin: Origin | None) -> Claim:
+        size, used = self.disks.choice((5, 20, 50)), self.disks.uniform(0.1, 0.95)
+        return Claim(host_name, self._uid(self.disks), origin, size, used)
 
     def _synced(self, vcluster: DemoVCluster, count: int) -> None:
         apps = [("kube-system", _SYSTEM), *((namespace, app) for namespace, apps in _APPS.items() for app in apps)]
@@ -190,7 +214,11 @@ class _Builder:
                 naming.namespace_label_key(vcluster.name, "kubernetes.io/metadata.name"): namespace,
             }
             host = naming.host_name(name, namespace, vcluster.name)
-            self._add(vcluster.namespace, host, labels, app.containers, owner, origin=virtual)
+            claim = None
+            if app.kind == "StatefulSet":
+                made = Origin(vcluster.name, namespace, f"data-{name}", self._uid(self.disks))
+                claim = self._claim(naming.host_name(made.name, namespace, vcluster.name), made)
+            self._add(vcluster.namespace, host, labels, app.containers, owner, origin=virtual, claim=claim)
 
     def _names(
         self, apps: list[tuple[str, _App]], count: int
@@ -222,6 +250,7 @@ class _Builder:
         *,
         node: str = "",
         origin: Origin | None = None,
+        claim: Claim | None = None,
     ) -> None:
         scale = self.random.uniform(0.6, 1.4)
         containers = tuple(
@@ -230,10 +259,12 @@ class _Builder:
         )
         node = node or self.nodes[self.random.randrange(len(self.nodes))].name
         phase, minutes = self.random.uniform(0, 6.28), self.random.randrange(10, 60 * 24 * 30)
-        self.pods.append(DemoPod(namespace, name, self._uid(), node, labels, containers, owner, origin, phase, minutes))
+        self.pods.append(
+            DemoPod(namespace, name, self._uid(), node, labels, containers, owner, origin, phase, minutes, claim)
+        )
 
     def _suffix(self, length: int) -> str:
         return "".join(self.random.choices(_SAFE, k=length))
 
-    def _uid(self) -> str:
-        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+    def _uid(self, source: random.Random | None = None) -> str:
+        return str(uuid.UUID(int=(source or self.random).getrandbits(128), version=4))

@@ -6,7 +6,9 @@ import base64
 import datetime
 from typing import Any
 
-from .cluster import Cluster, DemoNode, DemoPod, DemoVCluster
+from kubectl_vmetrics.vcluster import naming
+
+from .cluster import Claim, Cluster, DemoNode, DemoPod, DemoVCluster, Origin
 from .usage import node_labels
 
 Object = dict[str, Any]
@@ -106,6 +108,27 @@ class Objects:
             },
         }
 
+    def claim(self, pod: DemoPod, claim: Claim) -> Object:
+        """A v1.PersistentVolumeClaim."""
+        more: Object = {"uid": claim.uid}
+        if claim.origin:
+            more["labels"] = {naming.MANAGED_BY: claim.origin.vcluster, naming.NAMESPACE: claim.origin.namespace}
+            more["annotations"] = _object_annotations(
+                claim.origin, "/v1, Kind=PersistentVolumeClaim", claim.host_name, pod.namespace
+            )
+        size = {"storage": f"{claim.gibibytes}Gi"}
+        return {
+            "kind": "PersistentVolumeClaim",
+            "apiVersion": "v1",
+            "metadata": self._meta(claim.host_name, pod.namespace, pod.minutes, **more),
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": size},
+                "volumeName": f"pvc-{claim.uid}",
+            },
+            "status": {"phase": "Bound", "capacity": size},
+        }
+
     def stateful_set(self, vcluster: DemoVCluster) -> Object:
         """The StatefulSet of a virtual cluster's control plane, as its chart makes it."""
         labels = {
@@ -133,6 +156,17 @@ class Objects:
         }
 
 
+def _object_annotations(origin: Origin, kind: str, host_name: str, host_namespace: str) -> dict[str, str]:
+    return {
+        "vcluster.loft.sh/object-host-name": host_name,
+        "vcluster.loft.sh/object-host-namespace": host_namespace,
+        "vcluster.loft.sh/object-kind": kind,
+        "vcluster.loft.sh/object-name": origin.name,
+        "vcluster.loft.sh/object-namespace": origin.namespace,
+        "vcluster.loft.sh/object-uid": origin.uid,
+    }
+
+
 def _annotations(pod: DemoPod) -> dict[str, str]:
     origin = pod.origin
     if origin is None:
@@ -142,12 +176,7 @@ def _annotations(pod: DemoPod) -> dict[str, str]:
         "vcluster.loft.sh/labels": "\n".join(f'{k}="{v}"' for k, v in sorted(pod.labels.items()) if "loft.sh" not in k),
         "vcluster.loft.sh/name": origin.name,
         "vcluster.loft.sh/namespace": origin.namespace,
-        "vcluster.loft.sh/object-host-name": pod.name,
-        "vcluster.loft.sh/object-host-namespace": pod.namespace,
-        "vcluster.loft.sh/object-kind": "/v1, Kind=Pod",
-        "vcluster.loft.sh/object-name": origin.name,
-        "vcluster.loft.sh/object-namespace": origin.namespace,
-        "vcluster.loft.sh/object-uid": origin.uid,
+        **_object_annotations(origin, "/v1, Kind=Pod", pod.name, pod.namespace),
         "vcluster.loft.sh/service-account-name": "default",
         # A real one stands here on a real host: whatever prints it is seen in a demo as well.
         "vcluster.loft.sh/token-demo": f"eyJkZW1v.{token}.c2lnbmF0dXJl",

@@ -14,7 +14,7 @@ from .cluster import Cluster, DemoPod
 WINDOW = 15.0
 """Seconds between two scrapes: --metric-resolution of metrics-server's own manifests."""
 
-_SYSTEM_MILLICORES, _SYSTEM_MEBIBYTES = 120, 900
+SYSTEM_MILLICORES, SYSTEM_MEBIBYTES = 120, 900
 """What a node uses beside its pods."""
 
 
@@ -31,6 +31,7 @@ class Metrics:
         self.cluster = cluster
         self.tick = tick
         self.timestamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.milliseconds = int(now.timestamp() * 1000)
 
     def containers(self, pod: DemoPod) -> list[tuple[str, int, int]]:
         """Name, nanocores and KiB of each container."""
@@ -61,8 +62,8 @@ class Metrics:
 
     def nodes(self, selector: LabelSelector) -> list[dict[str, Any]]:
         """The NodeMetrics of the nodes that match."""
-        cpu = {node.name: _SYSTEM_MILLICORES * 1_000_000 for node in self.cluster.nodes}
-        memory = {node.name: _SYSTEM_MEBIBYTES * 1024 for node in self.cluster.nodes}
+        cpu = {node.name: SYSTEM_MILLICORES * 1_000_000 for node in self.cluster.nodes}
+        memory = {node.name: SYSTEM_MEBIBYTES * 1024 for node in self.cluster.nodes}
         for pod in self.cluster.pods:
             for _, nanocores, kibibytes in self.containers(pod):
                 cpu[pod.node] += nanocores

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -50,6 +51,18 @@ class Answer(msgspec.Struct, frozen=True):
     content_type: str = ""
 
 
+class Stream(NamedTuple):
+    """A successful answer that is still coming.
+
+    Attributes:
+        chunks: its body, decompressed; raises ConnectionFailed.
+        content_type: as sent, "" where it was not.
+    """
+
+    chunks: Iterator[bytes]
+    content_type: str
+
+
 class Client:
     """A cluster to ask. Safe to use from several threads."""
 
@@ -79,10 +92,33 @@ class Client:
             ConnectionFailed: no answer, or none in time.
             ConfigError: credentials that cannot be had.
         """
+        deadline = self._deadline()
+        response = self._retrying(path, params, accept, deadline)
+        with response:
+            body = bytearray()
+            for chunk in self._chunks(response, deadline):
+                body += chunk
+            return Answer(body, response.headers.get("Content-Type", ""))
+
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON
+    ) -> Iterator[Stream]:
+        """GET a path and read the answer as it comes. Raises as `get`, while it is read as well."""
+        deadline = self._deadline()
+        response = self._retrying(path, params, accept, deadline)
+        with response:
+            yield Stream(self._chunks(response, deadline), response.headers.get("Content-Type", ""))
+
+    def _deadline(self) -> float | None:
+        limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
+        return time.monotonic() + limit if limit else None
+
+    def _retrying(
+        self, path: str, params: Mapping[str, str | int | None] | None, accept: str, deadline: float | None
+    ) -> requests.Response:
         query = urlencode([(key, value) for key, value in (params or {}).items() if value is not None])
         url = f"{path}?{query}" if query else path
-        limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
-        deadline = time.monotonic() + limit if limit else None
         renewed = resent = False
         attempt = 0
         while True:
@@ -117,7 +153,7 @@ class Client:
         """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
         return decode(self.get(path, params, accept=accept), decoder, path)
 
-    def _once(self, url: str, accept: str, deadline: float | None) -> Answer:
+    def _once(self, url: str, accept: str, deadline: float | None) -> requests.Response:
         headers = {"Accept": accept}
         if header := self._credentials.authorization():
             headers["Authorization"] = header
@@ -143,41 +179,33 @@ class Client:
             raise ConnectionFailed(
                 f"Unable to connect to the server: {self.connection.server}: not a host name"
             ) from None
+        status = f"{response.status_code} {response.reason or ''}".strip()
+        _log.info("GET %s %s in %d milliseconds", full, status, (time.monotonic() - started) * 1000)
+        if _log.isEnabledFor(logging.DEBUG - 1):
+            _log.debug("Response headers:%s", _shown(response.headers))
+        self._answered = True
+        if response.status_code < 300:
+            return response
         with response:
-            body = self._body(response, deadline)
-            elapsed = time.monotonic() - started
-            _log.info(
-                "GET %s %s in %d milliseconds",
-                full,
-                f"{response.status_code} {response.reason or ''}".strip(),
-                elapsed * 1000,
-            )
-            if _log.isEnabledFor(logging.DEBUG - 1):
-                _log.debug("Response headers:%s", _shown(response.headers))
-            self._answered = True
-            if response.status_code < 300:
-                return Answer(body, response.headers.get("Content-Type", ""))
             if response.status_code < 400:
                 raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is it an apiserver?")
-            error_ = refused(response.status_code, bytes(body), url)
+            error_ = refused(response.status_code, b"".join(self._chunks(response, deadline)), url)
             after = response.headers.get("Retry-After", "")
             if response.status_code in (429, 503) and after.isdigit():
                 raise _Retry(error_, float(after))
             raise error_
 
-    def _body(self, response: requests.Response, deadline: float | None) -> bytearray:
-        body = bytearray()
+    def _chunks(self, response: requests.Response, deadline: float | None) -> Iterator[bytes]:
         try:
             # read1 returns what has come: a server that sends a byte at a time cannot outlive the deadline.
             while chunk := response.raw.read1(1 << 18, decode_content=True):
-                body += chunk
+                yield chunk
                 if deadline and time.monotonic() > deadline:
                     raise timed_out("reading body")
         except urllib3.exceptions.ReadTimeoutError:
             raise timed_out("reading body") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(error, self.connection.server) from None
-        return body
 
 
 class _Retry(Exception):
@@ -211,8 +239,12 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
         raise BadAnswer(f"the server's answer to {path} is not JSON ({what}): is the server an apiserver?") from None
 
 
-def gather(calls: Sequence[Callable[[], T]], *, limit: int = 16) -> list[T | VmetricsError]:
+def gather(
+    calls: Sequence[Callable[[], T]], *, limit: int = 16, done: Callable[[], None] | None = None
+) -> list[T | VmetricsError]:
     """Run calls at once, at most `limit` of them, and return what each returned or the error it raised, in order.
+
+    After each call, `done` is called; from one thread at a time.
 
     The threads are daemons: Ctrl-C ends the program at once, whatever a server does or does not answer.
     """
@@ -235,6 +267,9 @@ def gather(calls: Sequence[Callable[[], T]], *, limit: int = 16) -> list[T | Vme
                 results[index] = calls[index]()
             except BaseException as error:  # handed to the caller below
                 results[index] = error
+            if done:
+                with lock:
+                    done()
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(limit, len(calls)))]
     for thread in threads:

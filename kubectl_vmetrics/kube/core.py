@@ -106,3 +106,10 @@ def namespaces(client: Client, *, labels: str | None = None) -> list[Named]:
         client, "/api/v1/namespaces", decoder(ObjectList[Named]), {"labelSelector": labels}, accept=PARTIAL_LIST
     )
     return found
+
+
+def count_claims(client: Client, namespace: str | None) -> int:
+    """How many PersistentVolumeClaims there are in a namespace, or in all. Raises as Client.get."""
+    scope = f"namespaces/{escape(namespace)}/" if namespace else ""
+    path = f"/api/v1/{scope}persistentvolumeclaims"
+    return len(list_all(client, path, decoder(ObjectList[Named]), accept=PARTIAL_LIST))

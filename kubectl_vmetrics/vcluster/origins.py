@@ -5,7 +5,7 @@ Kubelets name pods by host namespace, name and uid, without labels; so the map i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -118,17 +118,25 @@ class Origins:
         return Synced(ref, namespace, name, uid, meta.uid)
 
 
-def read(
-    client: Client, namespaces: Iterable[str] | None = None, *, home: Callable[[str, str], str] | None = None
-) -> Origins:
-    """Make the map of a whole host, or of some of its namespaces.
+Home = Callable[[str, str], str]
+
+
+def read(client: Client, *, home: Home | None = None) -> Origins:
+    """Make the map of a whole host.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get, for pods; claims are left out where they are forbidden.
     """
-    synced = identity.read_synced_namespaces(client)
-    places: list[str | None] = [None] if namespaces is None else [*sorted({*namespaces})]
+    return _read(client, [None], identity.read_synced_namespaces(client), home)
 
+
+def of_vcluster(client: Client, vcluster: VClusterRef, *, home: Home | None = None) -> Origins:
+    """Make the map of the namespaces of one virtual cluster. Raises as `read`."""
+    synced = identity.read_synced_namespaces(client)
+    return _read(client, [vcluster.host_namespace], {n: s for n, s in synced.items() if s.vcluster == vcluster}, home)
+
+
+def _read(client: Client, places: list[str | None], synced: dict[str, SyncedNamespace], home: Home | None) -> Origins:
     def ask(kind: str, namespace: str, name: str) -> Origin | None:
         path = f"/api/v1/namespaces/{escape(namespace)}/{kind}/{escape(name)}"
         try:
@@ -140,11 +148,9 @@ def read(
     origins = Origins(synced, home, ask)
     # Pods of namespaces that were synced whole may carry no label; all others do.
     lists: list[tuple[str, str | None, str | None]] = [
-        (kind, place, naming.MANAGED_BY) for kind in (PODS, CLAIMS) for place in places
+        (k, place, naming.MANAGED_BY) for k in _KINDS for place in places
     ]
-    lists += [
-        (kind, place, None) for kind in (PODS, CLAIMS) for place in synced if namespaces is None or place in places
-    ]
+    lists += [(kind, place, None) for kind in _KINDS for place in synced]
     for (kind, _, _), answer in zip(lists, gather([_list(client, *wanted) for wanted in lists]), strict=True):
         if isinstance(answer, VmetricsError):
             if kind == CLAIMS and isinstance(answer, Forbidden):

@@ -24,7 +24,11 @@ _MULTI_NAMESPACE = re.compile(r"vcluster-[0-9a-f]{8}-[0-9a-f]{8}")
 
 
 if TYPE_CHECKING:
+    from kubectl_vmetrics.metrics.sources import Source
+
     from .discovery import VCluster
+
+METRICS_API: Source = metrics_api
 
 
 class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
@@ -65,7 +69,13 @@ class Found(msgspec.Struct, Generic[AnyPod]):
 
 
 def on_host(
-    client: Client, scope: Scope, kind: type[AnyPod], *, owners: bool = True, names: bool = True
+    client: Client,
+    scope: Scope,
+    kind: type[AnyPod],
+    *,
+    owners: bool = True,
+    names: bool = True,
+    source: Source = METRICS_API,
 ) -> Found[AnyPod]:
     """All pods of a scope of the host, each with the virtual pod behind it.
 
@@ -75,11 +85,12 @@ def on_host(
         kind: which fields of the metrics are needed.
         owners: False where host names will do: nothing is resolved, and nothing more is asked.
         names: False where it is enough to know whose each pod is: hashed names are not asked for.
+        source: where the numbers come from.
 
     Raises:
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
     """
-    listed, skipped = metrics_api.pods(client, scope, kind)
+    listed, skipped = source.pods(client, scope, kind)
     found: Found[AnyPod] = Found([], skipped, [])
     if not owners:
         found.pods = _used(listed, skipped)
@@ -102,6 +113,7 @@ def inside(
     kind: type[AnyPod],
     *,
     names: bool = True,
+    source: Source = METRICS_API,
 ) -> Found[AnyPod]:
     """The pods that a virtual cluster itself would list.
 
@@ -112,6 +124,7 @@ def inside(
         question: in virtual terms: namespace, name, selectors.
         kind: which fields of the metrics are needed.
         names: False where only numbers are shown: hashed names are not asked for.
+        source: where the numbers come from.
 
     Raises:
         NotFound: no pod of that name.
@@ -126,7 +139,7 @@ def inside(
         base = base.parent
     synced = identity.read_synced_namespaces(client)
     resolver = Resolver(synced, homes=discovery.homes(known))
-    listed, skipped = _tenant_metrics(client, base, known, synced, kind)
+    listed, skipped = _tenant_metrics(client, base, known, synced, kind, source)
     found = Found(_used(listed, skipped, resolver), skipped, [])
     found.pods = [pod for pod in found.pods if pod.vcluster == base]
     _resolve_rest(client, found, resolver, names=names or vcluster is not base)
@@ -155,6 +168,7 @@ def _tenant_metrics(
     known: Sequence[VCluster],
     synced: dict[str, SyncedNamespace],
     kind: type[AnyPod],
+    source: Source,
 ) -> tuple[list[AnyPod], list[Skipped]]:
     selector = f"{naming.MANAGED_BY}={base.name}"
     scopes = [Scope(base.host_namespace, labels=selector)]
@@ -163,17 +177,17 @@ def _tenant_metrics(
         for namespace, item in synced.items()
         if item.vcluster == base and namespace != base.host_namespace
     ]
-    pods, skipped = _asked(client, scopes, kind)
+    pods, skipped = _asked(client, scopes, kind, source)
     if not pods and sum(v.ref.name == base.name for v in known) == 1:
         # Up to v0.28 pods could live in a namespace of their own, apart from their control plane.
-        pods, skipped = _asked(client, [Scope(labels=selector)], kind, optional=True)
+        pods, skipped = _asked(client, [Scope(labels=selector)], kind, source, optional=True)
     return pods, skipped
 
 
 def _asked(
-    client: Client, scopes: Iterable[Scope], kind: type[AnyPod], *, optional: bool = False
+    client: Client, scopes: Iterable[Scope], kind: type[AnyPod], source: Source, *, optional: bool = False
 ) -> tuple[list[AnyPod], list[Skipped]]:
-    calls = [functools.partial(metrics_api.pods, client, scope, kind) for scope in scopes]
+    calls = [functools.partial(source.pods, client, scope, kind) for scope in scopes]
     pods: list[AnyPod] = []
     skipped: list[Skipped] = []
     for answer in gather(calls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...], command: cl
 )
 def test_every_example_of_the_help_is_understood(line: str, on_demo: Cli) -> None:
     """Names in them are made up, so they need not be found; but flags and arguments must be right."""
-    result = on_demo(*[part for part in line.split() if part not in ("-w",)])
+    result = on_demo(*[part for part in shlex.split(line) if part != "-w"])
 
     assert "usage" not in result.stderr
     assert result.code == 0 or "not found" in result.stderr or "several virtual clusters" in result.stderr

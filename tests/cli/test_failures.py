@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_vmetrics.demo.apiserver import Reply
+from kubectl_vmetrics.demo.exchange import Reply
 from tests.conftest import Cli, Scripted, invoke, write_kubeconfig
 from tests.replay import RECORDINGS, Replay
 

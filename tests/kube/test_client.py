@@ -450,7 +450,8 @@ def test_tls_failures(changes: dict[str, Any], line: str, tls: int, authority: t
     with pytest.raises(ConnectionFailed) as caught:
         Client(secured(tls, authority, **changes)).get("/x")
 
-    assert caught.value.line == line
+    # The server may hang up before its alert about a missing certificate is read.
+    assert caught.value.line == line or ("required" in line and "EOF" in caught.value.line)
 
 
 def test_certificates_that_are_none(tls: int, authority: trustme.CA) -> None:

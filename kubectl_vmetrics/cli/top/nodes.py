@@ -13,7 +13,6 @@ from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import BadAnswer, MetricsNotAvailable, UsageError
 from kubectl_vmetrics.kube.selector import parse_labels
-from kubectl_vmetrics.metrics import metrics_api
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.vcluster import groups
@@ -21,6 +20,7 @@ from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.views import nodes as view
 
 from .choose import choose, nothing_inside, vcluster_option
+from .source import Chosen, source_option
 
 
 @click.command(
@@ -32,6 +32,7 @@ from .choose import choose, nothing_inside, vcluster_option
 With --vcluster: how much of each node the pods of that virtual cluster use.""",
     examples=[
         ("All nodes", "top nodes"),
+        ("Without metrics-server", "top nodes --source=kubelet"),
         ("Against capacity instead of what pods may use of it", "top nodes --show-capacity"),
         ("What one virtual cluster uses of each node", "top nodes --vcluster vc1"),
     ],
@@ -43,6 +44,7 @@ With --vcluster: how much of each node the pods of that virtual cluster use.""",
 @click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
 @click.option("--sum", "total", is_flag=True, help="With --vcluster: a last row with the sums.")
 @click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@source_option
 @vcluster_option
 @output_options
 @click.pass_context
@@ -56,6 +58,7 @@ def nodes(
     show_swap: bool,
     total: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
+    source: str,
     vcluster: str | None,
     **output: Any,
 ) -> int:
@@ -69,32 +72,37 @@ def nodes(
         raise UsageError("--sum goes with --vcluster: nodes have no sum of their own in kubectl top")
     parse_labels(selector)
     show = Show(context, **output)
+    chosen = Chosen(source, context.obj)
     client = open_client(context)
     name = names[0] if names else None
     options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap)
 
     def on_host() -> Outcome:
-        metrics, skipped = metrics_api.nodes(client, Scope(name=name, labels=selector or None))
+        metrics, skipped = chosen.source.nodes(client, Scope(name=name, labels=selector or None))
         if not metrics and not skipped:
             raise MetricsNotAvailable(
                 "metrics not available yet", hint="no node matches, or metrics-server has just started"
             )
         known = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         try:
-            return Outcome(view.view(metrics, known, options), skipped=tuple(skipped))
+            return Outcome(
+                view.view(metrics, known, options), warnings=tuple(chosen.warnings()), skipped=tuple(skipped)
+            )
         except ValueError as error:
             raise BadAnswer(f"a node's numbers cannot be read: {error}") from None
 
     def share() -> Outcome:
         ref, known = choose(client, vcluster or "")
-        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics, names=False)
+        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics, names=False, source=chosen.source)
         available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         wanted = {node.metadata.name for node in available}
         used = groups.by_node(
             found.pods, {pod: node for pod, node in _nodes_of(client, found).items() if node in wanted}
         )
         shown = view.shares(used, available, ref, options, total=total)
-        return Outcome(shown, nothing_inside(ref, known, None), tuple(found.warnings), tuple(found.skipped))
+        return Outcome(
+            shown, nothing_inside(ref, known, None), (*found.warnings, *chosen.warnings()), tuple(found.skipped)
+        )
 
     return show.run(share if vcluster else on_host)
 

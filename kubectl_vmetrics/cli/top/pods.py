@@ -21,6 +21,7 @@ from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
 
 from .choose import choose, nothing_inside, vcluster_option
+from .source import Chosen, source_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube import core
@@ -43,6 +44,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
         ("", "top pods --vcluster vc1 -n shop"),
         ("", "top pods --vcluster team-a/vc1 -n shop cart-785676477c-69n6q"),
         ("Against requests and limits, with nodes and host names", "top pods -A -o wide"),
+        ("On a cluster without metrics-server", "top pods -A --source=auto"),
         ("For another program", "top pods -A -o json"),
         ("Repainted every 15 seconds", "top pods -A -w"),
     ],
@@ -57,6 +59,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
 @click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
 @click.option("--host-names", is_flag=True, help="The host's names and nothing else: the table of kubectl top pods.")
 @click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@source_option
 @vcluster_option
 @output_options
 @click.pass_context
@@ -73,6 +76,7 @@ def pods(
     show_swap: bool,
     host_names: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
+    source: str,
     vcluster: str | None,
     **output: Any,
 ) -> int:
@@ -87,6 +91,7 @@ def pods(
     parse_labels(selector)
     parse_fields(field_selector)
     show = Show(context, **output)
+    chosen = Chosen(source, context.obj)
     client = open_client(context)
     name = names[0] if names else None
     kind = TimedPodMetrics if show.document else PodMetrics
@@ -101,9 +106,10 @@ def pods(
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
-        found = vcluster_pods.on_host(client, scope, kind, owners=not host_names)
+        found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source)
         if not found.pods and not found.skipped:
             _explain(client, scope)
+        found.warnings += chosen.warnings()
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST)
         empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
@@ -113,7 +119,8 @@ def pods(
         ref, known = choose(client, vcluster or "")
         namespace = None if all_namespaces else flags(context).namespace
         question = Scope(namespace, name, selector, field_selector)
-        found = vcluster_pods.inside(client, ref, known, question, kind)
+        found = vcluster_pods.inside(client, ref, known, question, kind, source=chosen.source)
+        found.warnings += chosen.warnings()
         shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None)
         home = ref
         while home.parent:

@@ -1,0 +1,70 @@
+"""`raw`: one path of the host, rewritten."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.output import safe
+from kubectl_vmetrics.output.terminal import Environment
+
+from .cluster import client as open_client
+from .command import Command
+from .top.choose import choose, vcluster_option
+
+
+@click.command(
+    "raw",
+    cls=Command,
+    arguments="PATH",
+    help="""Print what the host answers to a path, with virtual names; kubectl get --raw for metrics.
+
+The paths are the kubelets' (/api/v1/nodes/NODE/proxy/ stats/summary, metrics, metrics/cadvisor, metrics/resource,
+metrics/probes) and those of metrics.k8s.io. Without --vcluster nothing is left out, and vcluster_* labels are added;
+with it, the answer holds what that virtual cluster may see, under its own names.""",
+    examples=[
+        ("Containers of a node, virtual names added", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"),
+        ("What a virtual cluster would see of it", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor --vcluster vc1"),
+        (
+            "The same without anything about the node as a whole",
+            "raw /api/v1/nodes/worker-1/proxy/stats/summary --vcluster vc1 --isolate",
+        ),
+        ("Pods by virtual labels", "raw '/apis/metrics.k8s.io/v1beta1/pods?labelSelector=app=cart' --vcluster vc1"),
+    ],
+)
+@click.argument("path")
+@vcluster_option
+@click.option("--isolate", is_flag=True, help="With --vcluster: leave out what is about nodes as a whole.")
+@click.pass_context
+def raw(context: click.Context, /, path: str, vcluster: str | None, isolate: bool) -> int:
+    """Read the options, ask, print."""
+    from kubectl_vmetrics.vcluster import discovery, origins
+    from kubectl_vmetrics.vcluster.answers import Answers, check
+
+    environment: Environment = context.obj
+    if isolate and not vcluster:
+        raise UsageError("--isolate goes with --vcluster")
+    if not path.startswith("/"):
+        raise UsageError(f"PATH must start with a slash: {path}")
+    parts = urlsplit(path)
+    check(parts.path)
+    client = open_client(context)
+    if vcluster:
+        ref, known = choose(client, vcluster)
+        home = discovery.homes(known)
+        answers = Answers(client, origins.of_vcluster(client, ref, home=home), ref, isolate=isolate)
+    else:
+        answers = Answers(client, origins.read(client))
+    reply = answers.answer(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+    out = environment.stdout
+    terminal, binary = out.isatty(), getattr(out, "buffer", None)
+    for chunk in reply.chunks:
+        if terminal:  # a person looks at it: bytes as they are would be a tenant's way to the terminal
+            out.write(safe.lines(chunk.decode("utf-8", "replace")))
+        elif binary is not None:
+            binary.write(chunk)
+        else:
+            out.write(chunk.decode("utf-8", "surrogateescape"))
+    return 0

@@ -1,0 +1,52 @@
+"""--source: where the numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.output.terminal import Environment
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.metrics.sources import Source
+
+
+def source_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --source."""
+    return click.option(
+        "--source",
+        default="metrics-api",
+        show_default=True,
+        help="metrics-api; kubelet (no metrics-server, but the right to get nodes/proxy); auto: whichever is there.",
+    )(command)
+
+
+class Chosen:
+    """The source that --source names, and what it has to say afterwards.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+
+    def __init__(self, name: str, environment: Environment) -> None:
+        self.source: Source = metrics_api
+        self._warning: Callable[[], str | None] = lambda: None
+        if name not in ("metrics-api", "kubelet", "auto"):
+            raise UsageError("--source accepts only metrics-api, kubelet or auto")
+        if name == "metrics-api":
+            return
+        from kubectl_vmetrics.metrics.sources import Auto, Kubelets
+        from kubectl_vmetrics.output.progress import Progress
+
+        kubelets = Kubelets(Progress(environment, "nodes"))
+        self.source = kubelets if name == "kubelet" else Auto(kubelets, environment.say)
+        self._warning = kubelets.warning
+
+    def warnings(self) -> list[str]:
+        """What could not be asked."""
+        warning = self._warning()
+        return [warning] if warning else []

@@ -1,0 +1,97 @@
+"""`top volumes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.show import Outcome, Show, output_options
+from kubectl_vmetrics.kube import core
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.metrics import sources
+from kubectl_vmetrics.output.progress import Progress
+from kubectl_vmetrics.vcluster import discovery, origins, volumes
+from kubectl_vmetrics.vcluster.origins import CLAIMS, Origins
+from kubectl_vmetrics.vcluster.volumes import Mounted
+from kubectl_vmetrics.views import volumes as view
+from kubectl_vmetrics.views.pods import Names
+
+from .choose import choose, vcluster_option
+
+
+@click.command(
+    "volumes",
+    cls=Command,
+    help="""Display how full volumes are: those with a claim that a running pod mounts, as the kubelets report them.
+
+Needs the right to get nodes/proxy. Without --vcluster, -n and -A mean host namespaces.""",
+    examples=[
+        ("Volumes of the default namespace", "top volumes"),
+        ("All volumes of the host, the fullest first", "top volumes -A --sort-by=percent"),
+        ("Those of a virtual cluster, as seen from inside", "top volumes --vcluster vc1"),
+    ],
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.option("--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, the largest first.")
+@vcluster_option
+@output_options
+@click.pass_context
+def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vcluster: str | None, **output: Any) -> int:
+    """Read the options, ask, show."""
+    if sort_by and sort_by not in view.SORTS:
+        raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
+    show = Show(context, **output)
+    client = open_client(context)
+    given = flags(context).namespace
+
+    def on_host() -> Outcome:
+        namespace = None if all_namespaces else client.namespace
+        known = origins.read(client)
+        found, warnings = _mounted(client, known, show, lambda item: namespace in (None, item.claim.namespace))
+        names = Names.BOTH if any(item.vcluster for item in found) else Names.HOST
+        shown = view.view(found, view.Options(names, all_namespaces, sort_by))
+        return Outcome(shown, "" if found else _empty(client, namespace), warnings)
+
+    def from_inside() -> Outcome:
+        ref, listed = choose(client, vcluster or "")
+        namespace = None if all_namespaces else given
+        known = origins.of_vcluster(client, ref, home=discovery.homes(listed))
+
+        def keep(item: Mounted) -> bool:
+            claim = item.virtual_claim
+            return claim is not None and claim.vcluster == ref and namespace in (None, claim.namespace)
+
+        found, warnings = _mounted(client, known, show, keep)
+        shown = view.view(found, view.Options(Names.VIRTUAL, namespace is None, sort_by))
+        claims = sum(namespace in (None, claim.namespace) for claim in known.all(CLAIMS) if claim.vcluster == ref)
+        return Outcome(shown, _why(claims, f"virtual cluster {ref.path}"), warnings)
+
+    return show.run(from_inside if vcluster else on_host)
+
+
+def _mounted(client: Client, known: Origins, show: Show, keep: Any) -> tuple[list[Mounted], tuple[str, ...]]:
+    kubelets = sources.Kubelets(Progress(show.environment, "nodes"))
+    found = kubelets.summaries(client, [node.metadata.name for node in core.nodes(client)])
+    warning = kubelets.warning()
+    return volumes.mounted(found.values(), known, keep), (warning,) if warning else ()
+
+
+def _empty(client: Client, namespace: str | None) -> str:
+    return _why(core.count_claims(client, namespace), f"namespace {namespace}" if namespace else "the host")
+
+
+def _why(claims: int, where: str) -> str:
+    if not claims:
+        return f"No resources found: there are no volume claims in {where}"
+    what = "the volume claim" if claims == 1 else f"none of the {claims} volume claims"
+    does = (
+        "is not mounted by a running pod, or its driver does"
+        if claims == 1
+        else "is mounted by a running pod, or their drivers do"
+    )
+    return f"No resources found: {what} in {where} {does} not report usage (hostPath and some CSI drivers do not)"

@@ -1,0 +1,134 @@
+"""The kubelets' own endpoints, through the apiserver: /api/v1/nodes/NODE/proxy/….
+
+What each holds: k8s.io/kubelet/pkg/apis/stats/v1alpha1 for stats/summary, Prometheus text for the others. The
+apiserver sets no time limit on proxied requests and no seat in its queues: the caller bounds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client, escape, gather
+from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.lists import decoder
+
+from .usage import Usage
+
+SUMMARY = "stats/summary"
+TEXTS = ("metrics", "metrics/cadvisor", "metrics/resource", "metrics/probes")
+TEXT = "text/plain;version=0.0.4"
+"""Asked for by name: a kubelet would rather answer protobuf to those who accept anything."""
+
+CONCURRENCY = 16
+
+
+class _Cpu(msgspec.Struct):
+    nanocores: int = msgspec.field(default=0, name="usageNanoCores")
+
+
+class _Memory(msgspec.Struct):
+    working_set: int = msgspec.field(default=0, name="workingSetBytes")
+
+
+class _Swap(msgspec.Struct):
+    usage: int = msgspec.field(default=0, name="swapUsageBytes")
+
+
+class _Container(msgspec.Struct):
+    name: str
+    cpu: _Cpu = msgspec.field(default_factory=_Cpu)
+    memory: _Memory = msgspec.field(default_factory=_Memory)
+    swap: _Swap = msgspec.field(default_factory=_Swap)
+
+    @property
+    def usage(self) -> Usage:
+        """As metrics-server would tell it: the same kernel numbers, over the kubelet's own window."""
+        return Usage(self.cpu.nanocores, self.memory.working_set, self.swap.usage)
+
+
+class PodRef(msgspec.Struct, frozen=True):
+    """A pod as its kubelet knows it: host names and host uid."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+
+
+class PvcRef(msgspec.Struct, frozen=True):
+    """The claim behind a volume, by its host name."""
+
+    name: str
+    namespace: str
+
+
+class Volume(msgspec.Struct):
+    """A volume as mounted into a pod; None for what the driver does not report."""
+
+    name: str
+    pvc: PvcRef | None = msgspec.field(default=None, name="pvcRef")
+    used: int | None = msgspec.field(default=None, name="usedBytes")
+    capacity: int | None = msgspec.field(default=None, name="capacityBytes")
+    available: int | None = msgspec.field(default=None, name="availableBytes")
+    inodes: int | None = None
+    inodes_used: int | None = msgspec.field(default=None, name="inodesUsed")
+
+
+class Pod(msgspec.Struct):
+    """What one pod uses, by its kubelet."""
+
+    ref: PodRef = msgspec.field(name="podRef")
+    containers: list[_Container] = []
+    volumes: list[Volume] = msgspec.field(default_factory=list, name="volume")
+
+
+class Node(msgspec.Struct):
+    """What a node uses, system and pods together, by its kubelet."""
+
+    cpu: _Cpu = msgspec.field(default_factory=_Cpu)
+    memory: _Memory = msgspec.field(default_factory=_Memory)
+    swap: _Swap = msgspec.field(default_factory=_Swap)
+
+
+class Summary(msgspec.Struct):
+    """stats/summary of one node."""
+
+    node: Node = msgspec.field(default_factory=Node)
+    pods: list[Pod] = []
+
+
+class Failure(NamedTuple):
+    """A kubelet that could not be asked."""
+
+    node: str
+    error: VmetricsError
+
+
+def path(node: str, endpoint: str) -> str:
+    """The path of an endpoint of a node's kubelet."""
+    return f"/api/v1/nodes/{escape(node)}/proxy/{endpoint}"
+
+
+def summaries(
+    client: Client, nodes: Sequence[str], *, done: Callable[[], None] | None = None
+) -> tuple[dict[str, Summary], list[Failure]]:
+    """stats/summary of these nodes, asked for at once, and the nodes that did not answer.
+
+    Args:
+        client: the host.
+        nodes: their names.
+        done: called after each node.
+    """
+    calls = [partial(client.decode, path(node, SUMMARY), decoder(Summary)) for node in nodes]
+    answers = gather(calls, limit=CONCURRENCY, done=done)
+    found: dict[str, Summary] = {}
+    failures: list[Failure] = []
+    for node, answer in zip(nodes, answers, strict=True):
+        if isinstance(answer, VmetricsError):
+            failures.append(Failure(node, answer))
+        else:
+            found[node] = answer
+    return found, failures

@@ -1,0 +1,211 @@
+"""Answers to requests in virtual terms: which host requests they take, and which rewriting.
+
+The paths are those of the apiserver, so that whatever can ask one can ask this: the kubelets' endpoints under
+/api/v1/nodes/NODE/proxy/ and metrics.k8s.io. Nothing else is answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from kubectl_vmetrics.kube import core
+from kubectl_vmetrics.kube.client import JSON, Client
+from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, StatusError, UsageError
+from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
+from kubectl_vmetrics.metrics import kubelet
+from kubectl_vmetrics.metrics.metrics_api import GROUP, Scope
+
+from . import naming
+from .identity import VClusterRef
+from .origins import Origins
+from .rewrite import exposition, pod_metrics, summary
+
+_KUBELET = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(" + "|".join([kubelet.SUMMARY, *kubelet.TEXTS]) + r")/?")
+_METRICS = re.compile(GROUP + r"/(v1beta1|v1)/(?:namespaces/([^/]+)/)?(pods|nodes)(?:/([^/]+))?/?")
+OPENMETRICS = "application/openmetrics-text"
+
+
+class Reply(NamedTuple):
+    """A rewritten answer, while it comes."""
+
+    chunks: Iterator[bytes]
+    content_type: str
+
+
+def check(path: str) -> None:
+    """Raises UsageError for a path that no view answers."""
+    if not _KUBELET.fullmatch(path) and not _METRICS.fullmatch(path):
+        kubelets = "/api/v1/nodes/NODE/proxy/{stats/summary,metrics…}"
+        raise UsageError(f"{path} is not answered here: only {kubelets} and {GROUP}")
+
+
+class Answers:
+    """Answers as one virtual cluster would see them, or, without one, as the host sees them with names added.
+
+    Args:
+        client: the host.
+        origins: the map of the host, or of the virtual cluster's namespaces.
+        vcluster: whose view; None for the host's.
+        isolate: in a tenant's view, leave out what is about nodes as a whole.
+    """
+
+    def __init__(
+        self, client: Client, origins: Origins, vcluster: VClusterRef | None = None, *, isolate: bool = False
+    ) -> None:
+        if vcluster and vcluster.parent:
+            raise UsageError("a virtual cluster inside another has no view of its own here: name the one on the host")
+        self._client = client
+        self._origins = origins
+        self._vcluster = vcluster
+        self._isolate = isolate
+        # One for all scrapes: label blocks are the same from scrape to scrape.
+        self._text = exposition.tenant(origins, vcluster, isolate=isolate) if vcluster else exposition.host(origins)
+        self._nodes: frozenset[str] | None = None
+
+    def answer(self, path: str, query: Mapping[str, str], accept: str = "") -> Reply:
+        """Answer a GET.
+
+        Args:
+            path: without the query, percent-encoded.
+            query: labelSelector and fieldSelector, in virtual terms.
+            accept: what the client would like; OpenMetrics is asked for only on its behalf.
+
+        Raises:
+            UsageError: a path that is not answered here, or a selector that makes no sense.
+            NotFound: an object that this view does not have.
+            StatusError, ConnectionFailed, BadAnswer: as Client.get.
+        """
+        check(path)
+        if found := _KUBELET.fullmatch(path):
+            return self._kubelet(unquote(found[1]), found[2], accept)
+        if found := _METRICS.fullmatch(path):
+            version, namespace, resource, name = found[1], *(unquote(p) if p else None for p in found.groups()[1:])
+            if resource == "nodes" and not namespace:
+                return self._node_metrics(version, name, query)
+            if resource == "pods" and (namespace or not name):
+                return self._pod_metrics(
+                    version, Scope(namespace, name, *map(query.get, ("labelSelector", "fieldSelector")))
+                )
+        raise NotFound("the server could not find the requested resource", code=404, reason="NotFound")
+
+    def _kubelet(self, node: str, endpoint: str, accept: str) -> Reply:
+        self._check_node(node)
+        path = kubelet.path(node, endpoint)
+        if endpoint == kubelet.SUMMARY:
+            answer = self._client.get(path)
+            return self._document(
+                lambda: (
+                    summary.tenant(answer.body, self._origins, self._vcluster, isolate=self._isolate)
+                    if self._vcluster
+                    else summary.host(answer.body, self._origins)
+                ),
+                path,
+            )
+        wanted = f"{OPENMETRICS};version=1.0.0,{kubelet.TEXT}" if OPENMETRICS in accept else kubelet.TEXT
+        # The first chunk is read here, so that a refusal is an error and not a broken stream.
+        context = self._client.stream(path, accept=wanted)
+        stream = context.__enter__()
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from self._text.rewrite(stream.chunks)
+            finally:
+                context.__exit__(None, None, None)
+
+        return Reply(chunks(), stream.content_type or kubelet.TEXT)
+
+    def _pod_metrics(self, version: str, question: Scope) -> Reply:
+        if self._vcluster is None:
+            path = question.path(version, "pods")
+            params = {"labelSelector": question.labels, "fieldSelector": question.fields}
+            answer = self._client.get(path, None if question.name else params)
+            return self._document(lambda: pod_metrics.host(answer.body, self._origins), path)
+        vcluster = self._vcluster
+        matches = _matcher(question)
+        items: list[Any] = []
+        document: dict[str, Any] = {}
+        for scope in self._scopes():
+            path = scope.path(version, "pods")
+            found = self._client.decode(path, msgspec.json.Decoder(dict[str, Any]), {"labelSelector": scope.labels})
+            shown = msgspec.json.decode(pod_metrics.tenant(msgspec.json.encode(found), self._origins, vcluster))
+            document = document or shown
+            items += [item for item in shown.get("items", []) if matches(item["metadata"])]
+        if question.name:
+            if not items:
+                raise NotFound(f'pods "{question.name}" not found', code=404, reason="NotFound")
+            kind = {"kind": "PodMetrics", "apiVersion": f"metrics.k8s.io/{version}"}
+            return _reply(msgspec.json.encode({**kind, **items[0]}))
+        return _reply(msgspec.json.encode({**document, "items": items}))
+
+    def _node_metrics(self, version: str, name: str | None, query: Mapping[str, str]) -> Reply:
+        if name:
+            self._check_node(name)
+        scope = Scope(name=name)
+        params = {"labelSelector": query.get("labelSelector")}
+        path = scope.path(version, "nodes")
+        answer = self._client.get(path, None if name else params)
+        if self._vcluster is None or name:
+            return _reply(bytes(answer.body))
+        document = msgspec.json.decode(answer.body)
+        kept = () if self._isolate else self.nodes()
+        items = [item for item in document.get("items", []) if item["metadata"]["name"] in kept]
+        return _reply(msgspec.json.encode({**document, "items": items}))
+
+    def nodes(self) -> frozenset[str]:
+        """The nodes of this view: in a tenant's, those on which its pods run. Raises as Client.get."""
+        if self._nodes is None:
+            if self._vcluster is None:
+                self._nodes = frozenset(node.metadata.name for node in core.nodes(self._client))
+            else:
+                listed = [
+                    pod
+                    for scope in self._scopes()
+                    for pod in core.pods(self._client, scope.namespace, labels=scope.labels)
+                ]
+                self._nodes = frozenset(pod.spec.node for pod in listed if pod.spec.node)
+        return self._nodes
+
+    def _check_node(self, name: str) -> None:
+        if self._vcluster and name not in self.nodes():
+            raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
+
+    def _scopes(self) -> list[Scope]:
+        """Where on the host the virtual cluster's pods are."""
+        if self._vcluster is None:
+            return [Scope()]
+        ref = self._vcluster
+        scopes = [Scope(ref.host_namespace, labels=f"{naming.MANAGED_BY}={ref.name}")]
+        return scopes + [Scope(name) for name, item in self._origins.synced.items() if item.vcluster == ref]
+
+    def _document(self, rewrite: Callable[[], bytes], path: str) -> Reply:
+        try:
+            return _reply(rewrite())
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            raise BadAnswer(f"the server's answer to {path} is not the JSON that it should be") from None
+
+
+def _reply(body: bytes) -> Reply:
+    return Reply(iter([body]), JSON)
+
+
+def _matcher(question: Scope) -> Callable[[Mapping[str, Any]], bool]:
+    labels = parse_labels(question.labels or "")
+    fields = parse_fields(question.fields or "")
+    for field, _, _ in fields:
+        if field not in ("metadata.name", "metadata.namespace"):
+            known = 'only "metadata.name", "metadata.namespace"'
+            raise StatusError(f'"{field}" is not a known field selector: {known}', code=400, reason="BadRequest")
+
+    def matches(meta: Mapping[str, Any]) -> bool:
+        if question.namespace not in (None, meta["namespace"]) or question.name not in (None, meta["name"]):
+            return False
+        if not all((meta[field.removeprefix("metadata.")] == value) == equal for field, equal, value in fields):
+            return False
+        return labels.matches((meta.get("labels") or {}).get)
+
+    return matches
