@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 Decide = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 """From a sample's labels to those that change or are added ({} for none); None drops the sample."""
 
-CACHE = 200_000
+CACHE = 50_000
 """Label blocks that are remembered at most; a full node has some ten thousand."""
 
 _STRING = rb'"(?:[^"\\]|\\.)*"'
@@ -154,9 +154,10 @@ class Rewriter:
         try:
             labels = {names[part]: value for part, value in zip(parts[::2], parts[1::2], strict=False)}
         except KeyError:
-            if not self._learn(parts[:-1:2]):
+            found = self._learn(parts[:-1:2])
+            if found is None:
                 return _UNSEEN
-            labels = {names[part]: value for part, value in zip(parts[::2], parts[1::2], strict=False)}
+            labels = dict(zip(found, parts[1::2], strict=True))
         changes = self._decide(labels)
         if changes is None:
             return self._remember(block, None)
@@ -171,16 +172,18 @@ class Rewriter:
             parts[-1] = "".join([f',{name}="{value}"' for name, value in changes.items() if name not in labels]) + "}"
         return self._remember(block, '"'.join(parts).encode("utf-8", "surrogateescape"))
 
-    def _learn(self, parts: list[str]) -> bool:
-        """Remember the label names of these parts, `,pod=` for one; False if they are none."""
+    def _learn(self, parts: list[str]) -> list[str] | None:
+        """The label names of these parts, `,pod=` for one, remembered from now on; None if they are none."""
         if len(self._names) > 10_000:
-            self._names.clear()
+            self._names = {}
+        found = []
         for index, part in enumerate(parts):
-            found = _BEFORE_VALUE.fullmatch(part)
-            if found is None or (found[1] == "{") != (index == 0):
-                return False
-            self._names[part] = found[2]
-        return True
+            name = _BEFORE_VALUE.fullmatch(part)
+            if name is None or (name[1] == "{") != (index == 0):
+                return None
+            self._names[part] = name[2]
+            found.append(name[2])
+        return found
 
     def _slowly(self, line: bytes) -> bytes | None:
         """Any line: blanks before the block, no block, exemplars, quotes and braces in values."""

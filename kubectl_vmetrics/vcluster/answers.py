@@ -170,6 +170,17 @@ class Answers:
                 self._nodes = frozenset(pod.spec.node for pod in listed if pod.spec.node)
         return self._nodes
 
+    def node_objects(self, name: str | None, query: Mapping[str, str]) -> bytes:
+        """v1.Node or NodeList of this view, as far as `kubectl top nodes` needs them. Raises as Client.get."""
+        if name:
+            self._check_node(unquote(name))
+            return msgspec.json.encode(
+                {"kind": "Node", "apiVersion": "v1", **_node(core.node(self._client, unquote(name)))}
+            )
+        listed = core.nodes(self._client, labels=query.get("labelSelector"))
+        shown = [_node(node) for node in listed if self._vcluster is None or node.metadata.name in self.nodes()]
+        return msgspec.json.encode({"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": shown})
+
     def _check_node(self, name: str) -> None:
         if self._vcluster and name not in self.nodes():
             raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
@@ -187,6 +198,11 @@ class Answers:
             return _reply(rewrite())
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
             raise BadAnswer(f"the server's answer to {path} is not the JSON that it should be") from None
+
+
+def _node(node: core.Node) -> dict[str, Any]:
+    status = {"allocatable": node.status.allocatable, "capacity": node.status.capacity}
+    return {"metadata": {"name": node.metadata.name, "labels": node.metadata.labels}, "status": status}
 
 
 def _reply(body: bytes) -> Reply:

@@ -1,0 +1,109 @@
+"""`proxy`: the host's metrics with virtual names, for kubectl, Prometheus and others."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import re
+from pathlib import Path
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.output.terminal import Environment
+
+from .cluster import client as open_client
+from .command import PROGRAM, Command
+from .top.choose import choose, vcluster_option
+
+
+@click.command(
+    "proxy",
+    cls=Command,
+    help="""Serve the host's metrics with virtual names until Ctrl-C.
+
+It answers as an apiserver does, for metrics only: metrics.k8s.io, nodes, and the kubelets' endpoints. With --vcluster
+that virtual cluster's view is at /; without, the host's is, and each virtual cluster's at /vclusters/HOSTNS/NAME/.
+/sd lists everything for Prometheus, /metrics is about the proxy itself.
+
+Whoever can reach it sees what it shows: beyond this machine it demands a token and TLS.""",
+    examples=[
+        ("Serve everything, and ask it", "proxy --port 8001"),
+        ("One virtual cluster, without anything about nodes as a whole", "proxy --vcluster vc1 --isolate"),
+    ],
+)
+@click.option("--port", default=8001, show_default=True, help="Where to listen; 0 for any free port.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="On which address.")
+@click.option(
+    "--accept-hosts",
+    default=r"localhost|127\.0\.0\.1|\[::1\]",
+    show_default=True,
+    help="Host headers to accept, a regular expression.",
+)
+@click.option("--token-file", help="File with the token that clients must present.")
+@click.option("--tls-cert-file", help="Certificate to serve with.")
+@click.option("--tls-private-key-file", help="Its key.")
+@vcluster_option
+@click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
+@click.pass_context
+def proxy(
+    context: click.Context,
+    /,
+    port: int,
+    address: str,
+    accept_hosts: str,
+    token_file: str | None,
+    tls_cert_file: str | None,
+    tls_private_key_file: str | None,
+    vcluster: str | None,
+    isolate: bool,
+) -> int:
+    """Read the options, serve, wait."""
+    environment: Environment = context.obj
+    token = _token(token_file)
+    tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
+    if bool(tls_cert_file) != bool(tls_private_key_file):
+        raise UsageError("--tls-cert-file and --tls-private-key-file go together")
+    if not _loopback(address) and not (token and tls):
+        raise UsageError(
+            f"{address} can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file"
+        )
+    try:
+        hosts = re.compile(accept_hosts)
+    except re.error as error:
+        raise UsageError(f"--accept-hosts: not a regular expression: {error}") from None
+    from kubectl_vmetrics.proxy import server
+    from kubectl_vmetrics.proxy.application import Proxy
+    from kubectl_vmetrics.proxy.views import Views
+
+    gc.enable()
+    client = open_client(context)
+    only = choose(client, vcluster)[0] if vcluster else None
+    application = Proxy(Views(client, only, isolate=isolate), accept_hosts=hosts, token=token)
+    with server.serving(application, address, port, tls) as url:
+        what = f"virtual cluster {only.path}" if only else "the host and its virtual clusters"
+        environment.stdout.write(
+            f"Serving {what} at {url}\n  kubectl -s {url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"
+        )
+        environment.stdout.flush()
+        server.until_stopped()
+    return 0
+
+
+def _token(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"--token-file: {path} cannot be read") from None
+    if len(token) < 16:
+        raise UsageError("--token-file: the token is shorter than 16 characters, which can be guessed")
+    return token
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
