@@ -65,7 +65,7 @@ def demo(
         if command:
             from .main import run
 
-            return run([*command, "--kubeconfig", str(path)] if "--" not in command else [*command], environment)
+            return run(["--kubeconfig", str(path), *command], environment)
         environment.stdout.write(
             f"The demo cluster listens at {url}: {len(cluster.nodes)} nodes, {len(cluster.pods)} pods, "
             f"{len(cluster.vclusters)} virtual clusters. In another terminal:\n\n"

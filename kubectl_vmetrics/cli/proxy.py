@@ -60,6 +60,8 @@ def proxy(
 ) -> int:
     """Read the options, serve, wait."""
     environment: Environment = context.obj
+    if not 0 <= port < 65536:
+        raise UsageError(f"--port: {port} is no port")
     token = _token(token_file)
     tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
     if bool(tls_cert_file) != bool(tls_private_key_file):

@@ -217,7 +217,7 @@ def test_volumes_from_inside_carry_the_kubelets_numbers(on_host: Cli) -> None:
         (
             ["--vcluster", "vc1", "-n", "default"],
             0,
-            "No resources found: there are no volume claims in virtual cluster team-a/vc1\n",
+            "No resources found: there are no volume claims in namespace default of virtual cluster team-a/vc1\n",
         ),
         (["--sort-by=name"], 1, "error: --sort-by accepts only used, capacity, available, percent, inodes\n"),
     ],

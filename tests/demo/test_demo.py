@@ -213,6 +213,10 @@ def test_flags_of_the_command_are_the_commands() -> None:
     assert invoke("demo", "top", "pods", "--nope").stderr.startswith("error: unknown flag: --nope")
 
 
+def test_a_flag_without_its_argument_does_not_take_the_demos_own() -> None:
+    assert invoke("demo", "top", "pods", "--source").stderr.startswith("error: flag needs an argument: --source\n")
+
+
 def test_the_exit_code_is_the_commands() -> None:
     assert invoke("demo", "top", "pods", "nope") == (1, "", 'Error from server (NotFound): pods "nope" not found\n')
 

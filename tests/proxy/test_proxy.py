@@ -287,6 +287,7 @@ def test_faults_of_the_host(failure: Any, code: int, upstream: tuple[Replay, str
             ["--address=0.0.0.0"],
             "error: 0.0.0.0 can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file\n",
         ),
+        (["--port=99999"], "error: --port: 99999 is no port\n"),
         (["--token-file=/nope"], "error: --token-file: /nope cannot be read\n"),
         (["--tls-cert-file=/nope"], "error: --tls-cert-file and --tls-private-key-file go together\n"),
         (

@@ -69,7 +69,14 @@ def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vclu
         found, warnings = _mounted(client, known, show, keep)
         shown = view.view(found, view.Options(Names.VIRTUAL, namespace is None, sort_by))
         claims = sum(namespace in (None, claim.namespace) for claim in known.all(CLAIMS) if claim.vcluster == ref)
-        return Outcome(shown, _why(claims, f"virtual cluster {ref.path}"), warnings)
+        return Outcome(
+            shown,
+            _why(
+                claims,
+                f"namespace {namespace} of virtual cluster {ref.path}" if namespace else f"virtual cluster {ref.path}",
+            ),
+            warnings,
+        )
 
     return show.run(from_inside if vcluster else on_host)
 
