@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from kubectl_vmetrics.demo import watch
 from kubectl_vmetrics.demo.apiserver import _status
 from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
@@ -26,6 +28,10 @@ _DERIVED = {
 }
 
 
+# What does not change which objects are meant.
+_ASIDE = ("limit", "resourceVersion", "watch", "allowWatchBookmarks", "timeoutSeconds")
+
+
 class Replay:
     """A WSGI application. `override` answers some paths differently; `seen` lists what was asked."""
 
@@ -37,8 +43,13 @@ class Replay:
         self.override: dict[str, Reply | Refusal] = {}
         self.seen: list[str] = []
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def close(self) -> None:
+        """End the watches."""
+        self._stopping.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         query = environ.get("QUERY_STRING", "")
         path = quote(environ["PATH_INFO"], safe="/:")
         asked = f"{path}?{query}" if query else path
@@ -52,6 +63,9 @@ class Replay:
             reply = self._answer(path, parsed, accept, user)
         except Refusal as refusal:
             reply = _status(refusal)
+        if parsed.get("watch") == "1" and reply.status == 200:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return watch.held(Request(path, parsed, accept), self._stopping)
         start_response(
             f"{reply.status} Status", [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
         )
@@ -63,7 +77,7 @@ class Replay:
             if isinstance(found, Refusal):
                 raise found
             return found
-        query = {key: value for key, value in query.items() if key not in ("limit", "resourceVersion")}
+        query = {key: value for key, value in query.items() if key not in _ASIDE}
         asked = f"{path}?{urlencode(query)}" if query else path
         kind = _kind(accept)
         # bob may do nothing; what was not recorded for him is refused like what was.

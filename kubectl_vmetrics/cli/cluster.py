@@ -26,18 +26,20 @@ def client(context: click.Context) -> Client:
     environment: Environment = context.obj
     verbosity = cluster_flags(context).get("verbosity", 0)
     if verbosity >= 6:
-        _log(environment, verbosity)
+        log(environment, {6: logging.INFO, 7: logging.DEBUG}.get(verbosity, logging.DEBUG - 1))
     return Client(kubeconfig.connection(flags(context), environment.variables))
 
 
-def _log(environment: Environment, verbosity: int) -> None:
+def log(environment: Environment, level: int) -> None:
+    """Write what happens to stderr, from a level of `logging` on, as klog writes it."""
+
     class Safe(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return safe.lines(super().format(record))
+            return ("W" if record.levelno >= logging.WARNING else "I") + safe.lines(super().format(record))
 
     handler = logging.StreamHandler(environment.stderr)
-    handler.setFormatter(Safe("I%(asctime)s.%(msecs)03d %(message)s", "%m%d %H:%M:%S"))
+    handler.setFormatter(Safe("%(asctime)s.%(msecs)03d %(message)s", "%m%d %H:%M:%S"))
     logger = logging.getLogger("kubectl_vmetrics")
     logger.handlers[:] = [handler]
     logger.propagate = False
-    logger.setLevel({6: logging.INFO, 7: logging.DEBUG}.get(verbosity, logging.DEBUG - 1))
+    logger.setLevel(level)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import ipaddress
+import logging
 import re
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
+from .cluster import log
 from .command import PROGRAM, Command
 from .top.choose import choose, vcluster_option
 
@@ -79,10 +82,12 @@ def proxy(
     from kubectl_vmetrics.proxy.views import Views
 
     gc.enable()
-    client = open_client(context)
+    log(environment, logging.WARNING)
+    client = open_client(context)  # which logs more where -v asks for it
     only = choose(client, vcluster)[0] if vcluster else None
-    application = Proxy(Views(client, only, isolate=isolate), accept_hosts=hosts, token=token)
-    with server.serving(application, address, port, tls) as url:
+    views = Views(client, only, isolate=isolate)
+    application = Proxy(views, accept_hosts=hosts, token=token)
+    with contextlib.closing(views), server.serving(application, address, port, tls) as url:
         what = f"virtual cluster {only.path}" if only else "the host and its virtual clusters"
         environment.stdout.write(
             f"Serving {what} at {url}\n  kubectl -s {url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"

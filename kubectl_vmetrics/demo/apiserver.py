@@ -24,6 +24,7 @@ from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
 
+from . import tables, watch
 from .cluster import Cluster, DemoPod
 from .exchange import Refusal, Reply, Request
 from .kubelets import Kubelets
@@ -75,6 +76,7 @@ class Apiserver:
         self.clock = clock
         self.started = clock()
         self.objects = Objects(cluster, datetime.datetime.fromtimestamp(self.started, datetime.timezone.utc))
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._cache: dict[tuple[Any, ...], bytes] = {}
         self._cached_tick = -1
@@ -99,6 +101,9 @@ class Apiserver:
             reply = self.answer(request)
         except Refusal as refusal:
             reply = _status(refusal)
+        if watch.wanted(request) and reply.status == 200:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return watch.held(request, self._stopping)
         body, headers = reply.body, [("Content-Type", reply.content_type), ("Cache-Control", "no-cache, private")]
         encodings = [part.strip() for part in environ.get("HTTP_ACCEPT_ENCODING", "").split(",")]
         if len(body) > GZIP_FROM and "gzip" in encodings:
@@ -107,6 +112,10 @@ class Apiserver:
         headers.append(("Content-Length", str(len(body))))
         start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Unknown')}", headers)
         return [body]
+
+    def close(self) -> None:
+        """End the watches."""
+        self._stopping.set()
 
     def answer(self, request: Request) -> Reply:
         """The answer to a request. Raises Refusal."""
@@ -341,7 +350,7 @@ def _page(request: Request) -> tuple[int, int]:
 
 def _as_asked(request: Request, resource: Resource, items: list[Object], *, single: bool) -> Object:
     if request.wants("Table"):
-        return _table(resource, items, request.query.get("includeObject", "Metadata"))
+        return tables.table(resource.api.name, items, request.query.get("includeObject", "Metadata"))
     if request.wants("PartialObjectMetadata"):
         partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         items = [{**partial, "metadata": item["metadata"]} for item in items]
@@ -353,51 +362,3 @@ def _as_asked(request: Request, resource: Resource, items: list[Object], *, sing
     if kind != "PartialObjectMetadataList":
         items = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
     return {"kind": kind, "apiVersion": version, "metadata": {"resourceVersion": "1000"}, "items": items}
-
-
-def _table(resource: Resource, items: list[Object], include: str) -> Object:
-    columns = (
-        ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"] if resource.api.name == "pods" else ["Name", "Age"]
-    )
-    if resource.api.name == "nodes":
-        columns = ["Name", "Status", "Roles", "Age", "Version"]
-    rows = []
-    for item in items:
-        meta = item["metadata"]
-        cells = {"Name": meta["name"], "Age": _age(meta["creationTimestamp"]), "Status": "Ready", "Roles": "<none>"}
-        if resource.api.name == "pods":
-            count = len(item["spec"]["containers"])
-            cells |= {"Ready": f"{count}/{count}", "Status": "Running", "Restarts": "0"}
-            cells |= {"IP": item["status"]["podIP"], "Node": item["spec"]["nodeName"]}
-        if resource.api.name == "nodes":
-            cells["Version"] = item["status"]["nodeInfo"]["kubeletVersion"]
-        row: Object = {"cells": [cells[column] for column in columns]}
-        if include == "Object":
-            row["object"] = item
-        elif include != "None":
-            row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
-        rows.append(row)
-    definitions = [
-        {
-            "name": name,
-            "type": "string",
-            "format": "name" if name == "Name" else "",
-            "description": name,
-            "priority": int(name in ("IP", "Node")),
-        }
-        for name in columns
-    ]
-    meta = {"resourceVersion": "1000"}
-    return {
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": meta,
-        "columnDefinitions": definitions,
-        "rows": rows,
-    }
-
-
-def _age(stamp: str) -> str:
-    created = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-    minutes = int((datetime.datetime.now(datetime.timezone.utc) - created).total_seconds() // 60)
-    return f"{minutes}m" if minutes < 180 else f"{minutes // 60}h" if minutes < 2880 else f"{minutes // 1440}d"

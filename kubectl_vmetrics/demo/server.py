@@ -18,6 +18,8 @@ from cheroot.server import HTTPServer
 from kubectl_vmetrics.kube.errors import UsageError
 
 NAME = "vmetrics-demo"
+THREADS = 24
+"""Requests at once; a watch is one for as long as it lasts."""
 
 
 class _Quiet(wsgi.Server):
@@ -32,7 +34,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
     """Serve on loopback while the context lasts; gives the URL.
 
     Args:
-        application: a WSGI application.
+        application: a WSGI application; if it has a `close`, that is called at the end.
         port: 0 for any that is free.
 
     Raises:
@@ -44,7 +46,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
     except OSError:
         raise UsageError(f"port {port} is in use; choose another with --port, 0 for any") from None
     server = _Quiet(
-        ("127.0.0.1", port), application, numthreads=10, request_queue_size=128, timeout=60, shutdown_timeout=1
+        ("127.0.0.1", port), application, numthreads=THREADS, request_queue_size=128, timeout=60, shutdown_timeout=1
     )
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
@@ -52,6 +54,9 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.bind_addr[1]}"
     finally:
+        close = getattr(application, "close", None)
+        if close:
+            close()
         server.stop()
 
 

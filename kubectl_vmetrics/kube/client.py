@@ -102,10 +102,22 @@ class Client:
 
     @contextlib.contextmanager
     def stream(
-        self, path: str, params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON
+        self,
+        path: str,
+        params: Mapping[str, str | int | None] | None = None,
+        *,
+        accept: str = JSON,
+        limit: float | None = None,
     ) -> Iterator[Stream]:
-        """GET a path and read the answer as it comes. Raises as `get`, while it is read as well."""
-        deadline = self._deadline()
+        """GET a path and read the answer as it comes. Raises as `get`, while it is read as well.
+
+        Args:
+            path: as `get`.
+            params: as `get`.
+            accept: as `get`.
+            limit: seconds until it is given up; None for what the connection says.
+        """
+        deadline = time.monotonic() + limit if limit else self._deadline()
         response = self._retrying(path, params, accept, deadline)
         with response:
             yield Stream(self._chunks(response, deadline), response.headers.get("Content-Type", ""))

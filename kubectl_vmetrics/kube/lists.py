@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,6 +31,13 @@ class ObjectList(msgspec.Struct, Generic[Item]):
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
 
 
+class Listed(NamedTuple, Generic[Item]):
+    """A whole list, and the version of the cluster that it shows: where a watch goes on."""
+
+    items: list[Item]
+    resource_version: str
+
+
 @cache
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """A decoder for a type, made once."""
@@ -52,7 +59,21 @@ def list_all(
     page: int = PAGE,
     keep: Callable[[Item], bool] | None = None,
 ) -> list[Item]:
-    """Every item of a list.
+    """Every item of a list. Raises as `read`."""
+    return read(client, path, decoder, params, accept=accept, page=page, keep=keep).items
+
+
+def read(
+    client: Client,
+    path: str,
+    decoder: msgspec.json.Decoder[ObjectList[Item]],
+    params: Mapping[str, str | int | None] | None = None,
+    *,
+    accept: str = JSON,
+    page: int = PAGE,
+    keep: Callable[[Item], bool] | None = None,
+) -> Listed[Item]:
+    """Every item of a list, and its version.
 
     A list that takes longer than etcd keeps its history expires between two pages (410); it is then read again in
     one piece, as kubectl does (k8s.io/client-go/tools/pager).
@@ -74,5 +95,5 @@ def list_all(
         items = answer.items or []
         found += filter(keep, items) if keep else items
         if not answer.metadata.continue_:
-            return found
+            return Listed(found, answer.metadata.resource_version)
         query["continue"] = answer.metadata.continue_

@@ -16,6 +16,8 @@ Decide = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 CACHE = 50_000
 """Label blocks that are remembered at most; a full node has some ten thousand."""
 
+_FEW = 32
+
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 _BLOCK = re.compile(rb"\{(?:[^\"{}]|" + _STRING + rb")*\}")
 _LABEL = re.compile(rb"\s*(?:([a-zA-Z_][a-zA-Z0-9_]*|" + _STRING + rb")\s*(=)\s*)?(" + _STRING + rb")\s*(,|$)")
@@ -78,7 +80,20 @@ class Rewriter:
         self._strict = strict
         self._cache: dict[bytes, bytes | None] = {}
         self._names: dict[str, str] = {}
+        self._outdated: set[bytes] = set()
         self.kept = self.dropped = self.malformed = 0
+
+    def forget(self, word: str) -> None:
+        """Decide anew about label blocks that hold a word; what is under way goes on from line to line."""
+        self._outdated.add(word.encode())
+
+    def _forget(self) -> None:
+        words, self._outdated = self._outdated, set()
+        if len(words) > _FEW:
+            self._cache = {}
+            return
+        for block in [block for block in list(self._cache) if any(word in block for word in words)]:
+            self._cache.pop(block, None)
 
     def rewrite(self, chunks: Iterable[bytes | bytearray]) -> Iterator[bytes]:
         """The exposition, rewritten; a family of which no sample is left loses its HELP and TYPE as well."""
@@ -94,6 +109,8 @@ class Rewriter:
 
     def _lines(self, data: bytes, comments: list[bytes]) -> bytes:
         out: list[bytes] = []
+        if self._outdated:
+            self._forget()
         cache = self._cache
         emit = out.append
         kept = dropped = 0

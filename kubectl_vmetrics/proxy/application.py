@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
 
@@ -29,9 +29,12 @@ JSON = "application/json"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 RESOURCES = (
     ApiResource("", "v1", "nodes", "Node", False, ("no",)),
+    ApiResource("", "v1", "pods", "Pod", True, ("po",)),
     ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False),
     ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True),
 )
+STALE = 300.0
+"""Seconds without a word from the host after which the proxy calls itself not ready."""
 _VCLUSTER = re.compile(r"/vclusters/([^/]+)/([^/]+)(/.*)?")
 _PHRASES = {
     200: "OK",
@@ -40,7 +43,12 @@ _PHRASES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
+
+_UPSTREAMS = (("kubelet", "/proxy/"), ("metrics-api", "/metrics.k8s.io/"), ("api", "/api/"))
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -84,24 +92,8 @@ class Proxy:
             answer = self._answer(environ)
         except Refusal as refusal:
             answer = _status(refusal.code, refusal.reason, refusal.message)
-        except StatusError as error:
-            if not isinstance(error, NotFound):
-                self.telemetry.failed()
-                _log.warning("%s: %s", environ.get("PATH_INFO"), error.message)
-            # The host's own words may hold the host's names: a tenant is told what, not why.
-            message = error.message if isinstance(error, NotFound) or error.code == 400 else "the host refused"
-            answer = _status(error.code if error.code in (400, 404) else 502, error.reason, message)
-        except UsageError as error:
-            answer = _status(400, "BadRequest", error.message)
         except VmetricsError as error:
-            self.telemetry.failed()
-            _log.warning("%s: %s", environ.get("PATH_INFO"), error.message)
-            late = isinstance(error, ConnectionFailed) and "Timeout" in error.message
-            answer = _status(
-                504 if late else 502,
-                "ServiceUnavailable",
-                "the host did not answer" if not isinstance(error, ConfigError) else "no credentials for the host",
-            )
+            answer = self._failed(environ, error)
         self.telemetry.answered(answer.status)
         headers = [
             ("Content-Type", answer.content_type),
@@ -112,14 +104,36 @@ class Proxy:
         if environ.get("REQUEST_METHOD") == "HEAD":
             _close(answer.body)
             return []
-        return self._counted(answer.body, started)
+        return self._counted(environ, answer.body, started)
 
-    def _counted(self, body: Iterable[bytes], started: float) -> Iterator[bytes]:
+    def _failed(self, environ: dict[str, Any], error: VmetricsError) -> Answer:
+        if isinstance(error, UsageError):
+            return _status(400, "BadRequest", error.message)
+        if isinstance(error, StatusError) and (isinstance(error, NotFound) or error.code == 400):
+            return _status(error.code, error.reason, error.message)
+        self._note(environ, error)
+        # The host's own words may hold the host's names: a tenant is told what, not why.
+        if isinstance(error, StatusError):
+            return _status(502, error.reason, "the host refused")
+        if isinstance(error, ConfigError):
+            return _status(502, "ServiceUnavailable", "no credentials for the host")
+        late = isinstance(error, ConnectionFailed) and "Timeout" in error.message
+        return _status(504 if late else 502, "ServiceUnavailable", "the host did not answer")
+
+    def _note(self, environ: dict[str, Any], error: VmetricsError) -> None:
+        path = environ.get("PATH_INFO", "/")
+        self.telemetry.failed(next((kind for kind, part in _UPSTREAMS if part in path), "other"))
+        _log.warning("%s: %s", path, error.message)
+
+    def _counted(self, environ: dict[str, Any], body: Iterable[bytes], started: float) -> Iterator[bytes]:
         count = 0
         try:
             for chunk in body:
                 count += len(chunk)
                 yield chunk
+        except VmetricsError as error:
+            self._note(environ, error)
+            raise  # so that the connection ends without the last chunk: the client knows that something is missing
         finally:
             _close(body)
             self.telemetry.rewrote(count, time.monotonic() - started)
@@ -144,7 +158,7 @@ class Proxy:
         if path in ("/healthz", "/readyz"):
             return self._health(path)
         if path == "/metrics":
-            return Answer(200, [self.telemetry.exposition(self._views.sizes())], TEXT)
+            return Answer(200, [self.telemetry.exposition(self._views.informer)], TEXT)
         if path == "/sd":
             return Answer(200, [msgspec.json.encode(self._targets(environ))])
         vcluster = self._views.only
@@ -173,7 +187,11 @@ class Proxy:
             return Answer(200, [msgspec.json.encode(document[0])], document[1])
         view = self._views.get(vcluster)
         if found := re.fullmatch(r"/api/v1/nodes(?:/([^/]+))?/?", path):
-            return Answer(200, [view.node_objects(found[1], query)])
+            return Answer(200, [view.objects.node_documents(found[1], query)])
+        if found := re.fullmatch(r"/api/v1/(?:namespaces/([^/]+)/)?pods(?:/([^/]+))?/?", path):
+            namespace, name = (unquote(part) if part else None for part in found.groups())
+            if namespace or not name:
+                return Answer(200, [view.objects.pod_documents(namespace, name, query)])
         reply = view.answer(path, query, accept)
         return Answer(200, reply.chunks, reply.content_type)
 
@@ -186,6 +204,8 @@ class Proxy:
     def _health(self, path: str) -> Answer:
         if path == "/readyz":
             self._views.get(self._views.only)  # raises where the host cannot be asked
+            if self._views.informer.silence() > STALE:
+                raise Refusal(503, "ServiceUnavailable", "the host was not heard of for too long")
         return Answer(200, [b"ok"], "text/plain; charset=utf-8")
 
     def _targets(self, environ: dict[str, Any]) -> list[dict[str, Any]]:
@@ -198,7 +218,7 @@ class Proxy:
             owner = (
                 {"vcluster_name": vcluster.name, "vcluster_host_namespace": vcluster.host_namespace} if vcluster else {}
             )
-            for node in sorted(self._views.get(vcluster).nodes()):
+            for node in sorted(self._views.get(vcluster).objects.nodes()):
                 for endpoint in kubelet.TEXTS:
                     labels = {
                         "__metrics_path__": f"{prefix}{kubelet.path(node, endpoint)}",

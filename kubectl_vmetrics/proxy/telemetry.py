@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
 
-from kubectl_vmetrics.metrics.exposition import escape
+from kubectl_vmetrics.vcluster.informer import Informer
+
+UPSTREAMS = ("kubelet", "metrics-api", "api")
 
 
 class Telemetry:
@@ -15,7 +16,7 @@ class Telemetry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: Counter[int] = Counter()
-        self._upstream_errors = 0
+        self._failures: Counter[str] = Counter()
         self._bytes = 0
         self._seconds = 0.0
 
@@ -24,10 +25,10 @@ class Telemetry:
         with self._lock:
             self._requests[code] += 1
 
-    def failed(self) -> None:
-        """The host refused, or did not answer."""
+    def failed(self, upstream: str) -> None:
+        """The host refused, or did not answer, or not to the end: a kubelet, metrics-api, or the api itself."""
         with self._lock:
-            self._upstream_errors += 1
+            self._failures[upstream] += 1
 
     def rewrote(self, count: int, seconds: float) -> None:
         """So many bytes were answered, in so many seconds."""
@@ -35,12 +36,11 @@ class Telemetry:
             self._bytes += count
             self._seconds += seconds
 
-    def exposition(self, maps: Iterable[tuple[str, int, float]]) -> bytes:
-        """Prometheus text."""
+    def exposition(self, informer: Informer) -> bytes:
+        """Prometheus text, with what is to say of the map."""
         with self._lock:
-            requests, errors = dict(self._requests), self._upstream_errors
+            requests, failures = dict(self._requests), {**dict.fromkeys(UPSTREAMS, 0), **self._failures}
             count, seconds = self._bytes, self._seconds
-        sizes = [(f'{{vcluster="{escape(path).decode()}"}}', size, age) for path, size, age in maps]
         families: list[tuple[str, str, str, list[tuple[str, float]]]] = [
             (
                 "requests_total",
@@ -48,7 +48,12 @@ class Telemetry:
                 "Requests, by status.",
                 [(f'{{code="{c}"}}', n) for c, n in sorted(requests.items())],
             ),
-            ("upstream_errors_total", "counter", "Requests to the host that failed.", [("", errors)]),
+            (
+                "upstream_errors_total",
+                "counter",
+                "Requests to the host that failed, by who failed.",
+                [(f'{{upstream="{name}"}}', n) for name, n in sorted(failures.items())],
+            ),
             ("rewritten_bytes_total", "counter", "Bytes of rewritten answers.", [("", count)]),
             (
                 "rewrite_seconds_total",
@@ -56,8 +61,19 @@ class Telemetry:
                 "Time until answers were written, the host's included.",
                 [("", seconds)],
             ),
-            ("map_objects", "gauge", "Pods and claims in a map.", [(labels, size) for labels, size, _ in sizes]),
-            ("map_age_seconds", "gauge", "Time since a map was made.", [(labels, age) for labels, _, age in sizes]),
+            ("map_objects", "gauge", "Pods and claims in the map.", [("", len(informer))]),
+            (
+                "map_age_seconds",
+                "gauge",
+                "Time for which the map may have missed changes; 0 while its watches are well.",
+                [("", informer.silence())],
+            ),
+            (
+                "map_watch_failures_total",
+                "counter",
+                "Lists and watches that failed or broke off.",
+                [("", informer.cuts())],
+            ),
         ]
         lines = []
         for name, kind, text, samples in families:

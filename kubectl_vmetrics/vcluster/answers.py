@@ -1,27 +1,27 @@
 """Answers to requests in virtual terms: which host requests they take, and which rewriting.
 
 The paths are those of the apiserver, so that whatever can ask one can ask this: the kubelets' endpoints under
-/api/v1/nodes/NODE/proxy/ and metrics.k8s.io. Nothing else is answered.
+/api/v1/nodes/NODE/proxy/ and metrics.k8s.io. Nothing else is answered (but see `objects`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
 
-from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import JSON, Client
-from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, StatusError, UsageError
-from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
-from kubectl_vmetrics.metrics import kubelet
+from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, UsageError
+from kubectl_vmetrics.metrics import kubelet, tables
 from kubectl_vmetrics.metrics.metrics_api import GROUP, Scope
 
-from . import naming
 from .identity import VClusterRef
+from .objects import Objects, matcher
 from .origins import Origins
 from .rewrite import exposition, pod_metrics, summary
 
@@ -65,7 +65,7 @@ class Answers:
         self._isolate = isolate
         # One for all scrapes: label blocks are the same from scrape to scrape.
         self._text = exposition.tenant(origins, vcluster, isolate=isolate) if vcluster else exposition.host(origins)
-        self._nodes: frozenset[str] | None = None
+        self.objects = Objects(client, origins, vcluster)
 
     def answer(self, path: str, query: Mapping[str, str], accept: str = "") -> Reply:
         """Answer a GET.
@@ -85,16 +85,18 @@ class Answers:
             return self._kubelet(unquote(found[1]), found[2], accept)
         if found := _METRICS.fullmatch(path):
             version, namespace, resource, name = found[1], *(unquote(p) if p else None for p in found.groups()[1:])
+            document: bytes | None = None
             if resource == "nodes" and not namespace:
-                return self._node_metrics(version, name, query)
-            if resource == "pods" and (namespace or not name):
-                return self._pod_metrics(
-                    version, Scope(namespace, name, *map(query.get, ("labelSelector", "fieldSelector")))
-                )
+                document = self._node_metrics(version, name, query)
+            elif resource == "pods" and (namespace or not name):
+                selectors = map(query.get, ("labelSelector", "fieldSelector"))
+                document = self._pod_metrics(version, Scope(namespace, name, *selectors))
+            if document is not None:
+                return self._document(partial(_as_asked, document, accept), path)
         raise NotFound("the server could not find the requested resource", code=404, reason="NotFound")
 
     def _kubelet(self, node: str, endpoint: str, accept: str) -> Reply:
-        self._check_node(node)
+        self.objects.check_node(node)
         path = kubelet.path(node, endpoint)
         if endpoint == kubelet.SUMMARY:
             answer = self._client.get(path)
@@ -119,17 +121,18 @@ class Answers:
 
         return Reply(chunks(), stream.content_type or kubelet.TEXT)
 
-    def _pod_metrics(self, version: str, question: Scope) -> Reply:
+    def _pod_metrics(self, version: str, question: Scope) -> bytes:
         if self._vcluster is None:
             path = question.path(version, "pods")
             params = {"labelSelector": question.labels, "fieldSelector": question.fields}
             answer = self._client.get(path, None if question.name else params)
-            return self._document(lambda: pod_metrics.host(answer.body, self._origins), path)
+            with _reading(path):
+                return pod_metrics.host(answer.body, self._origins)
         vcluster = self._vcluster
-        matches = _matcher(question)
+        matches = matcher(question)
         items: list[Any] = []
         document: dict[str, Any] = {}
-        for scope in self._scopes():
+        for scope in self.objects.scopes():
             path = scope.path(version, "pods")
             found = self._client.decode(path, msgspec.json.Decoder(dict[str, Any]), {"labelSelector": scope.labels})
             shown = msgspec.json.decode(pod_metrics.tenant(msgspec.json.encode(found), self._origins, vcluster))
@@ -139,89 +142,37 @@ class Answers:
             if not items:
                 raise NotFound(f'pods "{question.name}" not found', code=404, reason="NotFound")
             kind = {"kind": "PodMetrics", "apiVersion": f"metrics.k8s.io/{version}"}
-            return _reply(msgspec.json.encode({**kind, **items[0]}))
-        return _reply(msgspec.json.encode({**document, "items": items}))
+            return msgspec.json.encode({**kind, **items[0]})
+        return msgspec.json.encode({**document, "items": items})
 
-    def _node_metrics(self, version: str, name: str | None, query: Mapping[str, str]) -> Reply:
+    def _node_metrics(self, version: str, name: str | None, query: Mapping[str, str]) -> bytes:
         if name:
-            self._check_node(name)
+            self.objects.check_node(name)
         scope = Scope(name=name)
         params = {"labelSelector": query.get("labelSelector")}
         path = scope.path(version, "nodes")
         answer = self._client.get(path, None if name else params)
         if self._vcluster is None or name:
-            return _reply(bytes(answer.body))
-        document = msgspec.json.decode(answer.body)
-        kept = () if self._isolate else self.nodes()
+            return bytes(answer.body)
+        with _reading(path):
+            document = msgspec.json.decode(answer.body)
+        kept = () if self._isolate else self.objects.nodes()
         items = [item for item in document.get("items", []) if item["metadata"]["name"] in kept]
-        return _reply(msgspec.json.encode({**document, "items": items}))
-
-    def nodes(self) -> frozenset[str]:
-        """The nodes of this view: in a tenant's, those on which its pods run. Raises as Client.get."""
-        if self._nodes is None:
-            if self._vcluster is None:
-                self._nodes = frozenset(node.metadata.name for node in core.nodes(self._client))
-            else:
-                listed = [
-                    pod
-                    for scope in self._scopes()
-                    for pod in core.pods(self._client, scope.namespace, labels=scope.labels)
-                ]
-                self._nodes = frozenset(pod.spec.node for pod in listed if pod.spec.node)
-        return self._nodes
-
-    def node_objects(self, name: str | None, query: Mapping[str, str]) -> bytes:
-        """v1.Node or NodeList of this view, as far as `kubectl top nodes` needs them. Raises as Client.get."""
-        if name:
-            self._check_node(unquote(name))
-            return msgspec.json.encode(
-                {"kind": "Node", "apiVersion": "v1", **_node(core.node(self._client, unquote(name)))}
-            )
-        listed = core.nodes(self._client, labels=query.get("labelSelector"))
-        shown = [_node(node) for node in listed if self._vcluster is None or node.metadata.name in self.nodes()]
-        return msgspec.json.encode({"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": shown})
-
-    def _check_node(self, name: str) -> None:
-        if self._vcluster and name not in self.nodes():
-            raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
-
-    def _scopes(self) -> list[Scope]:
-        """Where on the host the virtual cluster's pods are."""
-        if self._vcluster is None:
-            return [Scope()]
-        ref = self._vcluster
-        scopes = [Scope(ref.host_namespace, labels=f"{naming.MANAGED_BY}={ref.name}")]
-        return scopes + [Scope(name) for name, item in self._origins.synced.items() if item.vcluster == ref]
+        return msgspec.json.encode({**document, "items": items})
 
     def _document(self, rewrite: Callable[[], bytes], path: str) -> Reply:
-        try:
-            return _reply(rewrite())
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
-            raise BadAnswer(f"the server's answer to {path} is not the JSON that it should be") from None
+        with _reading(path):
+            return Reply(iter([rewrite()]), JSON)
 
 
-def _node(node: core.Node) -> dict[str, Any]:
-    status = {"allocatable": node.status.allocatable, "capacity": node.status.capacity}
-    return {"metadata": {"name": node.metadata.name, "labels": node.metadata.labels}, "status": status}
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, TypeError):
+        raise BadAnswer(f"the server's answer to {path} is not the JSON that it should be") from None
 
 
-def _reply(body: bytes) -> Reply:
-    return Reply(iter([body]), JSON)
-
-
-def _matcher(question: Scope) -> Callable[[Mapping[str, Any]], bool]:
-    labels = parse_labels(question.labels or "")
-    fields = parse_fields(question.fields or "")
-    for field, _, _ in fields:
-        if field not in ("metadata.name", "metadata.namespace"):
-            known = 'only "metadata.name", "metadata.namespace"'
-            raise StatusError(f'"{field}" is not a known field selector: {known}', code=400, reason="BadRequest")
-
-    def matches(meta: Mapping[str, Any]) -> bool:
-        if question.namespace not in (None, meta["namespace"]) or question.name not in (None, meta["name"]):
-            return False
-        if not all((meta[field.removeprefix("metadata.")] == value) == equal for field, equal, value in fields):
-            return False
-        return labels.matches((meta.get("labels") or {}).get)
-
-    return matches
+def _as_asked(document: bytes, accept: str) -> bytes:
+    wanted = "as=Table" in accept
+    return msgspec.json.encode(tables.table(msgspec.json.decode(document))) if wanted else document

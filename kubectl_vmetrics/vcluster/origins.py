@@ -1,11 +1,17 @@
 """Where the pods and volume claims of a host come from: the map by which kubelets' metrics are rewritten.
 
-Kubelets name pods by host namespace, name and uid, without labels; so the map is made once from metadata.
+Kubelets name pods by host namespace, name and uid, without labels; so the map is made once from metadata, and kept
+fresh by `informer` where a process lives long.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+import weakref
+from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +25,10 @@ from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef
 PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
 PODS, CLAIMS = "pods", "persistentvolumeclaims"
 _KINDS = {PODS: POD_KIND, CLAIMS: PVC_KIND}
+GRACE = 300.0
+"""Seconds that an object stays in the map after it was deleted: kubelets still report its last numbers for a while."""
+_STRANGERS = 20_000
+Key = tuple[str, str, str]
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -35,13 +45,25 @@ class Synced(msgspec.Struct, frozen=True):
     host_uid: str = ""
 
 
+class Listener(Protocol):
+    """Whoever remembers what the map said."""
+
+    def forget(self, word: str) -> None:
+        """What was said of this host name, or host uid, may be another thing now."""
+
+
 class Origins:
-    """The map. Pure but for `find`, which asks for what is missing.
+    """The map. Pure but for `find`, which asks for what is missing. Safe to read while one thread changes it.
 
     Args:
         synced: host namespaces that virtual clusters synced whole.
         home: for a pod outside the namespace of its control plane; see identity.Resolver.
         ask: reads the metadata of one object (kind, namespace, name); None where nothing is asked any more.
+        clock: seconds.
+
+    Attributes:
+        synced: as given; may be changed.
+        namespaces: the host namespaces in which there is or was something of a virtual cluster.
     """
 
     def __init__(
@@ -49,13 +71,18 @@ class Origins:
         synced: dict[str, SyncedNamespace] | None = None,
         home: Callable[[str, str], str] | None = None,
         ask: Callable[[str, str, str], Origin | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.synced = synced or {}
         self._home = home or (lambda namespace, _: namespace)
         self._ask = ask
-        self._found: dict[tuple[str, str, str], Synced] = {}
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._found: dict[Key, Synced] = {}
         self._by_uid: dict[str, Synced] = {}
-        self._strangers: set[tuple[str, str, str]] = set()
+        self._strangers: set[Key] = set()
+        self._leaving: deque[tuple[float, Key, Synced]] = deque()
+        self._told: weakref.WeakSet[Listener] = weakref.WeakSet()
         self.namespaces: set[str] = set(self.synced)
 
     def __len__(self) -> int:
@@ -63,19 +90,57 @@ class Origins:
 
     def all(self, kind: str) -> list[Synced]:
         """The objects of a kind that are in the map."""
-        return [found for (known, _, _), found in self._found.items() if known == kind]
+        return [found for (known, _, _), found in list(self._found.items()) if known == kind]
+
+    def tell(self, listener: Listener) -> None:
+        """Tell of whatever changes from now on, for as long as somebody else keeps the listener."""
+        with self._lock:
+            self._told.add(listener)
 
     def add(self, kind: str, origin: Origin) -> Synced | None:
         """Put an object into the map; None if it belongs to no virtual cluster, or does not tell."""
         meta = origin.metadata
+        key = (kind, meta.namespace, meta.name)
         found = self._resolve(kind, origin)
-        if found is None:
-            return None
-        self._found[kind, meta.namespace, meta.name] = found
-        self.namespaces.add(meta.namespace)
-        if found.host_uid:
-            self._by_uid[found.host_uid] = found
+        with self._lock:
+            self._let_go()
+            if found is None:
+                return None
+            same = found == self._found.get(key)
+            self._strangers.discard(key)
+            self.namespaces.add(meta.namespace)
+            if found.host_uid:
+                self._by_uid[found.host_uid] = found
+            self._found[key] = found  # although it be the same: what was about to leave is now another object
+        if not same:
+            self._changed(meta.name, found.host_uid)
         return found
+
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Let an object go, in a while (see GRACE)."""
+        key = (kind, namespace, name)
+        with self._lock:
+            self._let_go()
+            found = self._found.get(key)
+            if found is not None:
+                self._leaving.append((self._clock() + GRACE, key, found))
+
+    def _let_go(self) -> None:
+        while self._leaving and self._leaving[0][0] <= self._clock():
+            _, key, found = self._leaving.popleft()
+            # Only if nothing came back in its place.
+            if self._by_uid.get(found.host_uid) is found:
+                del self._by_uid[found.host_uid]
+            if self._found.get(key) is found:
+                del self._found[key]
+            self._changed(key[2], found.host_uid)
+
+    def _changed(self, *words: str) -> None:
+        with self._lock:
+            listeners = list(self._told)
+        for listener in listeners:
+            for word in filter(None, words):
+                listener.forget(word)
 
     def find(self, kind: str, namespace: str, name: str) -> Synced | None:
         """The virtual object behind a host object; None for one of the host itself.
@@ -92,7 +157,10 @@ class Origins:
         origin = self._ask(*key) if self._ask and may_be else None
         found = self.add(kind, origin) if origin else None
         if found is None:
-            self._strangers.add(key)
+            with self._lock:
+                if len(self._strangers) > _STRANGERS:
+                    self._strangers.clear()
+                self._strangers.add(key)
         return found
 
     def by_uid(self, host_uid: str) -> Synced | None:
@@ -136,7 +204,9 @@ def of_vcluster(client: Client, vcluster: VClusterRef, *, home: Home | None = No
     return _read(client, [vcluster.host_namespace], {n: s for n, s in synced.items() if s.vcluster == vcluster}, home)
 
 
-def _read(client: Client, places: list[str | None], synced: dict[str, SyncedNamespace], home: Home | None) -> Origins:
+def asking(client: Client) -> Callable[[str, str, str], Origin | None]:
+    """What reads the metadata of one object, for Origins; None for one that is not there, or not ours to read."""
+
     def ask(kind: str, namespace: str, name: str) -> Origin | None:
         path = f"/api/v1/namespaces/{escape(namespace)}/{kind}/{escape(name)}"
         try:
@@ -145,7 +215,11 @@ def _read(client: Client, places: list[str | None], synced: dict[str, SyncedName
             return None
         return found
 
-    origins = Origins(synced, home, ask)
+    return ask
+
+
+def _read(client: Client, places: list[str | None], synced: dict[str, SyncedNamespace], home: Home | None) -> Origins:
+    origins = Origins(synced, home, asking(client))
     # Pods of namespaces that were synced whole may carry no label; all others do.
     lists: list[tuple[str, str | None, str | None]] = [
         (k, place, naming.MANAGED_BY) for k in _KINDS for place in places

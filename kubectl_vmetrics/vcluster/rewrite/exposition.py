@@ -32,12 +32,17 @@ def tenant(origins: Origins, vcluster: VClusterRef, *, isolate: bool = False) ->
         vcluster: whose view.
         isolate: drop what is about the node as a whole, too.
     """
-    return Rewriter(_tenant(origins, vcluster, isolate), bare=not isolate, strict=True)
+    return _following(Rewriter(_tenant(origins, vcluster, isolate), bare=not isolate, strict=True), origins)
 
 
 def host(origins: Origins) -> Rewriter:
     """The view of the host: everything, with the virtual names added."""
-    return Rewriter(_host(origins), bare=True, strict=False)
+    return _following(Rewriter(_host(origins), bare=True, strict=False), origins)
+
+
+def _following(rewriter: Rewriter, origins: Origins) -> Rewriter:
+    origins.tell(rewriter)
+    return rewriter
 
 
 def _tenant(origins: Origins, vcluster: VClusterRef, isolate: bool) -> Decide:
