@@ -15,8 +15,8 @@ from kubectl_vmetrics.kube.errors import UsageError
 
 THREADS = 32
 QUEUE = 256
-TIMEOUT = 30
-"""Seconds that a client may take to send a request or to read a part of an answer."""
+TIMEOUT = 10
+"""Seconds that a client may take to send a request or to read a part of an answer; then others get its thread."""
 
 
 class _Server(wsgi.Server):

@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import shutil
+import signal
+import socket
+import ssl
 import subprocess
+import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,14 +26,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.exchange import Refusal, Reply
+from kubectl_vmetrics.kube import reflector
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
-from kubectl_vmetrics.proxy import server
+from kubectl_vmetrics.proxy import application, server
 from kubectl_vmetrics.proxy.application import Proxy
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from tests.clients.test_kubectl import KUBECTL, kubectl
 from tests.conftest import invoke, write_kubeconfig
+from tests.kube.test_reflector import soon, taken
 from tests.replay import RECORDINGS, Replay
 from tests.vcluster.rewrite.test_parity import secrets_of_others
 
@@ -45,10 +53,10 @@ EVERYTHING = (
 @contextlib.contextmanager
 def serve(only: VClusterRef | None, url: str, *, timeout: float | None = None, **more: Any) -> Iterator[str]:
     client = Client(Connection(server=url, timeout=timeout))
-    with contextlib.closing(Views(client, only, **more.pop("views", {}))) as views:
-        application = Proxy(views, accept_hosts=LOCAL, **more)
-        with server.serving(application, "127.0.0.1", 0, None) as proxy:
-            yield proxy
+    views = Views(client, only, **more.pop("views", {}))
+    proxy = Proxy(views, accept_hosts=LOCAL, **more)
+    with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +98,35 @@ def test_kubectl_prints_what_it_prints_inside(inside: str, tmp_path: Path) -> No
         assert (result.stdout, result.stderr, result.code) == (line["stdout"], line["stderr"], line["exit"]), line[
             "command"
         ]
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
+def test_kubectl_gets_tables_and_finds_nothing_where_there_is_nothing(inside: str, tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path, inside)
+
+    table = kubectl(path, "get", "pods.metrics.k8s.io", "-n", "shop")
+    one = kubectl(path, "get", "nodes.metrics.k8s.io", "vm")
+    nothing = kubectl(path, "top", "pods", "-n", "nowhere")
+    missing = kubectl(path, "top", "pods", "nothing", "-n", "shop")
+
+    assert table.stdout.splitlines()[0].split() == ["NAME", "CPU", "MEMORY", "WINDOW"]
+    cells = [line.split() for line in table.stdout.splitlines()[1:]]
+    assert {row[0] for row in cells} == {
+        item["metadata"]["name"] for item in json.loads(get(f"{inside}{METRICS}/namespaces/shop/pods")[1])["items"]
+    }
+    assert all(re.fullmatch(r"\d+[num]?", cpu) and memory.endswith("i") for _, cpu, memory, _ in cells)
+    assert one.stdout.splitlines()[1].split()[0] == "vm"
+    assert (nothing.code, nothing.stdout, nothing.stderr) == (0, "", "No resources found in nowhere namespace.\n")
+    assert (missing.code, missing.stderr) == (1, 'Error from server (NotFound): pods "nothing" not found\n')
+
+
+def test_pods_hold_no_more_than_top_needs(inside: str) -> None:
+    items = json.loads(get(f"{inside}/api/v1/pods")[1])["items"]
+
+    assert len(items) == 5
+    assert {key for item in items for key in item["metadata"]} == {"name", "namespace", "labels", "creationTimestamp"}
+    assert {key for item in items for key in item} == {"metadata", "status"}
+    assert get(f"{inside}/api/v1/namespaces/shop/pods/{items[0]['metadata']['name']}")[0] in (200, 404)
 
 
 def test_our_own_top_through_the_proxy(inside: str, tmp_path: Path) -> None:
@@ -181,8 +218,6 @@ def test_head_and_many_at_once(inside: str) -> None:
 
 def raw(url: str, request: str) -> int:
     """The status of a request that is sent as it is written."""
-    import socket
-
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as peer:
         peer.sendall(request.encode())
@@ -279,6 +314,111 @@ def test_faults_of_the_host(failure: Any, code: int, upstream: tuple[Replay, str
     assert b'vmetrics_proxy_upstream_errors_total{upstream="kubelet"} 0\n' not in get(f"{inside}/metrics")[1]
 
 
+class Faulty:
+    """A host of which one path answers late, or not to its end."""
+
+    def __init__(self, replay: Replay) -> None:
+        self.replay = replay
+        self.path = f"{NODE}/metrics/cadvisor"
+        self.late = 0.0
+        self.torn = False
+        self.close = replay.close
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == self.path:
+            time.sleep(self.late)
+            if self.torn:
+                return self._torn(start_response)
+        return self.replay(environ, start_response)
+
+    def _torn(self, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b'# TYPE up gauge\nup{pod="",namespace=""} 1\n' * 40_000
+        raise ConnectionResetError
+
+
+@pytest.fixture
+def faulty() -> Iterator[tuple[Faulty, str]]:
+    application = Faulty(Replay("host"))
+    with demo_server.serving(application) as url:
+        yield application, url
+
+
+def test_a_slow_node_is_given_up_and_counted(faulty: tuple[Faulty, str], caplog: pytest.LogCaptureFixture) -> None:
+    host, url = faulty
+    with serve(VC1, url, timeout=1.0) as proxy:
+        host.late = 3.0
+        assert get(f"{proxy}{NODE}/metrics/cadvisor")[0] == 504
+        assert get(f"{proxy}{NODE}/metrics/resource")[0] == 200
+        assert b'upstream_errors_total{upstream="kubelet"} 1\n' in get(f"{proxy}/metrics")[1]
+    assert f"{NODE}/metrics/cadvisor: " in caplog.text
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_whole(
+    faulty: tuple[Faulty, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    host, url = faulty
+    with serve(None, url) as proxy:
+        host.torn = True
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            get(f"{proxy}{NODE}/metrics/cadvisor")
+        assert b'upstream_errors_total{upstream="kubelet"} 1\n' in get(f"{proxy}/metrics")[1]
+    assert f"{NODE}/metrics/cadvisor: " in caplog.text
+
+
+def test_no_metrics_server(upstream: tuple[Replay, str], inside: str, caplog: pytest.LogCaptureFixture) -> None:
+    replay, _ = upstream
+    replay.override[f"{METRICS}/namespaces/team-a/pods"] = Refusal(503, "ServiceUnavailable", "no endpoints available")
+    try:
+        status, body = get(f"{inside}{METRICS}/pods")
+        assert status == 502
+        assert b"no endpoints" not in body
+        assert get(f"{inside}{NODE}/stats/summary")[0] == 200
+    finally:
+        replay.override.clear()
+    assert b'upstream_errors_total{upstream="metrics-api"} 0\n' not in get(f"{inside}/metrics")[1]
+    assert "no endpoints available" in caplog.text
+
+
+def test_the_host_restarts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(reflector, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(reflector, "LONGEST_PAUSE", 0.05)
+    port = next(port for port in range(22_000, 23_000) if not taken(port))
+    with contextlib.ExitStack() as stack:
+        with demo_server.serving(Replay("host"), port) as url:
+            proxy = stack.enter_context(serve(None, url))
+            assert get(f"{proxy}{METRICS}/pods")[0] == 200
+        soon(lambda: b"map_age_seconds 0.0" not in get(f"{proxy}/metrics")[1])
+        assert get(f"{proxy}{METRICS}/pods")[0] == 502
+        assert get(f"{proxy}/readyz")[0] == 200  # not at once: what is known is good for a while
+        monkeypatch.setattr(application, "STALE", 0.0)
+        assert get(f"{proxy}/readyz")[0] == 503
+        soon(lambda: not taken(port))
+        stack.enter_context(demo_server.serving(Replay("host"), port))
+        soon(lambda: b"map_age_seconds 0.0" in get(f"{proxy}/metrics")[1])
+        assert get(f"{proxy}{METRICS}/pods")[0] == 200
+        assert get(f"{proxy}/readyz")[0] == 200
+    assert "/api/v1/pods: " in caplog.text
+    assert "/api/v1/pods: answers again" in caplog.text
+
+
+@pytest.mark.parametrize("end", ["", "\r\n"], ids=["half a request", "reads nothing"])
+def test_slow_clients_do_not_keep_others_out(
+    end: str, upstream: tuple[Replay, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TIMEOUT", 1)
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(serve(VC1, upstream[1]))
+        address, port = url.removeprefix("http://").split(":")
+        for _ in range(server.THREADS + 8):
+            peer = stack.enter_context(socket.create_connection((address, int(port)), timeout=20))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.sendall(f"GET {NODE}/metrics/cadvisor HTTP/1.1\r\nHost: localhost\r\n{end}".encode())
+
+        assert get(f"{url}/healthz")[0] == 200
+        assert get(f"{url}{NODE}/metrics/cadvisor")[0] == 200
+
+
 # --------------------------------------------------------------------------------------------------- the command
 
 
@@ -300,3 +440,57 @@ def test_faults_of_the_host(failure: Any, code: int, upstream: tuple[Replay, str
 )
 def test_bad_input(args: list[str], stderr: str) -> None:
     assert invoke("proxy", *args) == (1, "", stderr)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert", folder / "key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]  # noqa: RUF005
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on the PATH")
+def test_the_process_serves_tls_and_ends_on_sigterm(
+    certificate: tuple[Path, Path], upstream: tuple[Replay, str], tmp_path: Path
+) -> None:
+    cert, key = certificate
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    command = [sys.executable, "-m", "kubectl_vmetrics", "proxy", "--vcluster=vc1", "--port=0", "--address=0.0.0.0"]
+    command += [f"--token-file={token}", f"--tls-cert-file={cert}", f"--tls-private-key-file={key}"]
+    variables = {**os.environ, "KUBECONFIG": str(write_kubeconfig(tmp_path, upstream[1]))}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        first = process.stdout.readline()
+        port = re.search(r"https://0\.0\.0\.0:(\d+)", first)
+        assert port, first + process.stderr.read()
+        context = ssl.create_default_context(cafile=str(cert))
+        request = urllib.request.Request(
+            f"https://localhost:{port[1]}{METRICS}/pods", headers={"Authorization": "Bearer 0123456789abcdef"}
+        )
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"https://localhost:{port[1]}/metrics", timeout=20, context=context)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_certificate_that_is_none(tmp_path: Path, upstream: tuple[Replay, str]) -> None:
+    bad = tmp_path / "bad"
+    bad.write_text("nothing")
+    path = write_kubeconfig(tmp_path, upstream[1])
+
+    found = invoke("proxy", "--port=0", f"--tls-cert-file={bad}", f"--tls-private-key-file={bad}", kubeconfig=path)
+
+    assert found.code == 1
+    assert found.stderr.startswith("error: ")
+    assert found.stderr.count("\n") == 1
