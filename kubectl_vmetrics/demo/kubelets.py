@@ -63,10 +63,12 @@ def _summary(node: str, pods: Iterable[DemoPod], metrics: Metrics) -> dict[str, 
     shown = []
     cpu, memory = SYSTEM_MILLICORES * 1_000_000, SYSTEM_MEBIBYTES << 20
     for pod in pods:
-        containers = []
+        containers: list[dict[str, Any]] = []
+        together = 0
         for name, nanocores, kibibytes in metrics.containers(pod):
             cpu, memory = cpu + nanocores, memory + kibibytes * 1024
-            pressure = {"avg10": round(nanocores / 4e8, 2), "avg60": 0, "avg300": 0, "total": metrics.tick * 1000}
+            together += nanocores
+            psi = _psi(nanocores, metrics.tick)
             containers.append(
                 {
                     "name": name,
@@ -74,21 +76,29 @@ def _summary(node: str, pods: Iterable[DemoPod], metrics: Metrics) -> dict[str, 
                     "cpu": {
                         "time": metrics.timestamp,
                         "usageNanoCores": nanocores,
-                        "psi": {"some": pressure, "full": pressure},
+                        "psi": psi,
                     },
                     "memory": {
                         "time": metrics.timestamp,
                         "workingSetBytes": kibibytes * 1024,
-                        "psi": {"some": pressure, "full": pressure},
+                        "psi": psi,
                     },
+                    "io": {"time": metrics.timestamp, "psi": psi},
+                    "rootfs": {"time": metrics.timestamp, "usedBytes": 4096 * (1 + len(name))},
+                    "logs": {"time": metrics.timestamp, "usedBytes": kibibytes * 8},
                     "swap": {"time": metrics.timestamp, "swapUsageBytes": 0},
                 }
             )
+        stored = sum(c["rootfs"]["usedBytes"] + c["logs"]["usedBytes"] for c in containers)
+        whole = {"time": metrics.timestamp, "psi": _psi(together, metrics.tick)}
         item: dict[str, Any] = {
             "podRef": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
             "startTime": metrics.timestamp,
             "containers": containers,
-            "ephemeral-storage": {"time": metrics.timestamp, "usedBytes": 4096 * (1 + len(pod.name))},
+            "cpu": {**whole, "usageNanoCores": together},
+            "memory": whole,
+            "io": whole,
+            "ephemeral-storage": {"time": metrics.timestamp, "usedBytes": stored},
         }
         if pod.claim:
             capacity = pod.claim.gibibytes * _GIBI
@@ -175,3 +185,12 @@ def _kubelet(pods: list[DemoPod], _: Metrics) -> Iterator[str]:
 
 def _seconds(metrics: Metrics, nanocores: int) -> str:
     return f"{1000 + metrics.tick * 15 * nanocores / 1e9:.6f}"
+
+
+def _psi(nanocores: int, tick: int) -> dict[str, Any]:
+    """The busier, the more its tasks wait; never all of them for long."""
+    some, total = nanocores / 4e8, tick * 1000
+    return {
+        kind: {"avg10": round(some * part, 2), "avg60": 0, "avg300": 0, "total": int(total * part)}
+        for kind, part in (("some", 1.0), ("full", 0.25))
+    }

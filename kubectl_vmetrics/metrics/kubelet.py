@@ -26,23 +26,65 @@ TEXT = "text/plain;version=0.0.4"
 CONCURRENCY = 16
 
 
+class Stall(msgspec.Struct):
+    """Pressure stall information: the share of the last ten seconds in which tasks waited, in percent."""
+
+    avg10: float = 0.0
+
+
+class Psi(msgspec.Struct):
+    """Stalls for some of the tasks of a cgroup, and for all of them at once."""
+
+    some: Stall = msgspec.field(default_factory=Stall)
+    full: Stall = msgspec.field(default_factory=Stall)
+
+
 class _Cpu(msgspec.Struct):
     nanocores: int = msgspec.field(default=0, name="usageNanoCores")
+    psi: Psi | None = None
 
 
 class _Memory(msgspec.Struct):
     working_set: int = msgspec.field(default=0, name="workingSetBytes")
+    psi: Psi | None = None
+
+
+class _Io(msgspec.Struct):
+    psi: Psi | None = None
+
+
+class _Fs(msgspec.Struct):
+    used: int | None = msgspec.field(default=None, name="usedBytes")
 
 
 class _Swap(msgspec.Struct):
     usage: int = msgspec.field(default=0, name="swapUsageBytes")
 
 
-class _Container(msgspec.Struct):
-    name: str
+class _Pressured(msgspec.Struct):
     cpu: _Cpu = msgspec.field(default_factory=_Cpu)
     memory: _Memory = msgspec.field(default_factory=_Memory)
+    io: _Io = msgspec.field(default_factory=_Io)
+
+    @property
+    def pressure(self) -> dict[str, Psi | None]:
+        """By resource, cpu, memory and io; None where it is not reported (cgroup v1, Kubernetes below 1.33)."""
+        return {"cpu": self.cpu.psi, "memory": self.memory.psi, "io": self.io.psi}
+
+
+class Container(_Pressured, kw_only=True):
+    """What one container uses, by its kubelet."""
+
+    name: str
     swap: _Swap = msgspec.field(default_factory=_Swap)
+    rootfs: _Fs = msgspec.field(default_factory=_Fs)
+    logs: _Fs = msgspec.field(default_factory=_Fs)
+
+    @property
+    def ephemeral_bytes(self) -> int | None:
+        """Local storage: its own layer and its logs; None where neither is reported."""
+        found = [used for used in (self.rootfs.used, self.logs.used) if used is not None]
+        return sum(found) if found else None
 
     @property
     def usage(self) -> Usage:
@@ -77,12 +119,18 @@ class Volume(msgspec.Struct):
     inodes_used: int | None = msgspec.field(default=None, name="inodesUsed")
 
 
-class Pod(msgspec.Struct):
+class Pod(_Pressured, kw_only=True):
     """What one pod uses, by its kubelet."""
 
     ref: PodRef = msgspec.field(name="podRef")
-    containers: list[_Container] = []
+    containers: list[Container] = []
+    ephemeral: _Fs = msgspec.field(default_factory=_Fs, name="ephemeral-storage")
     volumes: list[Volume] = msgspec.field(default_factory=list, name="volume")
+
+    @property
+    def ephemeral_bytes(self) -> int | None:
+        """Local storage of its containers and its emptyDir volumes; None where it is not reported."""
+        return self.ephemeral.used
 
 
 class Node(msgspec.Struct):

@@ -19,7 +19,7 @@ from . import kubelet, metrics_api
 from .kubelet import Failure, Summary
 from .metrics_api import AnyPod, Container, NodeMeta, NodeMetrics, PodMeta, Quantities, Scope, Skipped
 from .quantity import render_cpu, render_memory
-from .usage import Usage
+from .usage import HostPod, Usage
 
 Name = Literal["metrics-api", "kubelet", "auto"]
 NAMES: tuple[Name, ...] = ("metrics-api", "kubelet", "auto")
@@ -43,10 +43,12 @@ class Kubelets:
 
     Attributes:
         failures: the nodes that did not answer, of all questions so far.
+        reported: what the last question for pods brought up, whole.
     """
 
     def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
         self.failures: list[Failure] = []
+        self.reported: dict[HostPod, kubelet.Pod] = {}
         self._progress = progress
 
     def pods(self, client: Client, scope: Scope, kind: type[AnyPod]) -> tuple[list[AnyPod], list[Skipped]]:
@@ -60,11 +62,13 @@ class Kubelets:
         wanted = {(pod.metadata.namespace, pod.metadata.name): pod.metadata.labels for pod in listed if pod.spec.node}
         found = self.summaries(client, sorted({pod.spec.node for pod in listed if pod.spec.node}))
         pods: list[AnyPod] = []
+        self.reported = {}
         for summary in found.values():
             for pod in summary.pods:
                 labels = wanted.pop((pod.ref.namespace, pod.ref.name), None)
                 if labels is None:
                     continue
+                self.reported[HostPod(pod.ref.namespace, pod.ref.name)] = pod
                 containers = [Container(c.name, _quantities(c.usage)) for c in pod.containers]
                 raw = msgspec.Raw(msgspec.json.encode(labels))
                 pods.append(kind(PodMeta(pod.ref.name, pod.ref.namespace, raw), containers))

@@ -24,9 +24,13 @@ from kubectl_vmetrics.vcluster.pods import Pod
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube.core import Pod as CorePod
+    from kubectl_vmetrics.metrics.kubelet import Container as KubeletContainer
+    from kubectl_vmetrics.metrics.kubelet import Pod as KubeletPod
+    from kubectl_vmetrics.metrics.kubelet import Psi, Stall
 
 API_VERSION = "metrics.k8s.io/v1beta1"
 RULE = "________"
+_PRESSURE = [f"{resource}-{kind}%" for resource in ("CPU", "MEM", "IO") for kind in ("SOME", "FULL")]
 UNRESOLVED = "*"
 """Behind a host name that stands where a virtual one should; no Kubernetes name can hold it."""
 
@@ -44,6 +48,8 @@ class Options(NamedTuple):
 
     Attributes:
         details: of each host pod, for -o wide; None for the narrow table.
+        pressure: whether pressure is shown.
+        reported: what kubelets tell beside CPU and memory; None where they were not asked.
     """
 
     names: Names = Names.HOST
@@ -54,6 +60,19 @@ class Options(NamedTuple):
     headers: bool = True
     swap: bool = False
     details: Mapping[HostPod, CorePod] | None = None
+    pressure: bool = False
+    reported: Mapping[HostPod, KubeletPod] | None = None
+
+    @property
+    def more(self) -> list[str]:
+        """The headers behind those that kubectl has."""
+        wide = self.details is not None
+        return [
+            *(_PRESSURE if self.pressure else []),
+            *(["%CPU/R", "%CPU/L", "%MEM/R", "%MEM/L"] if wide else []),
+            *(["EPHEMERAL(bytes)"] if wide and self.reported is not None else []),
+            *(["NODE", "HOST-NAME"] if wide else []),
+        ]
 
 
 AnyPods = Sequence[Pod[Any]]
@@ -68,9 +87,9 @@ def view(pods: AnyPods, options: Options) -> View:
         *(["POD"] if options.containers else []),
         *["NAME", "CPU(cores)", "MEMORY(bytes)"],
         *(["SWAP(bytes)"] if options.swap else []),
-        *(["%CPU/R", "%CPU/L", "%MEM/R", "%MEM/L", "NODE", "HOST-NAME"] if options.details is not None else []),
+        *options.more,
     ]
-    simple = not options.containers and options.details is None and not options.swap
+    simple = not options.containers and not options.more and not options.swap
     rows = _simple_rows(ordered, options) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
     return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer)
@@ -147,10 +166,10 @@ def _rows(pod: Pod[Any], options: Options) -> list[Row]:
         prefix += [vcluster_cell(pod.vcluster, host_namespace), _virtual_namespace(pod)]
     prefix.append(_name(pod, names))
     if not options.containers:
-        return [prefix + _cells(pod.usage, options) + _details(pod, None, pod.usage, options)]
+        return [prefix + _cells(pod.usage, options) + _more(pod, None, pod.usage, options)]
     used = [(container, container_usage(container.usage)) for container in pod.metrics.containers]
     return [
-        [*prefix, container.name, *_cells(usage, options), *_details(pod, container, usage, options)]
+        [*prefix, container.name, *_cells(usage, options), *_more(pod, container, usage, options)]
         for container, usage in _sorted_containers(used, options.sort_by)
     ]
 
@@ -168,13 +187,34 @@ def _cells(usage: Usage, options: Options) -> list[str]:
     return [*cells, mebibytes(usage.swap_bytes)] if options.swap else cells
 
 
-def _details(pod: Pod[Any], container: Container | None, usage: Usage, options: Options) -> list[str]:
-    if options.details is None:
+def _more(pod: Pod[Any], container: Container | None, usage: Usage, options: Options) -> list[str]:
+    """The cells under Options.more."""
+    if not options.more:
         return []
+    whole = (options.reported or {}).get(pod.host)
+    reported: KubeletPod | KubeletContainer | None = whole
+    if whole and container is not None:
+        reported = next((found for found in whole.containers if found.name == container.name), None)
+    cells: list[str] = []
+    if options.pressure:
+        stalls = reported.pressure.values() if reported else [None] * 3
+        cells += [f"{stall.avg10:.2f}" if stall else "-" for psi in stalls for stall in _stalls(psi)]
+    if options.details is None:
+        return cells
     core = options.details.get(pod.host)
-    name = pod.host.name
-    if core is None:  # gone between the two lists
-        return ["-", "-", "-", "-", NONE, name]
+    cells += _shares(core, container, usage) if core else ["-"] * 4  # gone between the two lists
+    if options.reported is not None:
+        used = reported.ephemeral_bytes if reported else None
+        cells.append("-" if used is None else mebibytes(used))
+    return [*cells, (core.spec.node if core else "") or NONE, pod.host.name]
+
+
+def _stalls(psi: Psi | None) -> tuple[Stall | None, Stall | None]:
+    return (psi.some, psi.full) if psi else (None, None)
+
+
+def _shares(core: CorePod, container: Container | None, usage: Usage) -> list[str]:
+    """What is used against what was asked for."""
     specs = [spec for spec in core.spec.containers if container is None or spec.name == container.name]
     cells = []
     for resource, used, read in (
@@ -184,7 +224,7 @@ def _details(pod: Pod[Any], container: Container | None, usage: Usage, options: 
         requests = _total([spec.resources.requests.get(resource) for spec in specs], read)
         limits = _total([spec.resources.limits.get(resource) for spec in specs], read, need_all=True)
         cells += [share(used, requests), share(used, limits)]
-    return [*cells, core.spec.node or NONE, name]
+    return cells
 
 
 def _total(quantities: list[str | None], read: Callable[[str], int], *, need_all: bool = False) -> int | None:
@@ -199,8 +239,8 @@ def _total(quantities: list[str | None], read: Callable[[str], int], *, need_all
 def _footer(pods: AnyPods, options: Options, columns: int) -> list[Row]:
     total = sum((pod.usage for pod in pods), NOTHING)
     cells = _cells(total, options)
-    if options.names is Names.BOTH or options.details is not None:
-        lead = columns - len(cells) - (6 if options.details is not None else 0)
+    if options.names is Names.BOTH or options.more:
+        lead = columns - len(cells) - len(options.more)
         blanks = [""] * lead
         return [[*blanks, *[RULE] * len(cells)], [*blanks, *cells]]
     # kubectl's own table, to the byte: with --show-swap the totals stand one column too far right, and without
@@ -214,7 +254,7 @@ def _document(pods: AnyPods, options: Options) -> dict[str, Any]:
         "kind": "PodMetricsList",
         "apiVersion": API_VERSION,
         "metadata": {},
-        "items": [_item(pod, options.names) for pod in pods],
+        "items": [{**_item(pod, options.names), **_measured(pod, options)} for pod in pods],
     }
 
 
@@ -242,6 +282,23 @@ def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
         item["vcluster"] = vcluster_object(pod.vcluster)
         item["host"] = {"name": metrics.metadata.name, "namespace": metrics.metadata.namespace}
     return item
+
+
+def _measured(pod: Pod[Any], options: Options) -> dict[str, Any]:
+    """What kubelets tell beside CPU and memory, in a document."""
+    reported = (options.reported or {}).get(pod.host)
+    if reported is None:
+        return {}
+    found: dict[str, Any] = {}
+    if reported.ephemeral_bytes is not None:
+        found["ephemeralStorage"] = {"usedBytes": reported.ephemeral_bytes}
+    if options.pressure:
+        found["pressure"] = {
+            resource: {"some": psi.some.avg10, "full": psi.full.avg10}
+            for resource, psi in reported.pressure.items()
+            if psi
+        }
+    return found
 
 
 def vcluster_object(ref: VClusterRef) -> dict[str, Any]:

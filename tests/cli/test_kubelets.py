@@ -382,3 +382,95 @@ def test_a_progress_bar_is_for_people_and_many_nodes(tmp_path: Path) -> None:
     assert "6/12 nodes" in shown
     assert shown.endswith("\r\x1b[K")
     assert quiet == ""
+
+
+# ------------------------------------------------------------------------------------------ pressure and storage
+
+
+def table(text: str) -> list[dict[str, str]]:
+    head, *rows = [line.split() for line in text.splitlines()]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def summary_pods() -> dict[str, Any]:
+    found = json.loads(recorded("host", "api-v1-nodes-vm-proxy-stats-summary.json"))["pods"]
+    return {pod["podRef"]["name"]: pod for pod in found}
+
+
+def test_wide_with_the_kubelets_shows_local_storage(on_host: Cli) -> None:
+    rows = table(on_host("top", "pods", "-n", "team-a", "--source=kubelet", "-o", "wide").stdout)
+
+    known = summary_pods()
+    assert len(rows) > 3
+    for row in rows:
+        used = known[row["HOST-NAME"]]["ephemeral-storage"]["usedBytes"]
+        assert row["EPHEMERAL(bytes)"] == f"{used >> 20}Mi"
+    assert "EPHEMERAL(bytes)" not in on_host("top", "pods", "-n", "team-a", "-o", "wide").stdout
+
+
+def test_local_storage_by_container_is_its_layer_and_its_logs(on_host: Cli) -> None:
+    args = ["top", "pods", "-n", "team-a", "--source=kubelet", "-o", "wide", "--containers"]
+    rows = table(on_host(*args).stdout)
+
+    for row in rows:
+        found = next(c for c in summary_pods()[row["HOST-NAME"]]["containers"] if c["name"] == row["NAME"])
+        used = found["rootfs"]["usedBytes"] + found["logs"]["usedBytes"]
+        assert row["EPHEMERAL(bytes)"] == f"{used >> 20}Mi"
+
+
+def pressured(some: float, full: float) -> dict[str, Any]:
+    return {"psi": {"some": {"avg10": some}, "full": {"avg10": full}}}
+
+
+def test_pressure(on_host: Cli, host: Replay) -> None:
+    body = json.loads(recorded("host", "api-v1-nodes-vm-proxy-stats-summary.json"))
+    for pod in body["pods"]:
+        if pod["podRef"]["name"].startswith("cart"):
+            pod |= {"cpu": pressured(12.34, 1), "memory": pressured(0.5, 0), "io": pressured(99.999, 50)}
+            for container in pod["containers"]:
+                container |= {"cpu": pressured(7, 6), "memory": {}, "io": {}}
+    host.override[f"{NODE}/stats/summary"] = Reply(200, json.dumps(body).encode())
+
+    rows = table(on_host("top", "pods", "--vcluster=vc1", "-n", "shop", "--pressure").stdout)
+    by_container = table(on_host("top", "pods", "--vcluster=vc1", "-n", "shop", "--pressure", "--containers").stdout)
+    document = json.loads(on_host("top", "pods", "--vcluster=vc1", "-n", "shop", "--pressure", "-o", "json").stdout)
+
+    headers = ["CPU-SOME%", "CPU-FULL%", "MEM-SOME%", "MEM-FULL%", "IO-SOME%", "IO-FULL%"]
+    assert {row["NAME"][:4]: [row[h] for h in headers] for row in rows}["cart"] == [
+        "12.34",
+        "1.00",
+        "0.50",
+        "0.00",
+        "100.00",
+        "50.00",
+    ]
+    cart = [row for row in by_container if row["POD"].startswith("cart")]
+    assert [[row[h] for h in headers] for row in cart] == [["7.00", "6.00", "-", "-", "-", "-"]] * len(cart)
+    shown = [item["pressure"] for item in document["items"] if item["metadata"]["name"].startswith("cart")]
+    assert shown[0] == {
+        "cpu": {"some": 12.34, "full": 1.0},
+        "memory": {"some": 0.5, "full": 0.0},
+        "io": {"some": 99.999, "full": 50.0},
+    }
+
+
+def test_kubelets_without_pressure_and_storage(on_host: Cli, host: Replay) -> None:
+    body = json.loads(recorded("host", "api-v1-nodes-vm-proxy-stats-summary.json"))
+    for pod in body["pods"]:
+        for key in ("cpu", "memory", "io", "ephemeral-storage"):
+            del pod[key]
+    host.override[f"{NODE}/stats/summary"] = Reply(200, json.dumps(body).encode())
+
+    rows = table(on_host("top", "pods", "--vcluster=vc1", "-A", "--pressure", "-o", "wide").stdout)
+
+    assert {row["IO-FULL%"] for row in rows} == {"-"}
+    assert {row["EPHEMERAL(bytes)"] for row in rows} == {"-"}
+
+
+def test_pressure_is_not_in_the_metrics_api(on_host: Cli) -> None:
+    assert on_host("top", "pods", "--pressure", "--source=metrics-api") == (
+        1,
+        "",
+        "error: the metrics API knows no pressure: --pressure takes --source=kubelet\n",
+    )
+    assert on_host("top", "pods", "-A", "--pressure", "--source=auto").code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import flags
@@ -45,6 +46,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
         ("", "top pods --vcluster team-a/vc1 -n shop cart-785676477c-69n6q"),
         ("Against requests and limits, with nodes and host names", "top pods -A -o wide"),
         ("On a cluster without metrics-server", "top pods -A --source=auto"),
+        ("Who waits for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
         ("For another program", "top pods -A -o json"),
         ("Repainted every 15 seconds", "top pods -A -w"),
     ],
@@ -58,6 +60,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
 @click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
 @click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
 @click.option("--host-names", is_flag=True, help="The host's names and nothing else: the table of kubectl top pods.")
+@click.option("--pressure", is_flag=True, help="Show the shares of the last 10 s in which tasks waited; kubelets only.")
 @click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
 @source_option
 @vcluster_option
@@ -74,6 +77,7 @@ def pods(
     sort_by: str,
     total: bool,
     show_swap: bool,
+    pressure: bool,
     host_names: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
     source: str,
@@ -88,6 +92,10 @@ def pods(
         raise UsageError("only one of NAME or selector can be provided")
     if vcluster and host_names:
         raise UsageError("--vcluster shows virtual names, --host-names the host's: give one of them")
+    if pressure:
+        if source == "metrics-api" and context.get_parameter_source("source") is ParameterSource.COMMANDLINE:
+            raise UsageError("the metrics API knows no pressure: --pressure takes --source=kubelet")
+        source = "kubelet"
     parse_labels(selector)
     parse_fields(field_selector)
     show = Show(context, **output)
@@ -102,6 +110,7 @@ def pods(
         headers=show.headers,
         swap=show_swap,
         namespaces=all_namespaces,
+        pressure=pressure,
     )
 
     def on_host() -> Outcome:
@@ -111,7 +120,7 @@ def pods(
             _explain(client, scope)
         found.warnings += chosen.warnings()
         both = any(pod.vcluster for pod in found.pods)
-        shown = options._replace(names=Names.BOTH if both else Names.HOST)
+        shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
         empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
         return _outcome(client, found, shown, scope, empty, show)
 
@@ -121,7 +130,7 @@ def pods(
         question = Scope(namespace, name, selector, field_selector)
         found = vcluster_pods.inside(client, ref, known, question, kind, source=chosen.source)
         found.warnings += chosen.warnings()
-        shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None)
+        shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None, reported=chosen.reported())
         home = ref
         while home.parent:
             home = home.parent

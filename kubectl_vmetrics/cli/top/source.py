@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,9 @@ from kubectl_vmetrics.metrics import metrics_api
 from kubectl_vmetrics.output.terminal import Environment
 
 if TYPE_CHECKING:
-    from kubectl_vmetrics.metrics.sources import Source
+    from kubectl_vmetrics.metrics.kubelet import Pod
+    from kubectl_vmetrics.metrics.sources import Kubelets, Source
+    from kubectl_vmetrics.metrics.usage import HostPod
 
 
 def source_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +36,7 @@ class Chosen:
 
     def __init__(self, name: str, environment: Environment) -> None:
         self.source: Source = metrics_api
+        self.kubelets: Kubelets | None = None
         self._warning: Callable[[], str | None] = lambda: None
         if name not in ("metrics-api", "kubelet", "auto"):
             raise UsageError("--source accepts only metrics-api, kubelet or auto")
@@ -42,7 +45,7 @@ class Chosen:
         from kubectl_vmetrics.metrics.sources import Auto, Kubelets
         from kubectl_vmetrics.output.progress import Progress
 
-        kubelets = Kubelets(Progress(environment, "nodes"))
+        self.kubelets = kubelets = Kubelets(Progress(environment, "nodes"))
         self.source = kubelets if name == "kubelet" else Auto(kubelets, environment.say)
         self._warning = kubelets.warning
 
@@ -50,3 +53,7 @@ class Chosen:
         """What could not be asked."""
         warning = self._warning()
         return [warning] if warning else []
+
+    def reported(self) -> Mapping[HostPod, Pod] | None:
+        """What the kubelets told of pods beside CPU and memory; None where they were not asked."""
+        return (self.kubelets.reported if self.kubelets else None) or None
