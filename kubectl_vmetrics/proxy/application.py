@@ -33,6 +33,7 @@ RESOURCES = (
     ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False),
     ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True),
 )
+HEALTH = ("/healthz", "/readyz")
 STALE = 300.0
 """Seconds without a word from the host after which the proxy calls itself not ready."""
 _VCLUSTER = re.compile(r"/vclusters/([^/]+)/([^/]+)(/.*)?")
@@ -155,7 +156,7 @@ class Proxy:
             "pretty",
         }:
             raise Refusal(400, "BadRequest", "only labelSelector and fieldSelector are understood")
-        if path in ("/healthz", "/readyz"):
+        if path in HEALTH:
             return self._health(path)
         if path == "/metrics":
             return Answer(200, [self.telemetry.exposition(self._views.informer)], TEXT)
@@ -170,11 +171,13 @@ class Proxy:
     def _admit(self, environ: dict[str, Any]) -> None:
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             raise Refusal(405, "MethodNotAllowed", "only GET and HEAD are answered")
+        if "upgrade" in environ.get("HTTP_CONNECTION", "").lower() or environ.get("HTTP_UPGRADE"):
+            raise Refusal(400, "BadRequest", "connections are not upgraded")
+        if environ.get("PATH_INFO") in HEALTH:
+            return  # kubelets ask by the pod's address and without a token; the answer holds nothing
         host = environ.get("HTTP_HOST", "")
         if not self._accept_hosts.fullmatch(re.sub(r":\d+$", "", host)):
             raise Refusal(403, "Forbidden", "this Host is not accepted: see --accept-hosts")
-        if "upgrade" in environ.get("HTTP_CONNECTION", "").lower() or environ.get("HTTP_UPGRADE"):
-            raise Refusal(400, "BadRequest", "connections are not upgraded")
         if self._token is not None:
             given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
             if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):

@@ -262,7 +262,7 @@ def test_other_verbs(method: str, inside: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8001", "127.0.0.1.evil.example", ""])
 def test_foreign_hosts(host: str, inside: str) -> None:
-    assert raw(inside, f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n") == 403
+    assert raw(inside, f"GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n") == 403
 
 
 def test_upgrades(inside: str) -> None:
@@ -275,6 +275,7 @@ def test_a_token(upstream: tuple[Replay, str]) -> None:
         assert get(f"{url}{METRICS}/pods")[0] == 401
         assert get(f"{url}{METRICS}/pods", Authorization="Bearer wrong")[0] == 401
         assert get(f"{url}/metrics")[0] == 401
+        assert get(f"{url}/healthz") == get(f"{url}/readyz", Host="10.244.0.7") == (200, b"ok")
         assert get(f"{url}{METRICS}/pods", Authorization="Bearer 0123456789abcdef")[0] == 200
 
 

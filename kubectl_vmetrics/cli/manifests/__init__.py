@@ -1,0 +1,24 @@
+"""`manifests`: objects to apply, one module for each thing that they set up."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.cli.command import Group
+
+
+@click.command(
+    "manifests",
+    cls=Group,
+    help="""Print Kubernetes objects, to be looked at and applied.
+
+Nothing is changed in the cluster: the objects go to stdout.""",
+    lazy={
+        "proxy": ("kubectl_vmetrics.cli.manifests.proxy:proxy", "The proxy as a Deployment, with the least rights."),
+    },
+    examples=[
+        ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),
+    ],
+)
+def manifests() -> None:
+    """See the help above."""

@@ -1,0 +1,75 @@
+"""`manifests proxy`."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .write import check, check_name, output_option, write
+
+
+@click.command(
+    "proxy",
+    cls=Command,
+    help="""Print what runs the proxy in the host cluster: ServiceAccount, roles, Deployment and Service.
+
+Two replicas, as no user of the node, with a root file system that cannot be written, and the least rights. Clients
+present a token over TLS; how to make both Secrets is said above the objects. -n says where (vmetrics by default).""",
+    examples=[
+        ("For all virtual clusters", "manifests proxy --image registry.example/vmetrics:1.0 -n monitoring"),
+        (
+            "For one, with the rights of its namespace",
+            "manifests proxy --image registry.example/vmetrics:1.0 --vcluster team-a/vc1 --isolate",
+        ),
+    ],
+)
+@click.option("--image", default="", help="Image that runs this plugin; see Dockerfile in the sources.")
+@click.option("--name", default="vmetrics-proxy", show_default=True, help="Name of the objects.")
+@click.option("--replicas", default=2, show_default=True, help="How many.")
+@click.option("--token-secret", default="vmetrics-proxy-token", show_default=True, help="Secret with the key token.")
+@click.option("--tls-secret", default="vmetrics-proxy-tls", show_default=True, help="Secret of type kubernetes.io/tls.")
+@click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve this virtual cluster only.")
+@click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
+@output_option
+@click.pass_context
+def proxy(
+    context: click.Context,
+    /,
+    image: str,
+    name: str,
+    replicas: int,
+    token_secret: str,
+    tls_secret: str,
+    vcluster: str | None,
+    isolate: bool,
+    output: str,
+) -> int:
+    """Check the options, print."""
+    from kubectl_vmetrics.manifests import proxy as manifest
+    from kubectl_vmetrics.vcluster.identity import VClusterRef
+
+    check(output)
+    if not image or any(character.isspace() for character in image):
+        raise UsageError("--image says which image runs this plugin")
+    if replicas < 1:
+        raise UsageError("--replicas: at least 1")
+    ref = None
+    if vcluster is not None:
+        parts = vcluster.split("/")
+        if len(parts) != 2 or not all(parts):
+            raise UsageError(f'--vcluster: "{vcluster}" is not HOSTNS/NAME; the roles need the host namespace')
+        ref = VClusterRef(check_name("--vcluster", parts[0]), check_name("--vcluster", parts[1]))
+    settings = manifest.Settings(
+        image,
+        check_name("-n", flags(context).namespace or "vmetrics"),
+        check_name("--name", name),
+        replicas,
+        check_name("--token-secret", token_secret),
+        check_name("--tls-secret", tls_secret),
+        ref,
+        isolate,
+    )
+    return write(context.obj, manifest.bundle(settings), output)

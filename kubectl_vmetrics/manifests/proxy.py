@@ -1,0 +1,183 @@
+"""The proxy as a Deployment in the host cluster.
+
+It keeps nothing but the map of where pods come from, so replicas need not know of each other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubectl_vmetrics.vcluster.identity import VClusterRef
+
+from . import rbac
+from .bundle import Bundle, Object
+from .rbac import FOLLOW, READ, rule
+
+PORT = 8443
+USER = 65532
+"""Nobody: an id that no user of the node has."""
+
+
+class Settings(NamedTuple):
+    """What can be chosen.
+
+    Attributes:
+        image: holds the plugin, and runs it without further arguments.
+        token_secret: Secret with the key `token`, which clients present.
+        tls_secret: Secret of type kubernetes.io/tls.
+        vcluster: the one virtual cluster to serve; None for all.
+    """
+
+    image: str
+    namespace: str
+    name: str = "vmetrics-proxy"
+    replicas: int = 2
+    token_secret: str = "vmetrics-proxy-token"
+    tls_secret: str = "vmetrics-proxy-tls"
+    vcluster: VClusterRef | None = None
+    isolate: bool = False
+
+
+def bundle(settings: Settings) -> Bundle:
+    """ServiceAccount, roles and their bindings, Deployment, PodDisruptionBudget, Service."""
+    labels = {"app.kubernetes.io/name": "vmetrics-proxy", "app.kubernetes.io/instance": settings.name}
+    meta = {"name": settings.name, "namespace": settings.namespace, "labels": labels}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta,
+        "spec": {"selector": labels, "ports": [{"name": "https", "port": 443, "targetPort": "https"}]},
+    }
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": meta,
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
+    }
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
+    objects = [account, *roles(settings), _deployment(settings, meta, labels)]
+    if settings.replicas > 1:
+        objects.append(budget)
+    return Bundle([*objects, service], _notes(settings))
+
+
+def roles(settings: Settings) -> list[Object]:
+    """The least that the proxy needs, and no right to write."""
+    subject = rbac.service_account(settings.name, settings.namespace)
+    pods = [rule("", ["pods", "persistentvolumeclaims"], FOLLOW)]
+    workloads = [rule("apps", ["deployments", "statefulsets"], ["list"])]
+    used = [rule("metrics.k8s.io", ["pods"], READ)]
+    of_nodes = [
+        rule("", ["nodes"], READ),
+        rule("", ["nodes/proxy"], ["get"]),
+        rule("", ["namespaces"], ["list", "watch"]),
+        rule("metrics.k8s.io", ["nodes"], READ),
+    ]
+    # A cluster role is not the namespace's: two proxies of one name would share it.
+    name = f"{settings.namespace}:{settings.name}"
+    if settings.vcluster is None:
+        everything = [*pods, *workloads, *used, *of_nodes]
+        return [rbac.role(name, everything), rbac.binding(name, subject)]
+    home = settings.vcluster.host_namespace
+    return [
+        rbac.role(name, of_nodes),
+        rbac.binding(name, subject),
+        rbac.role(settings.name, [*pods, *workloads, *used], namespace=home),
+        rbac.binding(settings.name, subject, namespace=home),
+    ]
+
+
+def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
+    hosts = rf"{settings.name}(\.{settings.namespace}(\.svc(\.[a-z0-9.-]+)?)?)?|[0-9.]+|\[[0-9a-f:]+\]"
+    args = [
+        "proxy",
+        "--address=0.0.0.0",
+        f"--port={PORT}",
+        "--token-file=/run/vmetrics/token/token",
+        "--tls-cert-file=/run/vmetrics/tls/tls.crt",
+        "--tls-private-key-file=/run/vmetrics/tls/tls.key",
+        f"--accept-hosts={hosts}",
+        *([f"--vcluster={settings.vcluster.path}"] if settings.vcluster else []),
+        *(["--isolate"] if settings.isolate else []),
+    ]
+    container = {
+        "name": "proxy",
+        "image": settings.image,
+        "args": args,
+        "ports": [{"name": "https", "containerPort": PORT}],
+        "readinessProbe": _probe("/readyz", 10, 3),
+        "livenessProbe": _probe("/healthz", 20, 3),
+        "startupProbe": _probe("/healthz", 2, 30),
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "token", "mountPath": "/run/vmetrics/token", "readOnly": True},
+            {"name": "tls", "mountPath": "/run/vmetrics/tls", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        ],
+    }
+    pod = {
+        "serviceAccountName": settings.name,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": labels},
+            }
+        ],
+        "containers": [container],
+        "volumes": [
+            {"name": "token", "secret": {"secretName": settings.token_secret, "defaultMode": 0o440}},
+            {"name": "tls", "secret": {"secretName": settings.tls_secret, "defaultMode": 0o440}},
+            {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+        ],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            "replicas": settings.replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _probe(path: str, period: int, failures: int) -> Object:
+    target = {"path": path, "port": "https", "scheme": "HTTPS"}
+    return {"httpGet": target, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
+
+
+def _notes(settings: Settings) -> list[str]:
+    space, host = settings.namespace, f"{settings.name}.{settings.namespace}.svc"
+    create = f"kubectl -n {space} create secret"
+    return [
+        "The proxy reads nodes/proxy: whoever has its token reads all metrics that it serves, and whoever takes over",
+        f"its service account may run commands in pods. Keep others out of the namespace {space}.",
+        "",
+        "It needs two Secrets, which are made once; cert-manager may make the second:",
+        f"  {create} generic {settings.token_secret} --from-literal=token=$(openssl rand -hex 32)",
+        f"  {create} tls {settings.tls_secret} --cert=tls.crt --key=tls.key",
+        f"The certificate is for {host}.",
+        "",
+        "Prometheus finds everything that it serves with:",
+        "  http_sd_configs:",
+        f"  - url: https://{host}/sd",
+        "    authorization: {credentials_file: …}",
+        "    tls_config: {ca_file: …}",
+        "and scrapes it with the same authorization, tls_config and `scheme: https`.",
+        "",
+    ]
