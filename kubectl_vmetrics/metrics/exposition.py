@@ -23,7 +23,12 @@ _BLOCK = re.compile(rb"\{(?:[^\"{}]|" + _STRING + rb")*\}")
 _LABEL = re.compile(rb"\s*(?:([a-zA-Z_][a-zA-Z0-9_]*|" + _STRING + rb")\s*(=)\s*)?(" + _STRING + rb")\s*(,|$)")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SAME = b"="  # stands in the cache for a block that stays as it is
-_UNSEEN = b"?"
+UNSEEN = b"?"
+"""What a Glance gives for a block that it cannot decide."""
+
+Glance = Callable[[bytes], bytes | None]
+"""From a label block without backslashes to what it becomes, None to drop it, or UNSEEN: then it is taken apart."""
+
 _SPECIAL = re.compile(r'["\\\n]')
 _BEFORE_VALUE = re.compile(r"([{,])\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*")
 _MEANT = {b"n": b"\n", b"\\": b"\\", b'"': b'"'}
@@ -67,6 +72,7 @@ class Rewriter:
 
     Args:
         decide: what becomes of a sample with labels.
+        glance: decides most label blocks as they stand, the same as `decide` would; for speed alone.
         bare: whether samples without any label are kept.
         strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is.
 
@@ -74,8 +80,9 @@ class Rewriter:
         kept, dropped, malformed: lines so far, comments apart.
     """
 
-    def __init__(self, decide: Decide, *, bare: bool = True, strict: bool = True) -> None:
+    def __init__(self, decide: Decide, *, glance: Glance | None = None, bare: bool = True, strict: bool = True) -> None:
         self._decide = decide
+        self._glance = glance
         self._bare = bare
         self._strict = strict
         self._cache: dict[bytes, bytes | None] = {}
@@ -125,10 +132,10 @@ class Rewriter:
             end = line.find(b'"} ', brace) + 1
             if brace > 0 and end > 0 and line[brace - 1] != 32:
                 block = line[brace : end + 1]
-                new = cache.get(block, _UNSEEN)
-                if new is _UNSEEN:
+                new = cache.get(block, UNSEEN)
+                if new is UNSEEN:
                     new = self._quickly(block)
-                if new is _UNSEEN:
+                if new is UNSEEN:
                     line_ = self._slowly(line)
                 elif new is None:
                     line_ = None
@@ -162,18 +169,24 @@ class Rewriter:
         return new
 
     def _quickly(self, block: bytes) -> bytes | None:
-        """What becomes of a block without backslashes, in which every quote begins or ends a value; else _UNSEEN."""
+        """What becomes of a block without backslashes, in which every quote begins or ends a value; else UNSEEN."""
+        if b"\\" in block:
+            return UNSEEN
+        if self._glance is not None:
+            new = self._glance(block)
+            if new is not UNSEEN:
+                return self._remember(block, new)
         parts = block.decode("utf-8", "surrogateescape").split('"')
         # An even number of parts is an odd number of quotes: what looked like the end is inside a value.
-        if b"\\" in block or not len(parts) & 1 or parts[-1] != "}":
-            return _UNSEEN
+        if not len(parts) & 1 or parts[-1] != "}":
+            return UNSEEN
         names = self._names
         try:
             labels = {names[part]: value for part, value in zip(parts[::2], parts[1::2], strict=False)}
         except KeyError:
             found = self._learn(parts[:-1:2])
             if found is None:
-                return _UNSEEN
+                return UNSEEN
             labels = dict(zip(found, parts[1::2], strict=True))
         changes = self._decide(labels)
         if changes is None:
@@ -181,7 +194,7 @@ class Rewriter:
         if not changes:
             return self._remember(block, _SAME)
         if _SPECIAL.search("".join(changes.values())) or 2 * len(labels) + 1 != len(parts):
-            return _UNSEEN  # a value to escape, or a label that stands there twice
+            return UNSEEN  # a value to escape, or a label that stands there twice
         for index, name in enumerate(labels):
             if name in changes:
                 parts[2 * index + 1] = changes[name]
@@ -212,8 +225,8 @@ class Rewriter:
         found = _BLOCK.match(line, start)
         if found is None:
             return self._unreadable(line)
-        new = self._cache.get(found[0], _UNSEEN)
-        if new is _UNSEEN:
+        new = self._cache.get(found[0], UNSEEN)
+        if new is UNSEEN:
             try:
                 new = self._remember(found[0], self._decided(found[0]))
             except ValueError:

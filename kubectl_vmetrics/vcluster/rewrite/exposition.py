@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from kubectl_vmetrics.metrics.exposition import Decide, Rewriter
+from kubectl_vmetrics.metrics.exposition import UNSEEN, Decide, Rewriter, escape
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.origins import CLAIMS, PODS, Origins, Synced
 
@@ -32,15 +33,18 @@ def tenant(origins: Origins, vcluster: VClusterRef, *, isolate: bool = False) ->
         vcluster: whose view.
         isolate: drop what is about the node as a whole, too.
     """
-    return _following(Rewriter(_tenant(origins, vcluster, isolate), bare=not isolate, strict=True), origins)
+    glance = _TenantGlance(origins, vcluster)
+    return _following(Rewriter(_tenant(origins, vcluster, isolate), glance=glance, bare=not isolate), glance, origins)
 
 
 def host(origins: Origins) -> Rewriter:
     """The view of the host: everything, with the virtual names added."""
-    return _following(Rewriter(_host(origins), bare=True, strict=False), origins)
+    glance = _HostGlance(origins)
+    return _following(Rewriter(_host(origins), glance=glance, bare=True, strict=False), glance, origins)
 
 
-def _following(rewriter: Rewriter, origins: Origins) -> Rewriter:
+def _following(rewriter: Rewriter, glance: _Glance[Any], origins: Origins) -> Rewriter:
+    origins.tell(glance)
     origins.tell(rewriter)
     return rewriter
 
@@ -115,3 +119,110 @@ def host_labels(owner: Synced, *, pod: Synced | None) -> dict[str, str]:
         "vcluster_virtual_namespace": owner.namespace,
         **({"vcluster_virtual_pod": pod.name} if pod else {}),
     }
+
+
+# ------------------------------------------------------------------------------------------------- at a glance
+# Of the label blocks of a node's cadvisor text most occur once in a scrape, with the pod's names side by side. What
+# those mean is known per pod; the block is not taken apart for it. Whatever is unusual is left to `decide`.
+
+_NAMES = re.compile(rb'namespace="([^"]*)",pod="([^"]+)"')
+_POD_UIDS = re.compile(_POD_UID.pattern.encode())
+
+
+class _Own(NamedTuple):
+    """What the blocks of one pod become.
+
+    Attributes:
+        names: its labels namespace and pod, as they will stand there.
+        uid: as the host knows it.
+        uids: pairs of host and virtual uid, as they are written in paths.
+        ids: from its cgroups, as labels, to what they become; UNSEEN for one that names another pod.
+    """
+
+    names: bytes
+    uid: bytes
+    uids: tuple[tuple[bytes, bytes], ...]
+    ids: dict[bytes, bytes]
+
+
+Known = TypeVar("Known")
+
+
+class _Glance(Generic[Known]):
+    """Decides by a pod's labels namespace and pod, as they stand side by side; `known` says what was decided."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+        self._known: dict[bytes, Known | bytes | None] = {}
+
+    def forget(self, _: str) -> None:
+        """Something changed: a few hundred pods are soon looked up again."""
+        self._known = {}
+
+    def __call__(self, block: bytes) -> bytes | None:
+        # A value without backslashes holds no quote: what is found here are labels, and not the text of a value.
+        start = block.find(b',namespace="') + 1
+        name = block.find(b',pod="', start)
+        end = block.find(b'"', name + 6) + 1
+        if not (start and name > 0):
+            return UNSEEN
+        known, names = self._known, block[start:end]
+        verdict = known.get(names, UNSEEN)
+        if verdict is UNSEEN:
+            found = _NAMES.fullmatch(names)
+            if found is None:
+                return UNSEEN  # other labels stand between the two
+            namespace, pod = (part.decode("utf-8", "surrogateescape") for part in found.groups())
+            verdict = known[names] = self._verdict(self._origins.find(PODS, namespace, pod))
+        return None if verdict is None else self._become(block, start, end, verdict)
+
+    def _verdict(self, pod: Synced | None) -> Known | None:
+        """What is remembered of a pod; None drops its samples."""
+        raise NotImplementedError
+
+    def _become(self, block: bytes, start: int, end: int, verdict: Known | bytes) -> bytes:
+        raise NotImplementedError
+
+
+class _TenantGlance(_Glance[_Own]):
+    def __init__(self, origins: Origins, vcluster: VClusterRef) -> None:
+        super().__init__(origins)
+        self._vcluster = vcluster
+
+    def _verdict(self, pod: Synced | None) -> _Own | None:
+        if pod is None or pod.vcluster != self._vcluster:
+            return None
+        names = b'namespace="' + escape(pod.namespace) + b'",pod="' + escape(pod.name) + b'"'
+        host_uid, uid = pod.host_uid.encode(), escape(pod.uid)
+        pairs = ((host_uid, uid), (host_uid.replace(b"-", b"_"), uid.replace(b"-", b"_"))) if host_uid and uid else ()
+        return _Own(names, host_uid, pairs, {})
+
+    def _become(self, block: bytes, start: int, end: int, verdict: _Own | bytes) -> bytes:
+        at = block.find(b',id="')
+        until = block.find(b'"', at + 5)
+        if isinstance(verdict, bytes) or not 0 < at < until < start or b'uid="' in block or b'claim="' in block:
+            return UNSEEN
+        # The word stands in the label's own name; anywhere else it may begin a path that holds somebody's uid.
+        if block.count(b"pod", 0, at) + block.count(b"pod", until, start) + block.count(b"pod", end):
+            return UNSEEN
+        cgroup = block[at:until]
+        shown = verdict.ids.get(cgroup)
+        if shown is None:
+            shown = verdict.ids[cgroup] = self._shown(cgroup, verdict)
+        return shown if shown is UNSEEN else block[:at] + shown + block[until:start] + verdict.names + block[end:]
+
+    def _shown(self, cgroup: bytes, own: _Own) -> bytes:
+        if any(found["uid"].replace(b"_", b"-") != own.uid for found in _POD_UIDS.finditer(cgroup)):
+            return UNSEEN
+        for host_uid, uid in own.uids:
+            cgroup = cgroup.replace(host_uid, uid)
+        return cgroup
+
+
+class _HostGlance(_Glance[bytes]):
+    def _verdict(self, pod: Synced | None) -> bytes:
+        labels = host_labels(pod, pod=pod) if pod else {}
+        return b"".join(b',%s="%s"' % (key.encode(), escape(value)) for key, value in labels.items())
+
+    def _become(self, block: bytes, start: int, end: int, verdict: bytes) -> bytes:
+        return UNSEEN if b"vcluster_" in block or b'claim="' in block else block[:-1] + verdict + b"}"
