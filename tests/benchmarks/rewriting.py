@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,9 +28,9 @@ COPIES = 25
 CHUNK = 256 * 1024
 
 
-def multiplied() -> tuple[bytes, Origins]:
-    """The recorded text and the map of its pods, each pod COPIES times under a name and a uid of its own."""
-    origins = Origins()
+def multiplied() -> tuple[bytes, list[dict[str, Any]]]:
+    """The recorded text and the metadata of its pods, each pod COPIES times under a name and a uid of its own."""
+    items: list[dict[str, Any]] = []
     pods = json.loads((RECORDINGS / "api-v1-pods.json").read_text())["items"]
     names = {}
     for item in pods:
@@ -41,9 +42,7 @@ def multiplied() -> tuple[bytes, Origins]:
             changed = {**annotations, "vcluster.loft.sh/object-host-name": name}
             if "vcluster.loft.sh/object-name" in annotations:
                 changed["vcluster.loft.sh/object-name"] = f"{annotations['vcluster.loft.sh/object-name']}-{copy}"
-            origins.add(
-                PODS, msgspec.convert({"metadata": {**meta, "name": name, "uid": uid, "annotations": changed}}, Origin)
-            )
+            items.append({"metadata": {**meta, "name": name, "uid": uid, "annotations": changed}})
     lines: list[bytes] = []
     pattern = re.compile(rb'pod([0-9a-f-]{36}).*?pod="([^"]+)"')
     for line in (RECORDINGS / "api-v1-nodes-vm-proxy-metrics-cadvisor.txt").read_bytes().splitlines():
@@ -55,7 +54,7 @@ def multiplied() -> tuple[bytes, Origins]:
             old, name, uid = names[found[1].decode(), copy]
             changed_ = line.replace(b'pod="%s"' % old.encode(), b'pod="%s"' % name.encode())
             lines.append(changed_.replace(found[1], uid.encode()))
-    return b"\n".join(lines) + b"\n", origins
+    return b"\n".join(lines) + b"\n", items
 
 
 def chunks(text: bytes) -> Iterator[bytes]:
@@ -86,7 +85,10 @@ def reprinted(text: bytes) -> int:
 
 def main() -> None:
     """Print MB/s and ratios."""
-    text, origins = multiplied()
+    text, items = multiplied()
+    origins = Origins()
+    for item in items:
+        origins.add(PODS, msgspec.convert(item, Origin))
     size = len(text) / 1e6
     vc1 = VClusterRef("team-a", "vc1")
     parse = seconds(lambda: reprinted(text), 1)
