@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import threading
 import time
@@ -79,13 +80,21 @@ class Client:
         """The namespace to use where a command names none."""
         return self.connection.namespace
 
-    def get(self, path: str, params: Mapping[str, str | int | None] | None = None, *, accept: str = JSON) -> Answer:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int | None] | None = None,
+        *,
+        accept: str = JSON,
+        limit: float | None = None,
+    ) -> Answer:
         """GET a path.
 
         Args:
             path: from the root, its parts already escaped (see `escape`).
             params: the query; None values are left out.
             accept: JSON must be asked for by name: some servers behind the apiserver prefer protobuf.
+            limit: seconds until it is given up, if that is sooner than what the connection says.
 
         Raises:
             StatusError: an answer of 400 or more.
@@ -93,6 +102,8 @@ class Client:
             ConfigError: credentials that cannot be had.
         """
         deadline = self._deadline()
+        if limit is not None:
+            deadline = min(deadline or math.inf, time.monotonic() + limit)
         response = self._retrying(path, params, accept, deadline)
         with response:
             body = bytearray()

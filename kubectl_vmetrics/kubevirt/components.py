@@ -1,0 +1,153 @@
+"""KubeVirt's own pods, and the reading of their metrics through the apiserver.
+
+They serve /metrics over HTTPS without asking who one is (pkg/util/tls/tls.go, SetupPromTLS); the apiserver's proxy
+checks no certificate of a pod. Through the Service one of all the components would answer, whichever it is.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client, escape, gather
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.errors import Unavailable, VmetricsError
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
+
+from .installation import METRICS_LABEL, Installation
+
+KIND_LABEL = "kubevirt.io"
+HANDLER = "virt-handler"
+PORT = "metrics"
+LIMIT = 20.0
+"""Seconds for one scrape: since v1.6 a virt-handler asks every machine for its dirty rate first, 10 s at worst."""
+BUSY = "Limit of concurrent requests reached"
+"""What a virt-handler answers, with 503, to a fourth scrape at once."""
+ATTEMPTS = 4
+CONCURRENCY = 32
+TEXT = "text/plain;version=0.0.4"
+
+_JITTER = random.SystemRandom()
+Read = TypeVar("Read")
+
+
+class _Port(msgspec.Struct):
+    number: int = msgspec.field(name="containerPort")
+    name: str = ""
+
+
+class _Container(msgspec.Struct):
+    ports: list[_Port] = []
+
+
+class _Spec(msgspec.Struct):
+    node: str = msgspec.field(default="", name="nodeName")
+    containers: list[_Container] = []
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+
+
+class _Status(msgspec.Struct):
+    phase: str = ""
+    ip: str = msgspec.field(default="", name="podIP")
+    conditions: list[_Condition] = []
+
+
+class _Pod(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+class Component(NamedTuple):
+    """A pod of KubeVirt that serves metrics.
+
+    Attributes:
+        kind: virt-handler, virt-controller, virt-api, virt-operator, …
+        port: the number behind its container port `metrics`.
+        address: the pod's IP, "" while it has none.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    node: str
+    port: int
+    address: str
+    ready: bool
+
+    @property
+    def path(self) -> str:
+        """Of its metrics, through the apiserver: a number, since the proxy takes no port names of pods."""
+        return f"{pods_path(self.namespace)}/https:{escape(self.name)}:{self.port}/proxy/metrics"
+
+
+def find(client: Client, installation: Installation) -> list[Component]:
+    """The pods that serve metrics, by kind and name. Raises as Client.get."""
+    found: list[_Pod] = list_all(
+        client, pods_path(installation.namespace), decoder(ObjectList[_Pod]), {"labelSelector": METRICS_LABEL}
+    )
+    listed = []
+    for pod in found:
+        port = next((port.number for c in pod.spec.containers for port in c.ports if port.name == PORT), None)
+        if port is None or pod.status.phase in ("Succeeded", "Failed"):
+            continue
+        ready = any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
+        kind = pod.metadata.labels.get(KIND_LABEL, "")
+        listed.append(
+            Component(kind, pod.metadata.namespace, pod.metadata.name, pod.spec.node, port, pod.status.ip, ready)
+        )
+    return sorted(listed, key=lambda item: (item.kind, item.node, item.name))
+
+
+class Answered(NamedTuple):
+    """What a component answered: bytes, and when, in seconds since 1970, halfway between question and answer."""
+
+    body: bytes
+    at: float
+
+
+def scrape(
+    client: Client,
+    components: Sequence[Component],
+    read: Callable[[Answered], Read],
+    *,
+    limit: float = LIMIT,
+    done: Callable[[], None] | None = None,
+) -> list[Read | VmetricsError]:
+    """What all of these answer at once, each as `read` reads it, or why it did not.
+
+    Args:
+        client: the cluster.
+        components: in the order of the result.
+        read: makes something of an answer; called in a thread.
+        limit: seconds for each.
+        done: called after each.
+    """
+    calls = [partial(_one, client, component, read, limit) for component in components]
+    return gather(calls, limit=CONCURRENCY, done=done)
+
+
+def _one(client: Client, component: Component, read: Callable[[Answered], Read], limit: float) -> Read:
+    end = time.monotonic() + limit
+    for attempt in range(ATTEMPTS):
+        asked = time.time()
+        try:
+            answer = client.get(component.path, accept=TEXT, limit=max(0.1, end - time.monotonic()))
+        except Unavailable as error:
+            # Prometheus, twice, and somebody else are scraping it just now; others' turns end soon.
+            wait = _JITTER.uniform(1.0, 3.0) if BUSY in error.message else None
+            if wait is None or attempt == ATTEMPTS - 1 or time.monotonic() + wait > end:
+                raise
+            time.sleep(wait)
+            continue
+        return read(Answered(bytes(answer.body), (asked + time.time()) / 2))
+    raise AssertionError("the last attempt returns or raises")
