@@ -30,12 +30,14 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
     help="Metrics of virtual clusters and virtual machines, under the names that their owners know.",
     lazy={
         "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
+        "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "What virtual machines (KubeVirt) use."),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
         "manifests": ("kubectl_vmetrics.cli.manifests:manifests", "Kubernetes objects to apply: the proxy."),
         "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },
+    aliases={"vm": "vmi", "vmis": "vmi"},
     examples=[
         ("All pods of the host, each with its virtual cluster and its name there", "top pods -A"),
         ("The pods of one virtual cluster, as kubectl top shows them inside", "top pods --vcluster vc1"),

@@ -73,12 +73,14 @@ class StatusError(VmetricsError):
     Attributes:
         code: the HTTP status.
         reason: metav1.StatusReason, "" where the answer gives none.
+        body: the beginning of an answer that was no metav1.Status but something behind the apiserver's own words.
     """
 
-    def __init__(self, message: str, *, code: int, reason: str = "", hint: str | None = None) -> None:
+    def __init__(self, message: str, *, code: int, reason: str = "", hint: str | None = None, body: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.reason = reason
+        self.body = body
 
     @property
     def line(self) -> str:

@@ -66,7 +66,7 @@ def refused(code: int, body: bytes, path: str) -> StatusError:
         else:
             message = text or f"the server responded with the status code {code} but did not return more details"
     what = _resource(path)
-    return kind(f"{message} (get {what})" if what else message, code=code, reason=reason)
+    return kind(f"{message} (get {what})" if what else message, code=code, reason=reason, body=text)
 
 
 def _resource(path: str) -> str:

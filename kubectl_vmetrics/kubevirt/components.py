@@ -144,7 +144,7 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
             answer = client.get(component.path, accept=TEXT, limit=max(0.1, end - time.monotonic()))
         except Unavailable as error:
             # Prometheus, twice, and somebody else are scraping it just now; others' turns end soon.
-            wait = _JITTER.uniform(1.0, 3.0) if BUSY in error.message else None
+            wait = _JITTER.uniform(1.0, 3.0) if BUSY in error.body else None
             if wait is None or attempt == ATTEMPTS - 1 or time.monotonic() + wait > end:
                 raise
             time.sleep(wait)

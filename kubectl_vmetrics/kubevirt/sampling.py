@@ -14,11 +14,12 @@ from kubectl_vmetrics.metrics.samples import Reader
 from . import components, guests, series
 from .components import Answered, Component
 from .guests import Guest, Key, Scrape
-from .rates import Rates, between
+from .rates import SHORTEST, Rates, between
 from .recall import Recall
 
 APART = 15.0
 """Seconds between two samples; virt-launcher's cache makes it uncertain by up to 3.25 s, a fifth of this."""
+__all__ = ["APART", "SHORTEST", "WINDOW", "Failure", "Sampled", "Sampler"]
 WINDOW = 60.0
 """Seconds over which rates are averaged at most, where samples are taken again and again."""
 
@@ -51,8 +52,6 @@ class Sampler:
         apart: seconds between the first two.
         recall: where the samples of an earlier run are; None for nowhere.
         progress: told how many seconds of waiting are over, of how many.
-        wait: sleeps.
-        now: seconds since 1970.
     """
 
     def __init__(
@@ -62,15 +61,11 @@ class Sampler:
         apart: float = APART,
         recall: Recall | None = None,
         progress: Callable[[int, int], None] | None = None,
-        wait: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._apart = apart
         self._recall = recall
         self._progress = progress
-        self._wait = wait
-        self._now = now
         self._earlier: deque[dict[Key, Guest]] = deque()
 
     def sample(self, handlers: Sequence[Component]) -> Sampled:
@@ -78,7 +73,7 @@ class Sampler:
         latest: dict[Key, Guest] = {}
         failures: list[Failure] = []
         if not self._earlier:
-            known = self._recall.load(self._now()) if self._recall else {}
+            known = self._recall.load(time.time()) if self._recall else {}
             if known:
                 self._earlier.append(known)
                 latest, failures = self._scrape(handlers)
@@ -107,13 +102,13 @@ class Sampler:
     def _sleep(self, known: dict[Key, Guest]) -> None:
         if not known:
             return  # nobody answered, and the next attempt comes at once
-        age = self._now() - max(guest.at for guest in known.values())
+        age = time.time() - max(guest.at for guest in known.values())
         left = self._apart - age
         total = max(1, round(left)) if left > 0 else 0
         for second in range(total):
             if self._progress:
                 self._progress(second, total)
-            self._wait(left / total)
+            time.sleep(left / total)
         if self._progress and total:
             self._progress(total, total)
 
@@ -128,7 +123,7 @@ class Sampler:
         return None
 
     def _remember(self, latest: dict[Key, Guest]) -> None:
-        now = self._now()
+        now = time.time()
         self._earlier.append(latest)
         while len(self._earlier) > 1 and all(now - guest.at > WINDOW for guest in self._earlier[0].values()):
             self._earlier.popleft()

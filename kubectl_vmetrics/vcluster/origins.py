@@ -23,8 +23,10 @@ from . import identity, naming
 from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef
 
 PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
-PODS, CLAIMS = "pods", "persistentvolumeclaims"
-_KINDS = {PODS: POD_KIND, CLAIMS: PVC_KIND}
+VMI_KIND = "kubevirt.io/v1, Kind=VirtualMachineInstance"
+PODS, CLAIMS, MACHINES = "pods", "persistentvolumeclaims", "virtualmachineinstances"
+_KINDS = {PODS: POD_KIND, CLAIMS: PVC_KIND, MACHINES: VMI_KIND}
+_MAPPED = (PODS, CLAIMS)
 GRACE = 300.0
 """Seconds that an object stays in the map after it was deleted: kubelets still report its last numbers for a while."""
 _STRANGERS = 20_000
@@ -222,9 +224,9 @@ def _read(client: Client, places: list[str | None], synced: dict[str, SyncedName
     origins = Origins(synced, home, asking(client))
     # Pods of namespaces that were synced whole may carry no label; all others do.
     lists: list[tuple[str, str | None, str | None]] = [
-        (k, place, naming.MANAGED_BY) for k in _KINDS for place in places
+        (k, place, naming.MANAGED_BY) for k in _MAPPED for place in places
     ]
-    lists += [(kind, place, None) for kind in _KINDS for place in synced]
+    lists += [(kind, place, None) for kind in _MAPPED for place in synced]
     for (kind, _, _), answer in zip(lists, gather([_list(client, *wanted) for wanted in lists]), strict=True):
         if isinstance(answer, VmetricsError):
             if kind == CLAIMS and isinstance(answer, Forbidden):

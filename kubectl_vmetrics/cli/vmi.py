@@ -1,0 +1,248 @@
+"""`vmi`: what virtual machines use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kubectl_vmetrics.kube import duration
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.kube.selector import LabelSelector, parse_labels
+from kubectl_vmetrics.output.terminal import Environment
+
+from .cluster import client as open_client
+from .cluster import flags
+from .command import Command
+from .show import Outcome, Show, output_options
+from .top.choose import choose, vcluster_option
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kubevirt.guests import Key
+    from kubectl_vmetrics.kubevirt.machines import Machine
+    from kubectl_vmetrics.kubevirt.recall import Recall
+    from kubectl_vmetrics.kubevirt.sampling import Sampled
+    from kubectl_vmetrics.vcluster.origins import Synced
+    from kubectl_vmetrics.views.vmi import Shown
+
+
+@click.command(
+    "vmi",
+    cls=Command,
+    arguments="[NAME | -l label]",
+    help="""Display what virtual machines use: one row for each VirtualMachineInstance.
+
+Rates are made of two samples, 15 seconds apart, since virt-handler's numbers may be 3 seconds old; a sample of a run
+up to a minute ago saves the wait. CPU(%) is of the guest's vCPUs. Memory is what the guest's programs use; "~" marks
+the process' memory instead, where the guest has no balloon driver that tells, and CPU made of whole seconds.
+
+"-" is what is not reported, or a counter that was begun anew meanwhile.""",
+    examples=[
+        ("The machines of the default namespace", "vmi"),
+        ("All, the busiest first", "vmi -A --sort-by=cpu"),
+        ("Steal, latencies, operating systems and file systems", "vmi -A -o wide"),
+        ("Each disk of one machine", "vmi db-0 -n prod --disks"),
+        ("The machines of a virtual cluster, by their names there", "vmi --vcluster vc1"),
+        ("Again and again", "vmi -A -w"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.option("-l", "--selector", default="", help="Label selector: '=', '==', '!=', 'in', 'notin', exists.")
+@click.option("--node", default="", help="Only machines on this node.")
+@click.option("--sort-by", default="", help="Sort by cpu, memory, network or disk, the largest first.")
+@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@click.option("--per-vcpu", is_flag=True, help="One row for each vCPU.")
+@click.option("--disks", is_flag=True, help="One row for each disk.")
+@click.option("--interfaces", is_flag=True, help="One row for each network interface.")
+@vcluster_option
+@output_options
+@click.pass_context
+def vmi(
+    context: click.Context,
+    /,
+    names: tuple[str, ...],
+    all_namespaces: bool,
+    selector: str,
+    node: str,
+    sort_by: str,
+    total: bool,
+    per_vcpu: bool,
+    disks: bool,
+    interfaces: bool,
+    vcluster: str | None,
+    **output: Any,
+) -> int:
+    """Read the options, sample, show."""
+    from kubectl_vmetrics.kubevirt import sampling
+    from kubectl_vmetrics.output.progress import Progress
+    from kubectl_vmetrics.views import vmi as view
+
+    if len(names) > 1 or (names and selector):
+        raise UsageError(f"one NAME or a selector\nSee '{context.command_path} -h' for help and examples")
+    if sort_by and sort_by not in view.SORTS:
+        raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
+    kinds = [kind for kind, given in (("vcpus", per_vcpu), ("disks", disks), ("interfaces", interfaces)) if given]
+    if len(kinds) > 1:
+        raise UsageError("only one of --per-vcpu, --disks and --interfaces")
+    labels = parse_labels(selector)
+    show = Show(context, **output)
+    if show.interval < sampling.SHORTEST:
+        raise UsageError("--interval must be 5s or more: virt-handler's numbers may be 3 seconds old")
+    environment: Environment = context.obj
+    client = open_client(context)
+    sampler = sampling.Sampler(
+        client,
+        apart=show.interval,
+        recall=_recall(context, client),
+        progress=Progress(environment, f"seconds between two samples ({duration.render(show.interval)})"),
+    )
+    options = view.Options(all_namespaces, sort_by, total, show.wide, "".join(kinds), bool(vcluster))
+
+    def find() -> Outcome:
+        ref = choose(client, vcluster)[0] if vcluster else None
+        given = flags(context).namespace
+        namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
+        machines, warnings = _machines(client, namespace)
+        found, failures = _joined(client, sampler, namespace, machines, node)
+        inside = None if all_namespaces or not given else given
+        kept = []
+        for item in found:
+            virtual = item.virtual
+            if ref and (virtual is None or virtual.vcluster != ref or inside not in (None, virtual.namespace)):
+                continue
+            name = virtual.name if virtual and ref else item.key[1]
+            if names and names[0] not in (name, virtual.name if virtual else name):
+                continue
+            if _matches(item, labels):
+                kept.append(item)
+        if names and not kept:
+            raise NotFound(f'virtualmachineinstances.kubevirt.io "{names[0]}" not found', code=404, reason="NotFound")
+        if show.wide:
+            kept = _with_pods(client, namespace, kept, warnings)
+        where = "" if namespace is None or ref else f" in {namespace} namespace."
+        warnings += failures
+        shown = options._replace(namespaces=all_namespaces or bool(ref and inside is None))
+        return Outcome(view.view(kept, shown), f"No resources found{where}", tuple(warnings))
+
+    return show.run(find)
+
+
+def _recall(context: click.Context, client: Client) -> Recall | None:
+    from kubectl_vmetrics.kubevirt.recall import Recall
+
+    variables = context.obj.variables
+    home = variables.get("HOME") or variables.get("USERPROFILE")
+    folder = flags(context).cache_dir or variables.get("KUBECACHEDIR") or (f"{home}/.kube/cache" if home else None)
+    return Recall(Path(folder), client.connection.server) if folder else None
+
+
+def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | None, list[str]]:
+    from kubectl_vmetrics.kubevirt import machines
+
+    try:
+        return machines.find(client, namespace), []
+    except Forbidden as error:
+        return None, [f"names, states and vCPUs are those of the metrics alone: {error.message}"]
+    except NotFound:
+        return [], []  # whether KubeVirt is there at all is found out next
+
+
+def _joined(
+    client: Client, sampler: Any, namespace: str | None, machines: list[Machine] | None, node: str
+) -> tuple[list[Shown], list[str]]:
+    from kubectl_vmetrics.kubevirt import components, installation
+    from kubectl_vmetrics.views.vmi import Shown
+
+    installed = installation.find(client)
+    handlers = [item for item in components.find(client, installed) if item.kind == components.HANDLER]
+    if machines is not None:
+        # Only where there is something to be told: each scrape makes a handler ask all its machines.
+        nodes = {machine.status.node for machine in machines}
+        handlers = [handler for handler in handlers if handler.node in nodes]
+    if node:
+        handlers = [handler for handler in handlers if handler.node == node]
+    sampled: Sampled = sampler.sample(handlers)
+    if sampled.failures and not sampled.guests and machines is None:
+        raise sampled.failures[0].error
+    known: dict[Key, Machine | None] = {machine.key: machine for machine in machines or []}
+    if machines is None:
+        known = dict.fromkeys(key for key in sampled.guests if namespace in (None, key[0]))
+    virtual = _virtual(client, namespace, known, sampled)
+    found = [
+        Shown(key, machine, sampled.guests.get(key), sampled.rates.get(key), virtual.get(key))
+        for key, machine in known.items()
+        if not node or node in (machine.status.node if machine else "", _node(sampled, key))
+    ]
+    return found, _unheard(found, sampled, {handler.node for handler in handlers})
+
+
+def _node(sampled: Sampled, key: Key) -> str:
+    guest = sampled.guests.get(key)
+    return guest.node if guest else ""
+
+
+def _virtual(
+    client: Client, namespace: str | None, known: dict[Key, Machine | None], sampled: Sampled
+) -> dict[Key, Synced]:
+    from kubectl_vmetrics.vcluster import machines as vcluster_machines
+    from kubectl_vmetrics.vcluster import naming
+
+    if any(machine and naming.MANAGED_BY in machine.metadata.labels for machine in known.values()):
+        return vcluster_machines.names(client, namespace)
+    found = {}
+    for key, machine in known.items():
+        guest = sampled.guests.get(key)
+        if machine is None and guest and (synced := vcluster_machines.by_labels(key, guest.labels)):
+            found[key] = synced
+    return found
+
+
+def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[str]:
+    """Why machines are without metrics."""
+    notes = [
+        f"{failure.component.name} on node {failure.component.node} did not answer ({failure.error.message}): "
+        "its machines are without metrics"
+        for failure in sampled.failures
+    ]
+    failed = {failure.component.node for failure in sampled.failures}
+    running = [i for i in found if i.guest is None and i.machine and i.machine.status.phase == "Running"]
+    nowhere = sorted({i.machine.status.node for i in running if i.machine} - handled)
+    if nowhere:
+        notes.append(f"no virt-handler runs on {', '.join(nowhere)}: its machines are without metrics")
+    silent = [i.key for i in running if i.machine and i.machine.status.node in handled - failed]
+    if silent:
+        names = ", ".join(f"{namespace}/{name}" for namespace, name in silent[:3])
+        more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
+        notes.append(f"virt-handler told nothing of {names}{more}: too young, or too slow to answer it in time")
+    return notes
+
+
+def _matches(item: Shown, labels: LabelSelector) -> bool:
+    if not labels.requirements:
+        return True
+    if item.machine:
+        return labels.matches(item.machine.metadata.labels.get)
+    found = item.guest.labels if item.guest else {}
+    return labels.matches(lambda key: found.get(key.replace(".", "_").replace("/", "_").replace("-", "_")))
+
+
+def _with_pods(client: Client, namespace: str | None, items: list[Shown], warnings: list[str]) -> list[Shown]:
+    """With the memory of their virt-launcher pods, by the label that holds the uid of each machine."""
+    from kubectl_vmetrics.kubevirt.machines import CREATED_BY
+    from kubectl_vmetrics.metrics import metrics_api
+    from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
+
+    try:
+        listed, _ = metrics_api.pods(client, Scope(namespace, labels="kubevirt.io=virt-launcher"), PodMetrics)
+    except VmetricsError as error:
+        warnings.append(f"the memory of virt-launcher pods is not known: {error.message}")
+        return items
+    used: dict[str, int] = {}
+    for pod in listed:
+        uid = pod.labels().get(CREATED_BY, "")
+        # Two pods while it migrates: the one that holds the guest is the larger one.
+        used[uid] = max(used.get(uid, 0), metrics_api.pod_usage(pod).memory_bytes)
+    return [item._replace(pod_bytes=used.get(item.machine.metadata.uid) if item.machine else None) for item in items]

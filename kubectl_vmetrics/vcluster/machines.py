@@ -1,0 +1,50 @@
+"""Virtual machines of virtual clusters: host names of VirtualMachineInstances to the tenants' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubectl_vmetrics.kube.client import PARTIAL_LIST, Client, escape
+from kubectl_vmetrics.kube.errors import StatusError
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+
+from . import naming
+from .discovery import homes
+from .identity import Origin, VClusterRef
+from .origins import MACHINES, Origins, Synced
+
+Key = tuple[str, str]
+_SANITIZED = {
+    key: key.replace(".", "_").replace("/", "_").replace("-", "_") for key in (naming.MANAGED_BY, naming.NAMESPACE)
+}
+
+
+def names(client: Client, namespace: str | None) -> dict[Key, Synced]:
+    """Of each synced machine of a host namespace, or of all: its virtual names. Empty where it may not be listed."""
+    scope = f"namespaces/{escape(namespace)}/" if namespace else ""
+    origins = Origins(home=homes([]))
+    found: dict[Key, Synced] = {}
+    try:
+        listed: list[Origin] = list_all(
+            client,
+            f"/apis/kubevirt.io/v1/{scope}{MACHINES}",
+            decoder(ObjectList[Origin]),
+            {"labelSelector": naming.MANAGED_BY},
+            accept=PARTIAL_LIST,
+        )
+    except StatusError:
+        return {}
+    for item in listed:
+        synced = origins.add(MACHINES, item)
+        if synced:
+            found[item.metadata.namespace, item.metadata.name] = synced
+    return found
+
+
+def by_labels(key: Key, labels: Mapping[str, str]) -> Synced | None:
+    """The same from the labels of its series, whose keys are sanitized; None where the name does not tell."""
+    vcluster, namespace = (labels.get(_SANITIZED[key]) for key in (naming.MANAGED_BY, naming.NAMESPACE))
+    if not vcluster or not namespace:
+        return None
+    name = naming.virtual_name(key[1], namespace, vcluster)
+    return Synced(VClusterRef(key[0], vcluster), namespace, name) if name else None

@@ -1,0 +1,361 @@
+"""The tables of `vmi`: virtual machines, and their vCPUs, disks and interfaces one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kubectl_vmetrics.kubevirt.guests import Guest, Key
+from kubectl_vmetrics.kubevirt.machines import Machine
+from kubectl_vmetrics.kubevirt.rates import Memory, Rates, filesystems, memory
+from kubectl_vmetrics.output import order
+from kubectl_vmetrics.output.formats import View
+from kubectl_vmetrics.output.table import Row
+from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
+from kubectl_vmetrics.vcluster.origins import Synced
+
+ABOUT = "~"
+"""Before a number that stands for another one that is not told, or that is made of too little."""
+LONGEST = 48
+"""Characters of what a guest wrote itself, in one cell."""
+RULE = "________"
+KIND = "VirtualMachineInstance"
+
+
+class Shown(NamedTuple):
+    """One virtual machine and all that is known of it.
+
+    Attributes:
+        machine: None where VirtualMachineInstances may not be read.
+        guest: None where no virt-handler told of it.
+        virtual: its names inside its virtual cluster.
+        pod_bytes: working set of its virt-launcher pod, if that was asked for.
+    """
+
+    key: Key
+    machine: Machine | None = None
+    guest: Guest | None = None
+    rates: Rates | None = None
+    virtual: Synced | None = None
+    pod_bytes: int | None = None
+
+    @property
+    def vcpus(self) -> int:
+        """How many the guest has."""
+        return (self.machine.vcpus if self.machine else 0) or (len(self.guest.vcpus) if self.guest else 0)
+
+    @property
+    def cores(self) -> float:
+        """CPU in cores, 0 where it is not known: to sort and to add."""
+        return (self.rates.cores or 0.0) if self.rates else 0.0
+
+    @property
+    def memory(self) -> Memory:
+        """What its guest uses."""
+        if self.guest is None:
+            return Memory(None, None)
+        return memory(self.guest, self.machine.memory_bytes if self.machine else None)
+
+
+class Options(NamedTuple):
+    """How to show virtual machines.
+
+    Attributes:
+        devices: "" for one row each, else vcpus, disks or interfaces.
+        inside: whether only virtual names are shown.
+    """
+
+    namespaces: bool = False
+    sort_by: str = ""
+    total: bool = False
+    wide: bool = False
+    devices: str = ""
+    inside: bool = False
+
+
+def _network(item: Shown) -> float:
+    found = item.rates.network if item.rates else None
+    return (found.rx_bytes or 0.0) + (found.tx_bytes or 0.0) if found else 0.0
+
+
+def _disk(item: Shown) -> float:
+    found = item.rates.disk if item.rates else None
+    return (found.read_bytes or 0.0) + (found.write_bytes or 0.0) if found else 0.0
+
+
+SORTS: dict[str, Callable[[Shown], int]] = {
+    "cpu": lambda item: round(item.cores * 1e9),
+    "memory": lambda item: round(item.memory.used or 0.0),
+    "network": lambda item: round(_network(item)),
+    "disk": lambda item: round(_disk(item)),
+}
+"""What --sort-by takes, the largest first."""
+
+_DEVICES: dict[str, tuple[list[str], Callable[[Rates], Iterable[Row]]]] = {}
+
+
+def view(items: Sequence[Shown], options: Options) -> View:
+    """The table, and the document, of virtual machines."""
+    both = not options.inside and any(item.virtual for item in items)
+    ordered = sorted(items, key=lambda item: _names(item, virtual=options.inside or both))
+    if options.sort_by:
+        ordered = order.descending(ordered, SORTS[options.sort_by])
+    lead = [
+        *(["NAMESPACE"] if options.namespaces else []),
+        *(["VCLUSTER", "VNAMESPACE"] if both else []),
+        "NAME",
+        "NODE",
+    ]
+    if options.devices:
+        headers, cells = _DEVICES[options.devices]
+        rows: list[Row] = [
+            [*_lead(item, options, both), *row] for item in ordered if item.rates for row in cells(item.rates)
+        ]
+        footer: list[Row] = []
+    else:
+        headers = [*_HEADERS, *(_WIDE if options.wide else [])]
+        rows = [
+            [*_lead(item, options, both), *_cells(item), *(_wide(item) if options.wide else [])] for item in ordered
+        ]
+        footer = _footer(ordered, len(lead), len(headers)) if options.total else []
+
+    def names() -> list[str]:
+        return [f"vmi/{_names(item, virtual=options.inside)[-1]}" for item in ordered]
+
+    return View([*lead, *headers], rows, lambda: _document(ordered, options), names, footer)
+
+
+def _names(item: Shown, *, virtual: bool) -> tuple[str, ...]:
+    if virtual and item.virtual:
+        return item.virtual.vcluster.path, item.virtual.namespace, item.virtual.name
+    return "", *item.key
+
+
+def _lead(item: Shown, options: Options, both: bool) -> list[str]:
+    namespace, name = item.key
+    virtual = item.virtual
+    shown = [virtual.namespace if virtual and options.inside else namespace] if options.namespaces else []
+    if both:
+        shown += [virtual.vcluster.name, virtual.namespace] if virtual else [NONE, NONE]
+    return [*shown, virtual.name if virtual else name, _node(item)]
+
+
+def _node(item: Shown) -> str:
+    node = (item.machine.status.node if item.machine else "") or (item.guest.node if item.guest else "")
+    target = item.machine.target if item.machine else _label(item.guest, "kubevirt_io_migrationTargetNodeName")
+    return f"{node}->{target}" if target and target != node else node or NONE
+
+
+def _label(guest: Guest | None, key: str) -> str:
+    return guest.labels.get(key, "") if guest else ""
+
+
+def _state(item: Shown) -> str:
+    if item.machine:
+        return item.machine.state
+    return "Migrating" if item.guest and item.guest.migration else "Running"
+
+
+# ------------------------------------------------------------------------------------------------------ one row each
+
+_HEADERS = ["STATUS", "VCPU", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
+_HEADERS += ["NET-RX", "NET-TX", "DISK-READ", "DISK-WRITE"]
+_WIDE = ["STEAL(%)", "WAIT(%)", "LOAD", "READ-IOPS", "WRITE-IOPS", "READ-LAT", "WRITE-LAT"]
+_WIDE += ["POD-OVERHEAD(bytes)", "DIRTY", "MIGRATED(%)", "OS", "FILESYSTEMS"]
+
+
+def _cells(item: Shown) -> list[str]:
+    shown = [_state(item), str(item.vcpus or "-")]
+    if item.guest is None:
+        return [*shown, *[UNKNOWN] * 4, *["-"] * 4]
+    used = item.memory
+    about = ABOUT if used.estimated else ""
+    return [
+        *shown,
+        *_cpu(item),
+        f"{about}{mebibytes(int(used.used))}" if used.used is not None else "-",
+        f"{about}{_percent(used.share)}" if used.share is not None else "-",
+        *_traffic(item.rates),
+    ]
+
+
+def _cpu(item: Shown) -> list[str]:
+    cores = item.rates.cores if item.rates else None
+    if item.rates is None or cores is None:
+        return ["-", "-"]
+    about = ABOUT if item.rates.coarse else ""
+    share = f"{about}{_percent(cores / item.vcpus)}" if item.vcpus else "-"
+    return [f"{about}{millicores(round(cores * 1e9))}", share]
+
+
+def _traffic(rates: Rates | None) -> list[str]:
+    if rates is None:
+        return ["-"] * 4
+    network, disk = rates.network, rates.disk
+    return [_speed(value) for value in (network.rx_bytes, network.tx_bytes, disk.read_bytes, disk.write_bytes)]
+
+
+def _wide(item: Shown) -> list[str]:
+    guest, rates = item.guest, item.rates
+    disk = rates.disk if rates else None
+    moving = guest.migration if guest else None
+    done = moving.processed / moving.total if moving and moving.total and moving.processed is not None else None
+    over = item.pod_bytes - guest.resident if guest and item.pod_bytes and guest.resident is not None else None
+    mounts = sorted(filesystems(guest).items()) if guest else []
+    return [
+        _percent(rates.steal if rates else None),
+        _percent(rates.wait if rates else None),
+        f"{guest.load1:.2f}" if guest and guest.load1 is not None else "-",
+        _count(disk.reads if disk else None),
+        _count(disk.writes if disk else None),
+        _latency(disk.read_latency if disk else None),
+        _latency(disk.write_latency if disk else None),
+        "-" if over is None else f"{int(over / (1 << 20))}Mi",
+        _speed(guest.dirty_rate if guest else None),
+        _percent(done),
+        _short((item.machine.system if item.machine else "") or "-"),
+        _short(",".join(f"{_short(mount, 24)}:{_percent(share)}" for mount, share in mounts) or "-", 2 * LONGEST),
+    ]
+
+
+def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
+    """Sums of what can be added."""
+    count = sum(item.vcpus for item in items)
+    cores = sum(item.cores for item in items)
+    used = sum(item.memory.used or 0.0 for item in items)
+    rates = [item.rates for item in items if item.rates]
+    speeds = [
+        sum(rate.network.rx_bytes or 0.0 for rate in rates),
+        sum(rate.network.tx_bytes or 0.0 for rate in rates),
+        sum(rate.disk.read_bytes or 0.0 for rate in rates),
+        sum(rate.disk.write_bytes or 0.0 for rate in rates),
+    ]
+    cells = [str(count), millicores(round(cores * 1e9)), _percent(cores / count if count else None)]
+    cells += [mebibytes(int(used)), "", *map(_speed, speeds)]
+    blanks, rest = [""] * (lead + 1), [""] * (columns - 1 - len(cells))
+    return [[*blanks, *[RULE if cell else "" for cell in cells], *rest], [*blanks, *cells, *rest]]
+
+
+# --------------------------------------------------------------------------------------------------- devices
+
+
+def _vcpus(rates: Rates) -> Iterable[Row]:
+    for name in sorted(rates.vcpus, key=_number):
+        found = rates.vcpus[name]
+        yield [name, _percent(found.running), _percent(found.steal), _percent(found.wait)]
+
+
+def _disks(rates: Rates) -> Iterable[Row]:
+    for name, found in sorted(rates.drives.items()):
+        yield [
+            _short(name),
+            _speed(found.read_bytes),
+            _speed(found.write_bytes),
+            _count(found.reads),
+            _count(found.writes),
+            _latency(found.read_latency),
+            _latency(found.write_latency),
+            _latency(found.flush_latency),
+        ]
+
+
+def _interfaces(rates: Rates) -> Iterable[Row]:
+    for name, found in sorted(rates.interfaces.items()):
+        counts = [_count(value) for value in (found.rx_packets, found.tx_packets, found.drops, found.errors)]
+        yield [_short(name), _speed(found.rx_bytes), _speed(found.tx_bytes), *counts]
+
+
+_DEVICES |= {
+    "vcpus": (["VCPU", "CPU(%)", "STEAL(%)", "WAIT(%)"], _vcpus),
+    "disks": (["DISK", "READ", "WRITE", "READ-IOPS", "WRITE-IOPS", "READ-LAT", "WRITE-LAT", "FLUSH-LAT"], _disks),
+    "interfaces": (["INTERFACE", "RX", "TX", "RX-PACKETS", "TX-PACKETS", "DROPS", "ERRORS"], _interfaces),
+}
+
+
+def _number(text: str) -> tuple[int, str]:
+    return (int(text), text) if text.isdecimal() else (1 << 30, text)
+
+
+# ----------------------------------------------------------------------------------------------------- cells
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "-"
+    return f"{share * 100:.1f}%" if share < 0.1 else f"{share * 100:.0f}%"
+
+
+def _speed(count: float | None) -> str:
+    """Bytes a second."""
+    if count is None:
+        return "-"
+    for suffix, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f}{suffix}/s"
+    return f"{count:.0f}B/s"
+
+
+def _count(value: float | None) -> str:
+    """How many a second."""
+    return "-" if value is None else f"{value:.0f}/s" if value >= 10 else f"{value:.1f}/s"
+
+
+def _latency(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.2f}ms"
+
+
+def _short(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+# -------------------------------------------------------------------------------------------------- document
+
+
+def _document(items: Sequence[Shown], options: Options) -> dict[str, Any]:
+    return {
+        "kind": f"{KIND}MetricsList",
+        "apiVersion": "vmetrics/v1",
+        "metadata": {},
+        "items": [_item(item, options) for item in items],
+    }
+
+
+def _item(item: Shown, options: Options) -> dict[str, Any]:
+    """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    virtual = item.virtual
+    namespace, name = (virtual.namespace, virtual.name) if virtual else item.key
+    used, rates = item.memory, item.rates
+    found: dict[str, Any] = {
+        "kind": f"{KIND}Metrics",
+        "metadata": {"name": name, "namespace": namespace},
+        "node": _node(item),
+        "status": _state(item),
+        "vcpus": item.vcpus or None,
+        "memory": _told({"usedBytes": used.used, "totalBytes": used.total, "estimated": used.estimated or None}),
+    }
+    if rates:
+        found |= {
+            "intervalSeconds": rates.seconds,
+            "cpu": _told({"cores": rates.cores, "steal": rates.steal, "wait": rates.wait}),
+            "network": _fields(rates.network),
+            "disk": _fields(rates.disk),
+            "vcpuRates": {name: _fields(device) for name, device in rates.vcpus.items()},
+            "interfaces": {name: _fields(device) for name, device in rates.interfaces.items()},
+            "disks": {name: _fields(device) for name, device in rates.drives.items()},
+        }
+    if item.guest and (mounts := filesystems(item.guest)):
+        found["filesystems"] = mounts
+    if item.guest and item.guest.migration:
+        found["migration"] = _fields(item.guest.migration)
+    if virtual and not options.inside:
+        found["vcluster"] = {"name": virtual.vcluster.name, "hostNamespace": virtual.vcluster.host_namespace}
+        found["host"] = {"name": item.key[1], "namespace": item.key[0]}
+    return _told(found)
+
+
+def _fields(struct: Any) -> dict[str, Any]:
+    return _told({name: getattr(struct, name) for name in struct.__struct_fields__})
+
+
+def _told(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if value is not None}
