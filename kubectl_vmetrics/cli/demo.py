@@ -31,12 +31,13 @@ class DemoCommand(Command):
     arguments="[COMMAND …]",
     help="""Start an embedded cluster and run a command on it, or serve it until Ctrl-C.
 
-It holds nodes, workloads of the host, and virtual clusters: one with names so long that they are hashed, two of the
-same name in different namespaces. Its numbers change every 15 seconds; the same seed gives the same ones. It listens
-on 127.0.0.1 only, needs no network and changes nothing.""",
+It holds nodes, workloads of the host, virtual machines, and virtual clusters: one with names so long that they are
+hashed, two of the same name in different namespaces. Its numbers change every 15 seconds; the same seed gives the same
+ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
     examples=[
         ("One command", "demo top pods -A"),
         ("From inside one of its virtual clusters", "demo top pods --vcluster shop"),
+        ("What its virtual machines use", "demo vmi -A"),
         ("Serve it, for kubectl and anything else", "demo --port 8001"),
         ("A large one", "demo --nodes 500 --pods 100000 --vclusters 300"),
     ],
@@ -44,12 +45,20 @@ on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--nodes", default=3, show_default=True, help="How many nodes.")
 @click.option("--pods", default=40, show_default=True, help="How many pods, those of the host included.")
 @click.option("--vclusters", default=3, show_default=True, help="How many virtual clusters.")
+@click.option("--vms", default=5, show_default=True, help="How many virtual machines.")
 @click.option("--seed", default=0, show_default=True, help="Which cluster of that size.")
 @click.option("--port", default=0, help="Where to listen; any free port by default.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def demo(
-    context: click.Context, nodes: int, pods: int, vclusters: int, seed: int, port: int, command: tuple[str, ...]
+    context: click.Context,
+    nodes: int,
+    pods: int,
+    vclusters: int,
+    vms: int,
+    seed: int,
+    port: int,
+    command: tuple[str, ...],
 ) -> int:
     """Build, serve, and run the command or wait."""
     environment: Environment = context.obj
@@ -58,7 +67,7 @@ def demo(
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is no port")
     try:
-        cluster = build(Shape(nodes, pods, vclusters, seed))
+        cluster = build(Shape(nodes, pods, vclusters, seed, vms))
     except ValueError as error:
         raise UsageError(str(error)) from None
     with server.serving(apiserver.Apiserver(cluster), port) as url, server.kubeconfig_file(url) as path:

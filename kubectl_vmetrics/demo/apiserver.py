@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -26,8 +26,9 @@ from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_la
 
 from . import tables, watch
 from .cluster import Cluster, DemoPod
-from .exchange import Refusal, Reply, Request
+from .exchange import Key, Refusal, Reply, Request, Resource
 from .kubelets import Kubelets
+from .kubevirt import KubeVirt
 from .objects import Object, Objects
 from .usage import WINDOW, Metrics, node_labels
 
@@ -37,27 +38,6 @@ GZIP_FROM = 128 * 1024
 GIT_VERSION = "v1.36.2"
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-
-
-class Resource(NamedTuple):
-    """A kind of object that can be listed.
-
-    Attributes:
-        entries: what there is in a namespace, or in all; each before it is made.
-    """
-
-    api: ApiResource
-    entries: Callable[[str | None], Sequence[Key]]
-
-
-class Key(NamedTuple):
-    """An object before it is made: what selectors look at."""
-
-    namespace: str
-    name: str
-    labels: dict[str, str]
-    fields: dict[str, str]
-    make: Callable[[], Object]
 
 
 Route = Callable[[Request], "Reply | None"]
@@ -83,8 +63,15 @@ class Apiserver:
         self._pods: dict[str, list[DemoPod]] = {}
         for pod in cluster.pods:
             self._pods.setdefault(pod.namespace, []).append(pod)
-        self.resources = self._resources()
-        self.routes: list[Route] = [self._discovery, self._metrics, Kubelets(self).route, self._objects]
+        self._kubevirt = KubeVirt(self, cluster.machines)
+        self.resources = [*self._resources(), *self._kubevirt.resources()]
+        self.routes: list[Route] = [
+            self._discovery,
+            self._metrics,
+            Kubelets(self).route,
+            self._kubevirt.route,
+            self._objects,
+        ]
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -210,8 +197,10 @@ class Apiserver:
             for v in cluster.vclusters
         ]
 
+        handlers = self._kubevirt.pods()
+
         def pods(namespace: str | None) -> list[Key]:
-            return [
+            return [key for key in handlers if namespace in (None, key.namespace)] + [
                 Key(
                     pod.namespace,
                     pod.name,

@@ -25,6 +25,7 @@ class Shape(NamedTuple):
     pods: int = 40
     vclusters: int = 3
     seed: int = 0
+    machines: int = 5
 
 
 class Container(NamedTuple):
@@ -102,12 +103,17 @@ class DemoNode(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """All of it. Pods are in order of namespace and name, as an apiserver lists them."""
+    """All of it. Pods are in order of namespace and name, as an apiserver lists them.
+
+    Attributes:
+        machines: how many virtual machines; see `kubevirt`.
+    """
 
     nodes: list[DemoNode]
     vclusters: list[DemoVCluster]
     pods: list[DemoPod]
     namespaces: list[str]
+    machines: int = 0
 
 
 class _App(NamedTuple):
@@ -144,7 +150,7 @@ _FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"
 
 def build(shape: Shape) -> Cluster:
     """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
-    if shape.nodes < 1 or shape.pods < 0 or shape.vclusters < 0:
+    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines) < 0:
         raise ValueError("the demo needs at least one node, and no negative numbers")
     return _Builder(shape).cluster()
 
@@ -177,7 +183,7 @@ class _Builder:
         namespaces = sorted(
             {"default", *_HOST_APPS, *(v.namespace for v in self.vclusters), *(p.namespace for p in self.pods)}
         )
-        return Cluster(self.nodes, self.vclusters, self.pods, namespaces)
+        return Cluster(self.nodes, self.vclusters, self.pods, namespaces, self.shape.machines)
 
     def _control_planes(self) -> None:
         containers = (Container("syncer", "ghcr.io/loft-sh/vcluster-pro:0.37.0", 60, 380),)

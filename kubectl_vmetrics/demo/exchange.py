@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from kubectl_vmetrics.kube.discovery import ApiResource
 
 
 class Request(NamedTuple):
@@ -32,3 +35,24 @@ class Refusal(Exception):
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
         self.code, self.reason, self.message = code, reason, message
+
+
+class Resource(NamedTuple):
+    """A kind of object that can be listed.
+
+    Attributes:
+        entries: what there is in a namespace, or in all; each before it is made.
+    """
+
+    api: ApiResource
+    entries: Callable[[str | None], Sequence[Key]]
+
+
+class Key(NamedTuple):
+    """An object before it is made: what selectors look at."""
+
+    namespace: str
+    name: str
+    labels: dict[str, str]
+    fields: dict[str, str]
+    make: Callable[[], dict[str, Any]]

@@ -469,3 +469,20 @@ def test_machines_of_a_virtual_cluster(clock: Clock, run: Any, tmp_path: Path) -
 )
 def test_bad_input(args: list[str], stderr: str) -> None:
     assert invoke("vmi", *args) == (1, "", stderr)
+
+
+def test_the_demo(clock: Clock, on_demo: Any, tmp_path: Path) -> None:
+    rows = table(on_demo("vmi", "-A", f"--cache-dir={tmp_path}").stdout)
+
+    assert set(rows) == {"db-0", "web", "appliance", "windows", "build"}
+    assert rows["web"]["STATUS"] == "Migrating"
+    assert rows["appliance"]["MEMORY(bytes)"].startswith("~")
+    inside = on_demo("vmi", "--vcluster=shop", f"--cache-dir={tmp_path}").stdout
+    assert inside.splitlines()[1].split()[:2] == ["batch", "build"]
+
+
+def test_sums(clock: Clock, run: Any, tmp_path: Path) -> None:
+    found = run(cluster(two(), MACHINES), "-A", "--sum", "--sort-by=cpu", f"--cache-dir={tmp_path}").stdout.splitlines()
+
+    assert found[1].split()[1] == "db-0"
+    assert found[-1].split()[:2] == ["15", "2750m"]  # 1500 + 800 + 400 + 50; one began anew
