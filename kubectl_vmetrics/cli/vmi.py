@@ -76,7 +76,7 @@ def vmi(
     **output: Any,
 ) -> int:
     """Read the options, sample, show."""
-    from kubectl_vmetrics.kubevirt import sampling
+    from kubectl_vmetrics.kubevirt import rates, sampling
     from kubectl_vmetrics.output.progress import Progress
     from kubectl_vmetrics.views import vmi as view
 
@@ -89,7 +89,7 @@ def vmi(
         raise UsageError("only one of --per-vcpu, --disks and --interfaces")
     labels = parse_labels(selector)
     show = Show(context, **output)
-    if show.interval < sampling.SHORTEST:
+    if show.interval < rates.SHORTEST:
         raise UsageError("--interval must be 5s or more: virt-handler's numbers may be 3 seconds old")
     environment: Environment = context.obj
     client = open_client(context)

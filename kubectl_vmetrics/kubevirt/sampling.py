@@ -14,12 +14,11 @@ from kubectl_vmetrics.metrics.samples import Reader
 from . import components, guests, series
 from .components import Answered, Component
 from .guests import Guest, Key, Scrape
-from .rates import SHORTEST, Rates, between
+from .rates import Rates, between
 from .recall import Recall
 
 APART = 15.0
 """Seconds between two samples; virt-launcher's cache makes it uncertain by up to 3.25 s, a fifth of this."""
-__all__ = ["APART", "SHORTEST", "WINDOW", "Failure", "Sampled", "Sampler"]
 WINDOW = 60.0
 """Seconds over which rates are averaged at most, where samples are taken again and again."""
 
