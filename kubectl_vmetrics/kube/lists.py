@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -31,7 +31,7 @@ class ObjectList(msgspec.Struct, Generic[Item]):
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
 
 
-class Listed(NamedTuple, Generic[Item]):
+class Listed(msgspec.Struct, Generic[Item]):
     """A whole list, and the version of the cluster that it shows: where a watch goes on."""
 
     items: list[Item]
