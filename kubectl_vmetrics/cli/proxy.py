@@ -7,7 +7,9 @@ import gc
 import ipaddress
 import logging
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -82,6 +84,7 @@ def proxy(
     from kubectl_vmetrics.proxy.views import Views
 
     gc.enable()
+    sys.unraisablehook = _quietly
     log(environment, logging.WARNING)
     client = open_client(context)  # which logs more where -v asks for it
     only = choose(client, vcluster)[0] if vcluster else None
@@ -95,6 +98,12 @@ def proxy(
         environment.stdout.flush()
         server.until_stopped()
     return 0
+
+
+def _quietly(what: Any) -> None:
+    """From Python 3.13 on the buffer of a connection that a client closed complains when it is collected."""
+    if not isinstance(what.exc_value, OSError):
+        sys.__unraisablehook__(what)
 
 
 def _token(path: str | None) -> str | None:
