@@ -31,11 +31,14 @@ class ObjectList(msgspec.Struct, Generic[Item]):
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
 
 
-class Listed(msgspec.Struct, Generic[Item]):
-    """A whole list, and the version of the cluster that it shows: where a watch goes on."""
+class Listed(list[Item]):
+    """The items of a whole list.
 
-    items: list[Item]
-    resource_version: str
+    Attributes:
+        resource_version: the version of the cluster that they show: where a watch goes on.
+    """
+
+    resource_version = ""
 
 
 @cache
@@ -58,22 +61,8 @@ def list_all(
     accept: str = JSON,
     page: int = PAGE,
     keep: Callable[[Item], bool] | None = None,
-) -> list[Item]:
-    """Every item of a list. Raises as `read`."""
-    return read(client, path, decoder, params, accept=accept, page=page, keep=keep).items
-
-
-def read(
-    client: Client,
-    path: str,
-    decoder: msgspec.json.Decoder[ObjectList[Item]],
-    params: Mapping[str, str | int | None] | None = None,
-    *,
-    accept: str = JSON,
-    page: int = PAGE,
-    keep: Callable[[Item], bool] | None = None,
 ) -> Listed[Item]:
-    """Every item of a list, and its version.
+    """Every item of a list.
 
     A list that takes longer than etcd keeps its history expires between two pages (410); it is then read again in
     one piece, as kubectl does (k8s.io/client-go/tools/pager).
@@ -81,7 +70,7 @@ def read(
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.decode.
     """
-    found: list[Item] = []
+    found: Listed[Item] = Listed()
     query: dict[str, str | int | None] = {**(params or {}), "limit": page}
     while True:
         try:
@@ -95,5 +84,6 @@ def read(
         items = answer.items or []
         found += filter(keep, items) if keep else items
         if not answer.metadata.continue_:
-            return Listed(found, answer.metadata.resource_version)
+            found.resource_version = answer.metadata.resource_version
+            return found
         query["continue"] = answer.metadata.continue_

@@ -19,7 +19,7 @@ import msgspec
 from .client import PARTIAL_LIST, PARTIAL_OBJECT, Client
 from .errors import BadAnswer, ConnectionFailed, Expired, VmetricsError
 from .failures import refused
-from .lists import ObjectList, decoder, read
+from .lists import ObjectList, decoder, list_all
 
 Item = TypeVar("Item")
 Taken_contra = TypeVar("Taken_contra", contravariant=True)
@@ -137,10 +137,10 @@ class Reflector(Generic[Item]):
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     def _read(self) -> None:
-        found = read(self._client, self.path, self._list, {"labelSelector": self._labels}, accept=PARTIAL_LIST)
+        found = list_all(self._client, self.path, self._list, {"labelSelector": self._labels}, accept=PARTIAL_LIST)
         if self._stopped.is_set():
             return
-        self._store.replace(found.items)
+        self._store.replace(found)
         self._version = found.resource_version
         self.relists += 1
         self._well()
