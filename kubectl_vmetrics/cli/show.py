@@ -25,12 +25,14 @@ class Outcome(NamedTuple):
         empty: why there is nothing, said where the view has no rows.
         warnings: what could not be resolved.
         skipped: what could not be read.
+        failed: whether the exit code says so, though everything could be shown.
     """
 
     view: View
     empty: str = "No resources found"
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    failed: bool = False
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,7 +110,7 @@ class Show:
         self.environment.stdout.flush()
         for note in self._notes(outcome):
             self.environment.say(note)
-        return 1 if outcome.skipped else 0
+        return 1 if outcome.skipped or outcome.failed else 0
 
     def _text(self, outcome: Outcome, *, headers: bool) -> str:
         if not outcome.view.rows and not self.document:

@@ -153,11 +153,11 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
 def _joined(
     client: Client, sampler: Any, namespace: str | None, machines: list[Machine] | None, node: str
 ) -> tuple[list[Shown], list[str]]:
-    from kubectl_vmetrics.kubevirt import components, installation
+    from kubectl_vmetrics.kubevirt import components, discovery, installation
     from kubectl_vmetrics.views.vmi import Shown
 
     installed = installation.find(client)
-    handlers = [item for item in components.find(client, installed) if item.kind == components.HANDLER]
+    handlers = [item for item in discovery.find(client, installed) if item.kind == components.HANDLER]
     if machines is not None:
         # Only where there is something to be told: each scrape makes a handler ask all its machines.
         nodes = {machine.status.node for machine in machines}

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = "kubevirt"
 VERSION = "v1.9.0"
-_PATH = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/pods/https:([^/:]+):8443/proxy/metrics/?")
+PORT = 8443
+_PATH = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/pods/https:([^/:]+):{PORT}/proxy/metrics/?")
 _MEBI = 1 << 20
 _AGE = 500_000.0
 """Seconds that every machine has run when the demo starts."""
@@ -95,6 +96,34 @@ def machines(nodes: list[str], vclusters: list[tuple[str, str]], count: int) -> 
     return found[:count]
 
 
+class Component(NamedTuple):
+    """A pod of KubeVirt itself; of several of a kind, one leads."""
+
+    kind: str
+    name: str
+    node: str
+    address: str
+    leads: bool = False
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """By which KubeVirt's Service finds it."""
+        return {"kubevirt.io": self.kind, "prometheus.kubevirt.io": "true"}
+
+
+def components(nodes: list[str]) -> list[Component]:
+    """A virt-handler on each node, and two of the others."""
+    kinds = [("virt-handler", node) for node in nodes]
+    kinds += [(kind, node) for kind in ("virt-api", "virt-controller", "virt-operator") for node in nodes[:2]]
+    found, seen = [], set()
+    for index, (kind, node) in enumerate(kinds):
+        name = f"{kind}-{hashlib.sha256(f'{kind}{node}'.encode()).hexdigest()[:5]}"
+        leads = kind in ("virt-controller", "virt-operator") and kind not in seen
+        found.append(Component(kind, name, node, f"10.244.{9 + index // 250}.{index % 250 + 1}", leads))
+        seen.add(kind)
+    return found
+
+
 class KubeVirt:
     """Objects and a route of the apiserver."""
 
@@ -103,7 +132,7 @@ class KubeVirt:
         nodes = [node.name for node in cluster.nodes]
         self._apiserver = apiserver
         self._machines = machines(nodes, [(v.namespace, v.name) for v in cluster.vclusters], count)
-        self._handlers = {f"virt-handler-{hashlib.sha256(n.encode()).hexdigest()[:5]}": n for n in nodes if count}
+        self.components = components(nodes) if count else []
 
     def resources(self) -> list[Resource]:
         """KubeVirts and VirtualMachineInstances."""
@@ -122,11 +151,16 @@ class KubeVirt:
         ]
 
     def pods(self) -> list[Key]:
-        """The virt-handlers."""
-        labels = {"kubevirt.io": "virt-handler", "prometheus.kubevirt.io": "true"}
+        """Its own pods."""
         return [
-            Key(NAMESPACE, name, labels, {"spec.nodeName": node, "status.phase": "Running"}, self._pod(name, node))
-            for name, node in self._handlers.items()
+            Key(
+                NAMESPACE,
+                item.name,
+                item.labels,
+                {"spec.nodeName": item.node, "status.phase": "Running"},
+                partial(self._pod, item),
+            )
+            for item in self.components
         ]
 
     def route(self, request: Request) -> Reply | None:
@@ -134,11 +168,13 @@ class KubeVirt:
         found = _PATH.fullmatch(request.path)
         if not found:
             return None
-        node = self._handlers.get(found[1])
-        if node is None:
+        item = next((item for item in self.components if item.name == found[1]), None)
+        if item is None:
             raise Refusal(404, "NotFound", f'pods "{found[1]}" not found')
         seconds = self._apiserver.clock() - self._apiserver.started + _AGE
-        text = _exposition([machine for machine in self._machines if machine.node == node], seconds)
+        text = "".join(f"{line}\n" for line in _own(item, seconds))
+        if item.kind == "virt-handler":
+            text += _exposition([machine for machine in self._machines if machine.node == item.node], seconds)
         return Reply(200, text.encode(), "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 
     def _stamped(self, name: str, namespace: str, labels: dict[str, str], **more: Any) -> Object:
@@ -167,28 +203,48 @@ class KubeVirt:
         kind = {"kind": "VirtualMachineInstance", "apiVersion": "kubevirt.io/v1", "metadata": meta}
         return {**kind, "spec": {"domain": {"cpu": {"cores": machine.vcpus}}}, "status": status}
 
-    def _pod(self, name: str, node: str) -> Callable[[], Object]:
-        labels = {"kubevirt.io": "virt-handler", "prometheus.kubevirt.io": "true"}
+    def _pod(self, item: Component) -> Object:
+        container = {
+            "name": item.kind,
+            "image": f"quay.io/kubevirt/{item.kind}:{VERSION}",
+            "resources": {},
+            "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
+        }
+        return {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "metadata": self._stamped(item.name, NAMESPACE, item.labels),
+            "spec": {"nodeName": item.node, "containers": [container]},
+            "status": {
+                "phase": "Running",
+                "podIP": item.address,
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        }
 
-        def make() -> Object:
-            container = {
-                "name": "virt-handler",
-                "resources": {},
-                "ports": [{"name": "metrics", "containerPort": 8443, "protocol": "TCP"}],
-            }
-            return {
-                "kind": "Pod",
-                "apiVersion": "v1",
-                "metadata": self._stamped(name, NAMESPACE, labels),
-                "spec": {"nodeName": node, "containers": [container]},
-                "status": {
-                    "phase": "Running",
-                    "podIP": "10.244.9.1",
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                },
-            }
 
-        return make
+def _own(item: Component, seconds: float) -> Iterator[str]:
+    """What each component tells of itself."""
+    weight = sum(map(ord, item.name)) % 7 + 1
+    yield "# TYPE process_cpu_seconds_total counter"
+    yield f"process_cpu_seconds_total {0.004 * weight * seconds:.2f}"
+    yield "# TYPE process_resident_memory_bytes gauge"
+    yield f"process_resident_memory_bytes {float((90 + 11 * weight) * _MEBI)!r}"
+    yield "# TYPE kubevirt_rest_client_requests_total counter"
+    for code, verb, resource, share in (
+        ("200", "LIST", "virtualmachineinstances", 0.4),
+        ("200", "PATCH", "nodes", 0.1),
+        ("409", "UPDATE", "virtualmachineinstances", 0.003),
+        ("<error>", "WATCH", "kubevirts", 0.0),
+    ):
+        labels = f'code="{code}",host="10.96.0.1:443",method="GET",resource="{resource}",verb="{verb}"'
+        # Lost when the apiserver was restarted, long ago, and no more since.
+        value = int(share * weight * seconds) if share else 3
+        yield f"kubevirt_rest_client_requests_total{{{labels}}} {value}"
+    if item.kind in ("virt-controller", "virt-operator"):
+        name = f"kubevirt_{item.kind.replace('-', '_')}_leading_status"
+        yield f"# TYPE {name} gauge"
+        yield f"{name} {int(item.leads)}"
 
 
 def _exposition(listed: Iterable[Machine], seconds: float) -> str:

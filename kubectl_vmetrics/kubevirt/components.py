@@ -12,18 +12,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
 from kubectl_vmetrics.kube.client import Client, escape, gather
-from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.errors import Unavailable, VmetricsError
-from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
+from kubectl_vmetrics.kube.lists import pods_path
 
-from .installation import METRICS_LABEL, Installation
-
-KIND_LABEL = "kubevirt.io"
 HANDLER = "virt-handler"
-PORT = "metrics"
 LIMIT = 20.0
 """Seconds for one scrape: since v1.6 a virt-handler asks every machine for its dirty rate first, 10 s at worst."""
 BUSY = "Limit of concurrent requests reached"
@@ -36,37 +29,6 @@ _JITTER = random.SystemRandom()
 Read = TypeVar("Read")
 
 
-class _Port(msgspec.Struct):
-    number: int = msgspec.field(name="containerPort")
-    name: str = ""
-
-
-class _Container(msgspec.Struct):
-    ports: list[_Port] = []
-
-
-class _Spec(msgspec.Struct):
-    node: str = msgspec.field(default="", name="nodeName")
-    containers: list[_Container] = []
-
-
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-
-
-class _Status(msgspec.Struct):
-    phase: str = ""
-    ip: str = msgspec.field(default="", name="podIP")
-    conditions: list[_Condition] = []
-
-
-class _Pod(msgspec.Struct):
-    metadata: ObjectMeta
-    spec: _Spec = msgspec.field(default_factory=_Spec)
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
 class Component(NamedTuple):
     """A pod of KubeVirt that serves metrics.
 
@@ -74,6 +36,7 @@ class Component(NamedTuple):
         kind: virt-handler, virt-controller, virt-api, virt-operator, …
         port: the number behind its container port `metrics`.
         address: the pod's IP, "" while it has none.
+        image: its container's; "" where it is not known.
     """
 
     kind: str
@@ -83,29 +46,12 @@ class Component(NamedTuple):
     port: int
     address: str
     ready: bool
+    image: str = ""
 
     @property
     def path(self) -> str:
         """Of its metrics, through the apiserver: a number, since the proxy takes no port names of pods."""
         return f"{pods_path(self.namespace)}/https:{escape(self.name)}:{self.port}/proxy/metrics"
-
-
-def find(client: Client, installation: Installation) -> list[Component]:
-    """The pods that serve metrics, by kind and name. Raises as Client.get."""
-    found: list[_Pod] = list_all(
-        client, pods_path(installation.namespace), decoder(ObjectList[_Pod]), {"labelSelector": METRICS_LABEL}
-    )
-    listed = []
-    for pod in found:
-        port = next((port.number for c in pod.spec.containers for port in c.ports if port.name == PORT), None)
-        if port is None or pod.status.phase in ("Succeeded", "Failed"):
-            continue
-        ready = any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
-        kind = pod.metadata.labels.get(KIND_LABEL, "")
-        listed.append(
-            Component(kind, pod.metadata.namespace, pod.metadata.name, pod.spec.node, port, pod.status.ip, ready)
-        )
-    return sorted(listed, key=lambda item: (item.kind, item.node, item.name))
 
 
 class Answered(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
 from kubectl_vmetrics.metrics.samples import Reader
+from kubectl_vmetrics.metrics.sampling import WINDOW, pause
 
 from . import components, guests, series
 from .components import Answered, Component
@@ -19,8 +20,6 @@ from .recall import Recall
 
 APART = 15.0
 """Seconds between two samples; virt-launcher's cache makes it uncertain by up to 3.25 s, a fifth of this."""
-WINDOW = 60.0
-"""Seconds over which rates are averaged at most, where samples are taken again and again."""
 
 
 class Failure(NamedTuple):
@@ -102,14 +101,7 @@ class Sampler:
         if not known:
             return  # nobody answered, and the next attempt comes at once
         age = time.time() - max(guest.at for guest in known.values())
-        left = self._apart - age
-        total = max(1, round(left)) if left > 0 else 0
-        for second in range(total):
-            if self._progress:
-                self._progress(second, total)
-            time.sleep(left / total)
-        if self._progress and total:
-            self._progress(total, total)
+        pause(self._apart - age, self._progress)
 
     def _rates(self, guest: Guest) -> Rates | None:
         """Against the earliest sample that can be compared: the longer the time, the less the cache matters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from kubectl_vmetrics.kubevirt.guests import Guest, Key
@@ -14,8 +14,8 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
 from kubectl_vmetrics.vcluster.origins import Synced
 
-ABOUT = "~"
-"""Before a number that stands for another one that is not told, or that is made of too little."""
+from .cells import ABOUT, count, milliseconds, percent, short, speed, told
+
 LONGEST = 48
 """Characters of what a guest wrote itself, in one cell."""
 RULE = "________"
@@ -90,8 +90,6 @@ SORTS: dict[str, Callable[[Shown], int]] = {
     "disk": lambda item: round(_disk(item)),
 }
 """What --sort-by takes, the largest first."""
-
-_DEVICES: dict[str, tuple[list[str], Callable[[Rates], Iterable[Row]]]] = {}
 
 
 def view(items: Sequence[Shown], options: Options) -> View:
@@ -174,7 +172,7 @@ def _cells(item: Shown) -> list[str]:
         *shown,
         *_cpu(item),
         f"{about}{mebibytes(int(used.used))}" if used.used is not None else "-",
-        f"{about}{_percent(used.share)}" if used.share is not None else "-",
+        f"{about}{percent(used.share)}" if used.share is not None else "-",
         *_traffic(item.rates),
     ]
 
@@ -184,7 +182,7 @@ def _cpu(item: Shown) -> list[str]:
     if item.rates is None or cores is None:
         return ["-", "-"]
     about = ABOUT if item.rates.coarse else ""
-    share = f"{about}{_percent(cores / item.vcpus)}" if item.vcpus else "-"
+    share = f"{about}{percent(cores / item.vcpus)}" if item.vcpus else "-"
     return [f"{about}{millicores(round(cores * 1e9))}", share]
 
 
@@ -192,7 +190,7 @@ def _traffic(rates: Rates | None) -> list[str]:
     if rates is None:
         return ["-"] * 4
     network, disk = rates.network, rates.disk
-    return [_speed(value) for value in (network.rx_bytes, network.tx_bytes, disk.read_bytes, disk.write_bytes)]
+    return [speed(value) for value in (network.rx_bytes, network.tx_bytes, disk.read_bytes, disk.write_bytes)]
 
 
 def _wide(item: Shown) -> list[str]:
@@ -203,24 +201,24 @@ def _wide(item: Shown) -> list[str]:
     over = item.pod_bytes - guest.resident if guest and item.pod_bytes and guest.resident is not None else None
     mounts = sorted(filesystems(guest).items()) if guest else []
     return [
-        _percent(rates.steal if rates else None),
-        _percent(rates.wait if rates else None),
+        percent(rates.steal if rates else None),
+        percent(rates.wait if rates else None),
         f"{guest.load1:.2f}" if guest and guest.load1 is not None else "-",
-        _count(disk.reads if disk else None),
-        _count(disk.writes if disk else None),
-        _latency(disk.read_latency if disk else None),
-        _latency(disk.write_latency if disk else None),
+        count(disk.reads if disk else None),
+        count(disk.writes if disk else None),
+        milliseconds(disk.read_latency if disk else None),
+        milliseconds(disk.write_latency if disk else None),
         "-" if over is None else f"{int(over / (1 << 20))}Mi",
-        _speed(guest.dirty_rate if guest else None),
-        _percent(done),
+        speed(guest.dirty_rate if guest else None),
+        percent(done),
         _short((item.machine.system if item.machine else "") or "-"),
-        _short(",".join(f"{_short(mount, 24)}:{_percent(share)}" for mount, share in mounts) or "-", 2 * LONGEST),
+        _short(",".join(f"{_short(mount, 24)}:{percent(share)}" for mount, share in mounts) or "-", 2 * LONGEST),
     ]
 
 
 def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
     """Sums of what can be added."""
-    count = sum(item.vcpus for item in items)
+    vcpus = sum(item.vcpus for item in items)
     cores = sum(item.cores for item in items)
     used = sum(item.memory.used or 0.0 for item in items)
     rates = [item.rates for item in items if item.rates]
@@ -230,8 +228,8 @@ def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
         sum(rate.disk.read_bytes or 0.0 for rate in rates),
         sum(rate.disk.write_bytes or 0.0 for rate in rates),
     ]
-    cells = [str(count), millicores(round(cores * 1e9)), _percent(cores / count if count else None)]
-    cells += [mebibytes(int(used)), "", *map(_speed, speeds)]
+    cells = [str(vcpus), millicores(round(cores * 1e9)), percent(cores / vcpus if vcpus else None)]
+    cells += [mebibytes(int(used)), "", *map(speed, speeds)]
     blanks, rest = [""] * (lead + 1), [""] * (columns - 1 - len(cells))
     return [[*blanks, *[RULE if cell else "" for cell in cells], *rest], [*blanks, *cells, *rest]]
 
@@ -242,70 +240,42 @@ def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
 def _vcpus(rates: Rates) -> Iterable[Row]:
     for name in sorted(rates.vcpus, key=_number):
         found = rates.vcpus[name]
-        yield [name, _percent(found.running), _percent(found.steal), _percent(found.wait)]
+        yield [name, percent(found.running), percent(found.steal), percent(found.wait)]
 
 
 def _disks(rates: Rates) -> Iterable[Row]:
     for name, found in sorted(rates.drives.items()):
         yield [
             _short(name),
-            _speed(found.read_bytes),
-            _speed(found.write_bytes),
-            _count(found.reads),
-            _count(found.writes),
-            _latency(found.read_latency),
-            _latency(found.write_latency),
-            _latency(found.flush_latency),
+            speed(found.read_bytes),
+            speed(found.write_bytes),
+            count(found.reads),
+            count(found.writes),
+            milliseconds(found.read_latency),
+            milliseconds(found.write_latency),
+            milliseconds(found.flush_latency),
         ]
 
 
 def _interfaces(rates: Rates) -> Iterable[Row]:
     for name, found in sorted(rates.interfaces.items()):
-        counts = [_count(value) for value in (found.rx_packets, found.tx_packets, found.drops, found.errors)]
-        yield [_short(name), _speed(found.rx_bytes), _speed(found.tx_bytes), *counts]
+        counts = [count(value) for value in (found.rx_packets, found.tx_packets, found.drops, found.errors)]
+        yield [_short(name), speed(found.rx_bytes), speed(found.tx_bytes), *counts]
 
 
-_DEVICES |= {
+_DEVICES: dict[str, tuple[list[str], Callable[[Rates], Iterable[Row]]]] = {
     "vcpus": (["VCPU", "CPU(%)", "STEAL(%)", "WAIT(%)"], _vcpus),
     "disks": (["DISK", "READ", "WRITE", "READ-IOPS", "WRITE-IOPS", "READ-LAT", "WRITE-LAT", "FLUSH-LAT"], _disks),
     "interfaces": (["INTERFACE", "RX", "TX", "RX-PACKETS", "TX-PACKETS", "DROPS", "ERRORS"], _interfaces),
 }
 
 
+def _short(text: str, longest: int = LONGEST) -> str:
+    return short(text, longest)
+
+
 def _number(text: str) -> tuple[int, str]:
     return (int(text), text) if text.isdecimal() else (1 << 30, text)
-
-
-# ----------------------------------------------------------------------------------------------------- cells
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return "-"
-    return f"{share * 100:.1f}%" if share < 0.1 else f"{share * 100:.0f}%"
-
-
-def _speed(count: float | None) -> str:
-    """Bytes a second."""
-    if count is None:
-        return "-"
-    for suffix, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.1f}{suffix}/s"
-    return f"{count:.0f}B/s"
-
-
-def _count(value: float | None) -> str:
-    """How many a second."""
-    return "-" if value is None else f"{value:.0f}/s" if value >= 10 else f"{value:.1f}/s"
-
-
-def _latency(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.2f}ms"
-
-
-def _short(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 # -------------------------------------------------------------------------------------------------- document
@@ -331,12 +301,12 @@ def _item(item: Shown, options: Options) -> dict[str, Any]:
         "node": _node(item),
         "status": _state(item),
         "vcpus": item.vcpus or None,
-        "memory": _told({"usedBytes": used.used, "totalBytes": used.total, "estimated": used.estimated or None}),
+        "memory": told({"usedBytes": used.used, "totalBytes": used.total, "estimated": used.estimated or None}),
     }
     if rates:
         found |= {
             "intervalSeconds": rates.seconds,
-            "cpu": _told({"cores": rates.cores, "steal": rates.steal, "wait": rates.wait}),
+            "cpu": told({"cores": rates.cores, "steal": rates.steal, "wait": rates.wait}),
             "network": _fields(rates.network),
             "disk": _fields(rates.disk),
             "vcpuRates": {name: _fields(device) for name, device in rates.vcpus.items()},
@@ -350,12 +320,8 @@ def _item(item: Shown, options: Options) -> dict[str, Any]:
     if virtual and not options.inside:
         found["vcluster"] = {"name": virtual.vcluster.name, "hostNamespace": virtual.vcluster.host_namespace}
         found["host"] = {"name": item.key[1], "namespace": item.key[0]}
-    return _told(found)
+    return told(found)
 
 
 def _fields(struct: Any) -> dict[str, Any]:
-    return _told({name: getattr(struct, name) for name in struct.__struct_fields__})
-
-
-def _told(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in found.items() if value is not None}
+    return told({name: getattr(struct, name) for name in struct.__struct_fields__})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kubectl_vmetrics.kubevirt import components, recall, sampling
+from kubectl_vmetrics.metrics import sampling as metrics_sampling
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "kubevirt"
 HANDLER = "/api/v1/namespaces/kubevirt/pods/https:{name}:8443/proxy/metrics"
@@ -24,7 +25,7 @@ class Clock:
         self.now = 1_700_000_000.0
         self.slept: list[float] = []
         fake = SimpleNamespace(time=lambda: self.now, sleep=self._sleep, monotonic=time.monotonic)
-        for module in (components, sampling):
+        for module in (components, sampling, metrics_sampling):
             monkeypatch.setattr(module, "time", fake)
         assert not hasattr(recall, "time")
 
@@ -37,15 +38,25 @@ def recorded(name: str) -> bytes:
     return (RECORDINGS / name).read_bytes()
 
 
-def handler(name: str, node: str) -> dict[str, Any]:
+def pod(name: str, node: str, *, ready: bool = True) -> dict[str, Any]:
+    """A component's pod; a virt-handler where its name says nothing else."""
+    kind = name.rpartition("-")[0] if name.startswith("virt-") else "virt-handler"
+    image = f"quay.io/kubevirt/{kind}:v1.9.0"
     return {
         "metadata": {
             "name": name,
             "namespace": "kubevirt",
-            "labels": {"kubevirt.io": "virt-handler", "prometheus.kubevirt.io": "true"},
+            "labels": {"kubevirt.io": kind, "prometheus.kubevirt.io": "true"},
         },
-        "spec": {"nodeName": node, "containers": [{"ports": [{"name": "metrics", "containerPort": 8443}]}]},
-        "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
+        "spec": {
+            "nodeName": node,
+            "containers": [{"image": image, "ports": [{"name": "metrics", "containerPort": 8443}]}],
+        },
+        "status": {
+            "phase": "Running",
+            "podIP": "10.0.0.1",
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        },
     }
 
 
@@ -85,7 +96,7 @@ def cluster(handlers: dict[tuple[str, str], Any], machines: list[dict[str, Any]]
     spaces = {m["metadata"]["namespace"] for m in machines or []} | {"default", "prod", "dev"}
     return {
         f"{API}/kubevirts": {"items": [kubevirt]},
-        "/api/v1/namespaces/kubevirt/pods": {"items": [handler(name, node) for name, node in handlers]},
+        "/api/v1/namespaces/kubevirt/pods": {"items": [pod(name, node) for name, node in handlers]},
         f"{API}/virtualmachineinstances": listed(None),
         **{f"{API}/namespaces/{space}/virtualmachineinstances": listed(space) for space in spaces},
         **{HANDLER.format(name=name): answer for (name, _), answer in handlers.items()},

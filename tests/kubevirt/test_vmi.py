@@ -30,11 +30,6 @@ MACHINES = [
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
-@pytest.fixture
 def run(scripted: Serve, tmp_path: Path) -> Callable[..., Result]:
     def command(answers: dict[str, Any], *args: str, **more: Any) -> Result:
         path = write_kubeconfig(tmp_path, scripted(answers)[1])

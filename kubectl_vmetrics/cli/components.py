@@ -1,0 +1,71 @@
+"""`components`: how KubeVirt's own components are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.kube import duration
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .cluster import client as open_client
+from .command import Command
+from .show import Outcome, Show, output_options
+
+SHORTEST = 1.0
+"""Seconds between two samples, below which a rate is of too little."""
+
+
+@click.command(
+    "components",
+    cls=Command,
+    arguments="[COMPONENT]",
+    help="""Display how KubeVirt's own components are: one row for each of their pods that serves metrics.
+
+Rates are made of two samples, --interval apart. LOST are requests to the apiserver that had no answer since the
+component started, and behind it how many of them since the first sample: where that grows, the component cannot reach
+the apiserver. KubeVirt's own alerts do not count them.
+
+What is wrong is said below the table.""",
+    examples=[
+        ("All components", "components"),
+        ("The virt-handlers alone, within two seconds", "components virt-handler --interval 2s"),
+        ("In a script: exit code 1 where something is wrong", "components --fail-on-problems --no-headers"),
+    ],
+)
+@click.argument("kinds", nargs=-1)
+@click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where something is wrong.")
+@output_options
+@click.pass_context
+def components(context: click.Context, /, kinds: tuple[str, ...], fail_on_problems: bool, **output: Any) -> int:
+    """Read the options, sample, show."""
+    from kubectl_vmetrics.kubevirt import discovery, health, installation
+    from kubectl_vmetrics.kubevirt.components import Component
+    from kubectl_vmetrics.metrics.sampling import Sampler
+    from kubectl_vmetrics.output.progress import Progress
+    from kubectl_vmetrics.views import components as view
+
+    show = Show(context, **output)
+    if show.interval < SHORTEST:
+        raise UsageError("--interval must be 1s or more")
+    waited = f"seconds between two samples ({duration.render(show.interval)})"
+    client = open_client(context)
+    sampler: Sampler[Component] = Sampler(show.interval, Progress(context.obj, waited))
+
+    def find() -> Outcome:
+        installed = installation.find(client)
+        listed = discovery.find(client, installed)
+        known = sorted({item.kind for item in listed} | set(health.EXPECTED))
+        for kind in kinds:
+            if kind not in known:
+                raise UsageError(f'there is no component "{kind}"; there are {", ".join(known)}')
+        listed = [item for item in listed if not kinds or item.kind in kinds]
+        sampled = sampler.sample(lambda: health.take(client, listed))
+        found = health.read_all(sampled)
+        seconds = max((item.seconds for item in sampled.values() if not isinstance(item, Exception)), default=0.0)
+        wrong = health.missing(found, kinds or health.EXPECTED) + health.problems(found, installed, seconds)
+        empty = f"No pods of KubeVirt that serve metrics found in {installed.namespace} namespace."
+        return Outcome(view.view(found, wide=show.wide), empty, tuple(wrong), failed=fail_on_problems and bool(wrong))
+
+    return show.run(find)

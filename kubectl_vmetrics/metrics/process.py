@@ -1,0 +1,87 @@
+"""What every Go process of the field tells of itself, and of the apiserver that it talks to.
+
+Sources: prometheus/client_golang prometheus/process_collector.go; k8s.io/component-base metrics/prometheus/restclient.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .samples import Labels
+from .snapshot import Pair
+
+FAMILIES = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds", "go_goroutines")
+REQUESTS = ("rest_client_requests_total", "kubevirt_rest_client_requests_total")
+"""Requests that a process sent; KubeVirt's own name since its v1.3."""
+UNREACHABLE = "<error>"
+"""The code of a request that had no answer at all (k8s.io/client-go tools/metrics)."""
+
+
+class Process(NamedTuple):
+    """A process between two scrapes; None is what it does not tell.
+
+    Attributes:
+        cores: CPU that it uses.
+        started: seconds since 1970.
+        requests: a second, that it sent to an apiserver.
+        failed: the share of them that had an answer of 400 and more, or none.
+        lost: requests without an answer since it started, for instance because the apiserver could not be reached.
+        losing: how many of them since the earlier scrape.
+        losing_what: verb and resource of those, where it tells.
+    """
+
+    cores: float | None = None
+    memory_bytes: float | None = None
+    started: float | None = None
+    goroutines: float | None = None
+    requests: float | None = None
+    failed: float | None = None
+    lost: float | None = None
+    losing: float | None = None
+    losing_what: tuple[str, ...] = ()
+
+
+def wanted(name: str) -> bool:
+    """Whether a family is read here."""
+    return name in FAMILIES or name in REQUESTS
+
+
+def read(pair: Pair) -> Process:
+    """What two scrapes of a process say."""
+    after = pair.after
+    name = next((name for name in REQUESTS if after.family(name)), REQUESTS[0])
+    sent, bad = pair.increase(name), pair.increase(name, _is_bad)
+    lost = after.total(name, _is_lost)
+    # A counter of failures is not there before the first of them.
+    losing = None if sent is None else _appeared(pair, name)
+    return Process(
+        pair.rate("process_cpu_seconds_total"),
+        after.value("process_resident_memory_bytes"),
+        after.value("process_start_time_seconds"),
+        after.value("go_goroutines"),
+        pair.rate(name),
+        (bad or 0.0) / sent if sent else None,
+        lost if lost is not None or not after.family(name) else 0.0,
+        losing,
+        tuple(sorted({_what(labels) for labels, grown in pair.increases(name, _is_lost) if grown} - {""})),
+    )
+
+
+def _appeared(pair: Pair, name: str) -> float:
+    """Requests lost between two scrapes, those of a series that is new included."""
+    known = pair.before.family(name) if pair.before else {}
+    fresh = [item.value for key, item in pair.after.family(name).items() if key not in known and _is_lost(item.labels)]
+    return (pair.increase(name, _is_lost) or 0.0) + sum(fresh)
+
+
+def _is_lost(labels: Labels) -> bool:
+    return labels.get("code") == UNREACHABLE
+
+
+def _is_bad(labels: Labels) -> bool:
+    code = labels.get("code", "")
+    return code == UNREACHABLE or (len(code) == 3 and code[0] in "45")
+
+
+def _what(labels: Labels) -> str:
+    return " ".join(filter(None, (labels.get("verb") or labels.get("method", ""), labels.get("resource", ""))))
