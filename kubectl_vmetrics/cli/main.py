@@ -32,6 +32,7 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
         "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "What virtual machines (KubeVirt) use."),
         "components": ("kubectl_vmetrics.cli.components:components", "How KubeVirt's own components are."),
+        "targets": ("kubectl_vmetrics.cli.targets:targets", "What there is to scrape, also for Prometheus to read."),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
         "manifests": ("kubectl_vmetrics.cli.manifests:manifests", "Kubernetes objects to apply: the proxy."),

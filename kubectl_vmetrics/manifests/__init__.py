@@ -1,1 +1,1 @@
-"""Kubernetes objects to apply, as plain data: one module for each thing that they set up. Pure; nothing is asked."""
+"""Kubernetes objects to apply, and what Prometheus is told, as plain data: a module for each. Nothing is asked."""

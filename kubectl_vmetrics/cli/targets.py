@@ -1,0 +1,209 @@
+"""`targets`: what there is to scrape."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, UsageError, VmetricsError
+
+from .cluster import client as open_client
+from .command import Command
+from .show import Outcome, Show, output_options
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.manifests.prometheus import Apiserver
+    from kubectl_vmetrics.metrics.targets import Target
+
+SOURCES = ("pods", "endpointslices", "endpoints")
+
+
+def _kubevirt(client: Client, source: str | None) -> list[Target]:
+    from kubectl_vmetrics.kubevirt import targets
+
+    return targets.find(client, source)
+
+
+def _kubelet(client: Client, _: str | None) -> list[Target]:
+    from kubectl_vmetrics.metrics import targets
+
+    return targets.kubelets(client)
+
+
+KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {"kubevirt": _kubevirt, "kubelet": _kubelet}
+"""What finds the targets of each kind."""
+
+
+@click.command(
+    "targets",
+    cls=Command,
+    arguments=f"[{'|'.join(KINDS)}|all]",
+    help="""Display what there is to scrape: KubeVirt's components and kubelets, with their labels.
+
+-o http-sd, file-sd and scrape-config are for Prometheus; with --through-apiserver for one outside of the cluster, which
+then needs the rights to pods/proxy and nodes/proxy. -w prints what is added and removed; with --to, the file is
+replaced whenever something changes.""",
+    examples=[
+        ("All targets", "targets"),
+        ("KubeVirt's alone, with their labels", "targets kubevirt -o wide"),
+        ("A file for file_sd_configs, kept up to date", "targets -o file-sd --to targets.yml -w"),
+        ("For a Prometheus outside of the cluster", "targets kubevirt -o scrape-config --through-apiserver"),
+    ],
+)
+@click.argument("kinds", nargs=-1)
+@click.option("--source", default="", help=f"Find KubeVirt's by {', '.join(SOURCES)}; the first that may be read.")
+@click.option("--through-apiserver", is_flag=True, help="Addresses of the apiserver, which passes requests on.")
+@click.option("--to", "file", default="", metavar="FILE", help="Write to this file, at once or not at all.")
+@output_options
+@click.pass_context
+def targets(
+    context: click.Context,
+    /,
+    kinds: tuple[str, ...],
+    source: str,
+    through_apiserver: bool,
+    file: str,
+    **output: Any,
+) -> int:
+    """Read the options, find, show."""
+    from kubectl_vmetrics.manifests import prometheus
+    from kubectl_vmetrics.views import targets as view
+
+    known = [*KINDS, "all"]
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f'there is no kind of target "{kind}"; there are {", ".join(known)}')
+    if source and source not in SOURCES:
+        raise UsageError(f"--source accepts only {', '.join(SOURCES)}")
+    form = output["output"]
+    config = form in prometheus.FORMATS
+    if (through_apiserver or file) and not config:
+        raise UsageError(f"--through-apiserver and --to go with -o {', '.join(prometheus.FORMATS)}")
+    show = Show(context, **{**output, "output": "" if config or form == "table" else form})
+    client = open_client(context)
+    wanted = list(KINDS) if not kinds or "all" in kinds else list(dict.fromkeys(kinds))
+
+    def find() -> tuple[list[Target], list[str]]:
+        return _find(client, wanted, source or None, alone=bool(kinds) and "all" not in kinds)
+
+    def find_view() -> Outcome:
+        found, warnings = find()
+        return Outcome(view.view(found, wide=show.wide), "No targets found", tuple(warnings))
+
+    apiserver = prometheus.Apiserver.at(client.connection.server) if through_apiserver else None
+    if config:
+        render = partial(_render, form, apiserver)
+        return _write(show, find, render, Path(file) if file else None)
+    if show.watch and not show.document:
+        return _follow(show, find)
+    return show.run(find_view)
+
+
+def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool) -> tuple[list[Target], list[str]]:
+    found: list[Target] = []
+    warnings = []
+    for kind in kinds:
+        try:
+            found += KINDS[kind](client, source)
+        except MetricsNotAvailable:
+            if alone:
+                raise  # of all kinds, those that are not installed have no targets
+        except Forbidden as error:
+            if len(kinds) == 1:
+                raise
+            warnings.append(f"targets of {kind} are not known: {error.message}")
+    return found, warnings
+
+
+def _render(form: str, apiserver: Apiserver | None, found: Sequence[Target]) -> str:
+    from kubectl_vmetrics.manifests import prometheus
+
+    return prometheus.render(found, form, apiserver)
+
+
+Find = Callable[[], "tuple[list[Target], list[str]]"]
+
+
+def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], file: Path | None) -> int:
+    """Print or write what Prometheus reads; with --watch whenever it is another."""
+    environment = show.environment
+    last = ""
+    for found in _looks(show, find):
+        text = render(found)
+        if text == last:
+            continue
+        if file:
+            _replace(file, text)
+        else:
+            environment.stdout.write(text)
+            environment.stdout.flush()
+        last = text
+    return 0
+
+
+def _follow(show: Show, find: Find) -> int:
+    """All targets, and then those that come and go."""
+    from kubectl_vmetrics.output import formats
+    from kubectl_vmetrics.output.formats import View
+    from kubectl_vmetrics.views import targets as view
+
+    headers = ["EVENT", *view.view([], wide=show.wide).headers]
+    known: dict[Target, Target] = {}
+    for found in _looks(show, find):
+        now = {item._replace(ready=True): item for item in found}
+        events = [("REMOVED", item) for key, item in known.items() if key not in now]
+        events += [("ADDED", item) for key, item in now.items() if key not in known]
+        rows = [[event, *view.row(item, wide=show.wide)] for event, item in events]
+        if rows:
+            shown = View(headers, rows, dict, list)
+            show.environment.stdout.write(formats.render(shown, show.output, headers=show.headers and not known))
+            show.environment.stdout.flush()
+        known = now
+    return 0
+
+
+def _looks(show: Show, find: Find) -> Iterator[list[Target]]:
+    """The targets, once, or with --watch again and again; failures later on are told, and do not end it."""
+    told: list[str] | None = None
+    while True:
+        started = time.monotonic()
+        try:
+            found, warnings = find()
+        except VmetricsError as error:
+            if told is None:
+                raise
+            if told != [error.line]:
+                show.environment.say(error.line)
+            told = [error.line]
+        else:
+            notes = [f"Warning: {warning}" for warning in warnings] + ([] if found else ["No targets found"])
+            for note in notes if told != notes else []:
+                show.environment.say(note)
+            told = notes
+            yield found
+        if not show.watch:
+            return
+        time.sleep(max(0.0, show.interval - (time.monotonic() - started)))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that who reads it sees the one or the other, never half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)  # Prometheus is another user
+        Path(name).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

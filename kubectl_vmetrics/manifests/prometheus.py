@@ -1,0 +1,113 @@
+"""Scrape targets as Prometheus reads them: HTTP and file service discovery, and scrape configurations.
+
+https://prometheus.io/docs/prometheus/latest/http_sd/, …/configuration/configuration/#file_sd_config and #scrape_config
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import yaml
+
+from kubectl_vmetrics.metrics.targets import Target
+
+TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+INTERVAL = 30
+"""Seconds between two scrapes: what virt-launcher and the kubelets remember is not much younger."""
+
+Group = dict[str, Any]
+
+
+class Apiserver(NamedTuple):
+    """Through which targets are reached."""
+
+    scheme: str
+    address: str
+    prefix: str
+
+    @classmethod
+    def at(cls, url: str) -> Apiserver:
+        """From its URL."""
+        split = urlsplit(url)
+        host = split.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        port = split.port or (80 if split.scheme == "http" else 443)
+        return cls(split.scheme, f"{host}:{port}", split.path.rstrip("/"))
+
+
+def groups(targets: Sequence[Target], apiserver: Apiserver | None = None) -> list[Group]:
+    """Target groups, one for each target, since each has labels of its own.
+
+    Args:
+        targets: those without an address, or that the apiserver would not be let in to, are left out.
+        apiserver: through which they are scraped; None for directly.
+    """
+    found = []
+    for target in targets:
+        if apiserver and target.through:
+            where, scheme, path = apiserver.address, apiserver.scheme, apiserver.prefix + target.through
+        elif not apiserver and target.address:
+            where, scheme, path = target.address, target.scheme, target.path
+        else:
+            continue
+        labels = {"__metrics_path__": path, "__scheme__": scheme, "job": target.job, **dict(target.labels)}
+        if apiserver:
+            labels["instance"] = target.address or target.label("pod") or target.label("node")
+        found.append({"targets": [where], "labels": labels})
+    return found
+
+
+def http_sd(found: Sequence[Group]) -> str:
+    """The answer of an HTTP service discovery."""
+    return json.dumps(found, indent=2) + "\n"
+
+
+def file_sd(found: Sequence[Group]) -> str:
+    """A file of file_sd_configs."""
+    return _yaml(list(found))
+
+
+def scrape_config(targets: Sequence[Target], apiserver: Apiserver | None = None) -> str:
+    """`scrape_configs` with these targets, one job for each kind of access."""
+    jobs = []
+    for kind in sorted({target.kind for target in targets}):
+        listed = [target for target in targets if target.kind == kind]
+        found = groups(listed, apiserver)
+        if not found:
+            continue
+        timeout = max(target.seconds for target in listed)
+        job: Group = {
+            "job_name": f"vmetrics-{kind}",
+            "scrape_interval": f"{INTERVAL}s",
+            "scrape_timeout": f"{timeout}s",
+            "honor_labels": any(target.honor for target in listed),
+        }
+        if apiserver:
+            job |= {"authorization": {"credentials_file": TOKEN_FILE}, "tls_config": {"ca_file": CA_FILE}}
+        else:
+            # The pods' certificates name a service or nobody, and a kubelet's is often its own.
+            job |= {"tls_config": {"insecure_skip_verify": True}}
+            if any(target.authorized for target in listed):
+                job |= {"authorization": {"credentials_file": TOKEN_FILE}}
+        jobs.append({**job, "static_configs": found})
+    return _yaml({"scrape_configs": jobs})
+
+
+def _yaml(document: Any) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, width=4096)
+    return text
+
+
+FORMATS = ("http-sd", "file-sd", "scrape-config")
+
+
+def render(targets: Sequence[Target], form: str, apiserver: Apiserver | None = None) -> str:
+    """In one of FORMATS."""
+    if form == "scrape-config":
+        return scrape_config(targets, apiserver)
+    found = groups(targets, apiserver)
+    return http_sd(found) if form == "http-sd" else file_sd(found)

@@ -1,0 +1,286 @@
+"""`targets`: what a real Prometheus makes of what is printed, and what -w tells."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubectl_vmetrics.cli import targets as command
+from kubectl_vmetrics.demo import server as demo_server
+from kubectl_vmetrics.demo.apiserver import Apiserver
+from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.manifests import prometheus
+from tests.conftest import Cli, Result, Scripted, invoke, write_kubeconfig
+from tests.kubevirt.cluster import cluster, pod
+from tests.prometheus import MISSING, checked, query, running
+
+Serve = Callable[[dict[str, Any]], tuple[Scripted, str]]
+PODS = "/api/v1/namespaces/kubevirt/pods"
+NODE = {
+    "metadata": {"name": "node01"},
+    "status": {
+        "addresses": [{"type": "Hostname", "address": "h"}, {"type": "InternalIP", "address": "fd00::1"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+def printed(on_demo: Cli, *args: str) -> Any:
+    result = on_demo("targets", *args)
+    assert (result.code, result.stderr) == (0, "")
+    return yaml.safe_load(result.stdout)
+
+
+@contextlib.contextmanager
+def file_server(text: str) -> Iterator[str]:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [text.encode()]
+
+    with demo_server.serving(application) as url:
+        yield url
+
+
+def active(url: str, job: str) -> list[dict[str, Any]]:
+    """What Prometheus has found, once it has tried all of it."""
+    query(url, f'up{{job="{job}"}}')
+    with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=5) as answer:
+        listed: list[dict[str, Any]] = json.loads(answer.read())["data"]["activeTargets"]
+    return [item for item in listed if item["labels"]["job"] == job]
+
+
+@MISSING
+@pytest.mark.parametrize("form", ["http-sd", "file-sd", "scrape-config"])
+def test_a_real_prometheus_scrapes_them_through_the_apiserver(form: str, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(demo_server.serving(Apiserver(build(Shape()))))
+        path = write_kubeconfig(tmp_path, host)
+        text = invoke("targets", "-o", form, "--through-apiserver", kubeconfig=path).stdout
+        config: dict[str, Any] = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}}
+        if form == "scrape-config":
+            config |= yaml.safe_load(text)
+            for job in config["scrape_configs"]:  # files of a pod, which are not here; and no half a minute to wait
+                del job["authorization"], job["tls_config"]
+                job |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        elif form == "http-sd":
+            found = {"url": f"{stack.enter_context(file_server(text))}/sd", "refresh_interval": "1s"}
+            config["scrape_configs"] = [{"job_name": "x", "honor_labels": True, "http_sd_configs": [found]}]
+        else:
+            (tmp_path / "found.yml").write_text(text)
+            files = {"files": [str(tmp_path / "found.yml")], "refresh_interval": "1s"}
+            config["scrape_configs"] = [{"job_name": "x", "honor_labels": True, "file_sd_configs": [files]}]
+        url = stack.enter_context(running(config, tmp_path))
+
+        query(url, "count(up == 1) == 21")
+        machines = query(url, "kubevirt_vmi_memory_domain_bytes")
+        assert {item["metric"]["namespace"] for item in machines} >= {"prod", "dev"}
+        assert {item["metric"]["instance"] for item in machines} == {f"10.244.9.{n}:8443" for n in (1, 2, 3)}
+        cpu = query(url, 'container_cpu_usage_seconds_total{job="kubelet",metrics_path="/metrics/cadvisor"}')
+        assert {item["metric"]["node"] for item in cpu} == {"worker-1", "worker-2", "worker-3"}
+
+
+@MISSING
+def test_direct_targets_are_what_prometheus_finds(on_demo: Cli, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a token")
+    text = on_demo("targets", "-o", "scrape-config").stdout
+    checked(yaml.safe_load(text.replace(prometheus.TOKEN_FILE, str(token))), tmp_path)
+    (tmp_path / "found.yml").write_text(on_demo("targets", "-o", "file-sd").stdout)
+    job = {"job_name": "x", "file_sd_configs": [{"files": [str(tmp_path / "found.yml")]}]}
+    settings = {"scrape_interval": "1s", "scrape_timeout": "300ms"}
+    with running({"global": settings, "scrape_configs": [job]}, tmp_path) as url:
+        handlers = active(url, "kubevirt-prometheus-metrics")
+        assert {item["scrapeUrl"] for item in handlers} == {
+            f"https://10.244.9.{number}:8443/metrics" for number in range(1, 10)
+        }
+        assert {item["labels"]["container"] for item in handlers} == {
+            "virt-api",
+            "virt-controller",
+            "virt-handler",
+            "virt-operator",
+        }
+        kubelets = {item["scrapeUrl"] for item in active(url, "kubelet")}
+        assert "https://10.0.0.1:10250/metrics/cadvisor" in kubelets
+        assert len(kubelets) == 12
+
+
+def test_scrapes_may_take_as_long_as_handlers_do(on_demo: Cli) -> None:
+    jobs = {job["job_name"]: job for job in printed(on_demo, "-o", "scrape-config")["scrape_configs"]}
+
+    assert jobs["vmetrics-kubevirt"]["scrape_timeout"] == "20s"
+    assert jobs["vmetrics-kubevirt"]["honor_labels"] is True
+    assert "authorization" not in jobs["vmetrics-kubevirt"]
+    assert jobs["vmetrics-kubelet"]["authorization"]["credentials_file"].endswith("/token")
+
+
+@pytest.fixture
+def run(scripted: Serve, tmp_path: Path) -> Callable[..., Result]:
+    def on(answers: dict[str, Any], *args: str, **more: Any) -> Result:
+        return invoke("targets", *args, kubeconfig=write_kubeconfig(tmp_path, scripted(answers)[1]), **more)
+
+    return on
+
+
+def answers(*handlers: str) -> dict[str, Any]:
+    return {**cluster({(name, "node01"): None for name in handlers}), "/api/v1/nodes": {"items": [NODE]}}
+
+
+def test_ipv6_and_the_port_that_no_node_tells(run: Callable[..., Result]) -> None:
+    result = run(answers("virt-handler-a"), "kubelet", "--no-headers")
+
+    assert result.stdout.splitlines()[0].split() == [
+        "kubelet",
+        "<none>",
+        "node01",
+        "node01",
+        "[fd00::1]:10250",
+        "/metrics",
+        "yes",
+    ]
+
+
+def test_a_pod_without_an_address_is_shown_but_not_scraped(run: Callable[..., Result]) -> None:
+    waiting = pod("virt-handler-a", "node01", ready=False)
+    del waiting["status"]["podIP"]
+    found = {**answers(), PODS: {"items": [waiting]}}
+
+    assert run(found, "kubevirt", "--no-headers").stdout.split()[4:] == ["<none>", "/metrics", "no"]
+    assert run(found, "kubevirt", "-o", "http-sd").stdout == "[]\n"
+
+
+def test_each_source(run: Callable[..., Result]) -> None:
+    port, target = [{"name": "metrics", "port": 8443}], {"kind": "Pod", "name": "virt-handler-z"}
+    found = answers("virt-handler-a")
+    found["/apis/discovery.k8s.io/v1/namespaces/kubevirt/endpointslices"] = {
+        "items": [
+            {
+                "metadata": {"name": "s"},
+                "ports": port,
+                "endpoints": [{"addresses": ["10.0.0.9"], "targetRef": target, "nodeName": "node09"}],
+            }
+        ]
+    }
+    found["/api/v1/namespaces/kubevirt/endpoints/kubevirt-prometheus-metrics"] = {
+        "subsets": [{"ports": port, "notReadyAddresses": [{"ip": "10.0.0.8", "targetRef": target}]}]
+    }
+
+    def of(source: str) -> list[str]:
+        return run(found, "kubevirt", "--no-headers", f"--source={source}").stdout.split()
+
+    assert of("pods")[2:] == ["virt-handler-a", "node01", "10.0.0.1:8443", "/metrics", "yes"]
+    assert of("endpointslices")[2:] == ["virt-handler-z", "node09", "10.0.0.9:8443", "/metrics", "yes"]
+    assert of("endpoints")[2:] == ["virt-handler-z", "<none>", "10.0.0.8:8443", "/metrics", "no"]
+
+
+def test_kinds_that_cannot_be_read(run: Callable[..., Result]) -> None:
+    forbidden = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "nodes is forbidden"}
+    found = {**answers("virt-handler-a"), "/api/v1/nodes": lambda _: (403, forbidden)}
+    result = run(found)
+    assert (result.code, result.stderr) == (0, "Warning: targets of kubelet are not known: nodes is forbidden\n")
+    assert run(found, "kubelet") == (1, "", "Error from server (Forbidden): nodes is forbidden\n")
+
+    without = {"/api/v1/nodes": {"items": [NODE]}}
+    assert run(without).code == 0
+    assert run(without, "kubevirt").stderr.startswith("error: KubeVirt was not found")
+
+
+class Rounds:
+    """Time that ends the command after some looks; what a look sees is changed before it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *changes: Callable[[], None]) -> None:
+        self.changes = list(changes)
+        from types import SimpleNamespace
+
+        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=self._sleep))
+
+    def _sleep(self, seconds: float) -> None:
+        if not self.changes:
+            raise KeyboardInterrupt
+        self.changes.pop(0)()
+
+
+def test_watching(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answers("virt-handler-a", "virt-handler-b")
+    broken = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd is tired"}
+
+    def refuse() -> None:
+        found[PODS] = lambda _: (500, broken)
+
+    def replace() -> None:
+        found[PODS] = {"items": [pod("virt-handler-b", "node01", ready=False), pod("virt-handler-c", "node02")]}
+
+    Rounds(monkeypatch, lambda: None, refuse, refuse, replace)
+    result = run(found, "kubevirt", "-w")
+
+    assert result.code == 130
+    assert [line.split()[:4:3] for line in result.stdout.splitlines()] == [
+        ["EVENT", "NAME"],
+        ["ADDED", "virt-handler-a"],
+        ["ADDED", "virt-handler-b"],
+        ["REMOVED", "virt-handler-a"],
+        ["ADDED", "virt-handler-c"],
+    ]
+    assert result.stderr == "Error from server (InternalError): etcd is tired\n"
+
+
+def test_a_file_is_replaced_when_something_changes(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = answers("virt-handler-a")
+    path = tmp_path / "targets.yml"
+    seen: list[tuple[int, list[str]]] = []
+
+    def look(change: Callable[[], None]) -> Callable[[], None]:
+        def step() -> None:
+            names = [item["labels"]["pod"] for item in yaml.safe_load(path.read_text())]
+            seen.append((path.stat().st_ino, names))
+            change()
+
+        return step
+
+    def more() -> None:
+        found[PODS] = {"items": [pod("virt-handler-a", "node01"), pod("virt-handler-b", "node01")]}
+
+    Rounds(monkeypatch, look(lambda: None), look(more), look(lambda: None))
+    result = run(found, "kubevirt", "-w", "-o", "file-sd", f"--to={path}")
+
+    assert (result.code, result.stdout) == (130, "")
+    assert [names for _, names in seen] == [
+        ["virt-handler-a"],
+        ["virt-handler-a"],
+        ["virt-handler-a", "virt-handler-b"],
+    ]
+    assert seen[0][0] == seen[1][0] != seen[2][0]
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
+
+
+def test_hostile_names_are_quoted(run: Callable[..., Result]) -> None:
+    found = {**answers(), PODS: {"items": [pod("virt-handler-x\n- evil: [", "no\x1b[31mde")]}}
+
+    parsed = yaml.safe_load(run(found, "kubevirt", "-o", "file-sd").stdout)
+    assert parsed[0]["labels"]["pod"] == "virt-handler-x\n- evil: ["
+    assert "\x1b" not in run(found, "kubevirt").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "stderr"),
+    [
+        (["kamaji"], 'error: there is no kind of target "kamaji"; there are '),
+        (["--source=dns"], "error: --source accepts only pods, endpointslices, endpoints\n"),
+        (["--to=x"], "error: --through-apiserver and --to go with -o http-sd, file-sd, scrape-config\n"),
+        (["-o", "http-sd", "--to=/nowhere/at/all"], "error: No such file or directory: "),
+        (["-o", "prom"], 'error: unable to match a printer suitable for the output format "prom"'),
+    ],
+)
+def test_bad_input(args: list[str], stderr: str, on_demo: Cli) -> None:
+    result = on_demo("targets", *args)
+
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr.startswith(stderr)

@@ -1,0 +1,69 @@
+"""A real Prometheus, and promtool."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MISSING = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="prometheus is not on the PATH (Debian: prometheus)"
+)
+
+
+def checked(config: dict[str, Any], folder: Path) -> Path:
+    """Write a configuration, once promtool has nothing against it."""
+    path = folder / "prometheus.yml"
+    path.write_text(json.dumps(config))
+    found = subprocess.run(
+        ["promtool", "check", "config", str(path)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return path
+
+
+@contextlib.contextmanager
+def running(config: dict[str, Any], folder: Path) -> Iterator[str]:
+    """Run Prometheus with a configuration; gives its URL."""
+    path = checked(config, folder)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [
+        "prometheus",
+        f"--config.file={path}",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def query(url: str, expression: str, seconds: float = 40) -> list[dict[str, Any]]:
+    """The answer to a query, as soon as there is one."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(
+                f"{url}/api/v1/query?query={urllib.parse.quote(expression)}", timeout=5
+            ) as answer:
+                result: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
+                if result:
+                    return result
+        except OSError:
+            pass
+        time.sleep(0.3)
+    raise AssertionError(f"no answer to {expression}")
