@@ -35,7 +35,10 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         "targets": ("kubectl_vmetrics.cli.targets:targets", "What there is to scrape, also for Prometheus to read."),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
-        "manifests": ("kubectl_vmetrics.cli.manifests:manifests", "Kubernetes objects to apply: the proxy."),
+        "manifests": (
+            "kubectl_vmetrics.cli.manifests:manifests",
+            "Kubernetes objects to apply: the proxy, monitoring.",
+        ),
         "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },

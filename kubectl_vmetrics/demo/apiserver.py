@@ -24,7 +24,7 @@ from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
 
-from . import tables, watch
+from . import monitoring, tables, watch
 from .cluster import Cluster, DemoPod
 from .exchange import Key, Refusal, Reply, Request, Resource
 from .kubelets import Kubelets
@@ -64,7 +64,8 @@ class Apiserver:
         for pod in cluster.pods:
             self._pods.setdefault(pod.namespace, []).append(pod)
         self._kubevirt = KubeVirt(self, cluster.machines)
-        self.resources = [*self._resources(), *self._kubevirt.resources()]
+        more = monitoring.resources(self._kubevirt.components)
+        self.resources = [*self._resources(), *self._kubevirt.resources(), *more]
         self.routes: list[Route] = [
             self._discovery,
             self._metrics,

@@ -7,8 +7,10 @@ on this side. Grammar and messages: k8s.io/apimachinery/pkg/labels/selector.go a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from .errors import UsageError
 
@@ -177,3 +179,39 @@ def parse_fields(text: str) -> tuple[tuple[str, bool, str], ...]:
         value = re.sub(r"\\([\\,=])", r"\1", found[3])
         terms.append((found[1], found[2] != "!=", value))
     return tuple(terms)
+
+
+class Expression(msgspec.Struct):
+    """One of matchExpressions."""
+
+    key: str
+    operator: str
+    values: list[str] = []
+
+
+class ObjectSelector(msgspec.Struct):
+    """A label selector as objects hold it (metav1.LabelSelector); one that is empty matches everything."""
+
+    labels: dict[str, str] = msgspec.field(default={}, name="matchLabels")
+    expressions: list[Expression] = msgspec.field(default=[], name="matchExpressions")
+
+    def unmet(self, labels: Mapping[str, str]) -> list[str]:
+        """The conditions that labels do not meet, each as kubectl writes it; none where they match."""
+        wanted = [Requirement(key, "in", frozenset([value])) for key, value in sorted(self.labels.items())]
+        wanted += [
+            Requirement(item.key, _OBJECT_OPERATORS.get(item.operator, item.operator), frozenset(item.values))
+            for item in self.expressions
+        ]
+        return [_written(item) for item in wanted if not item.matches(labels.get(item.key))]
+
+
+_OBJECT_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+
+
+def _written(item: Requirement) -> str:
+    if item.operator in ("in", "notin"):
+        values = ",".join(sorted(item.values))
+        if len(item.values) == 1:
+            return f"{item.key}{'=' if item.operator == 'in' else '!='}{values}"
+        return f"{item.key} {item.operator} ({values})"
+    return f"!{item.key}" if item.operator == "!" else item.key

@@ -15,6 +15,10 @@ from kubectl_vmetrics.cli.command import Group
 Nothing is changed in the cluster: the objects go to stdout.""",
     lazy={
         "proxy": ("kubectl_vmetrics.cli.manifests.proxy:proxy", "The proxy as a Deployment, with the least rights."),
+        "kubevirt": (
+            "kubectl_vmetrics.cli.manifests.kubevirt:kubevirt",
+            "What Prometheus needs to scrape KubeVirt, and why it does not.",
+        ),
     },
     examples=[
         ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),

@@ -1,0 +1,136 @@
+"""`manifests kubevirt`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kubectl_vmetrics.cli.cluster import client as open_client
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .write import check, check_labels, check_name, label_option, output_option, show_findings, write
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kubevirt.monitoring import Seen
+    from kubectl_vmetrics.manifests.kubevirt import Settings
+
+
+@click.command(
+    "kubevirt",
+    cls=Command,
+    help="""Print what Prometheus needs to scrape KubeVirt: ServiceMonitor, Role and RoleBinding.
+
+virt-operator makes the like itself, but only where it finds Prometheus' service account when KubeVirt is installed;
+--check says what it looks for, what there is, and what stands between Prometheus and KubeVirt.
+
+Namespaces, account and labels are those of the cluster, as far as they may be read. With -n, KubeVirt's namespace, no
+cluster is asked.""",
+    examples=[
+        ("What is wrong", "manifests kubevirt --check"),
+        ("What is missing", "manifests kubevirt"),
+        (
+            "Without a cluster, for kube-prometheus-stack",
+            "manifests kubevirt -n kubevirt --monitor-namespace monitoring "
+            "--monitor-account kube-prometheus-stack-prometheus --label release=kube-prometheus-stack",
+        ),
+    ],
+)
+@click.option("--monitor-namespace", default="", help="Namespace of Prometheus' service account.")
+@click.option("--monitor-account", default="", help="Prometheus' service account.")
+@click.option("--service-monitor-namespace", default="", help="Namespace of the ServiceMonitor.")
+@label_option
+@click.option("--check", "checking", is_flag=True, help="Compare with what is in the cluster; exit code 1 on FAIL.")
+@output_option
+@click.pass_context
+def kubevirt(
+    context: click.Context,
+    /,
+    monitor_namespace: str,
+    monitor_account: str,
+    service_monitor_namespace: str,
+    labels: tuple[str, ...],
+    checking: bool,
+    output: str,
+) -> int:
+    """Check the options, look, print."""
+    from kubectl_vmetrics.kubevirt import installation, monitoring
+    from kubectl_vmetrics.manifests import kubevirt as manifest
+
+    given = {
+        "monitor_namespace": monitor_namespace,
+        "monitor_account": monitor_account,
+        "service_monitor_namespace": service_monitor_namespace,
+    }
+    for option, value in given.items():
+        if value:
+            check_name(f"--{option.replace('_', '-')}", value)
+    added = check_labels(labels)
+    namespace = flags(context).namespace
+    if checking:
+        if any(given.values()) or added or namespace:
+            raise UsageError("--check looks at what is in the cluster, and takes no settings")
+        client = open_client(context)
+        return show_findings(context, output, monitoring.check(monitoring.look(client, installation.find(client))))
+    check(output)
+    if namespace:
+        settings = _unseen(manifest.Settings(check_name("-n", namespace), **given, selector={}, labels=added))
+        return write(context.obj, manifest.bundle(settings, []), output)
+    client = open_client(context)
+    seen = monitoring.look(client, installation.find(client))
+    settings, notes = _settings(seen, manifest.Settings("", **given, selector={}, labels=added))
+    return write(context.obj, manifest.bundle(settings, notes), output)
+
+
+def _unseen(given: Settings) -> Settings:
+    """What was not given, as it usually is."""
+    from kubectl_vmetrics.kubevirt.installation import METRICS_LABEL
+    from kubectl_vmetrics.kubevirt.monitoring import ACCOUNT
+
+    space = given.monitor_namespace or "monitoring"
+    return given._replace(
+        monitor_namespace=space,
+        monitor_account=given.monitor_account or ACCOUNT,
+        service_monitor_namespace=given.service_monitor_namespace or space,
+        selector={METRICS_LABEL: "true"},
+    )
+
+
+def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
+    """What was not given, as it is in the cluster; and what was taken for granted."""
+    from kubectl_vmetrics.kubevirt.installation import METRICS_LABEL
+    from kubectl_vmetrics.kubevirt.monitoring import Service
+    from kubectl_vmetrics.manifests.kubevirt import NAME
+    from kubectl_vmetrics.metrics.monitors import labels_for
+
+    told, notes = seen.installation, []
+    known = seen.prometheuses if isinstance(seen.prometheuses, list) else []
+    first = known[0] if known else None
+    if len(known) > 1:
+        others = ", ".join(item.path for item in known[1:])
+        notes.append(f"For Prometheus {known[0].path}; there are others: {others}.")
+    found = given._replace(
+        namespace=told.namespace,
+        monitor_namespace=given.monitor_namespace
+        or (first.metadata.namespace if first else "")
+        or told.monitor_namespace,
+        monitor_account=given.monitor_account or (first.spec.account if first else "") or told.monitor_account,
+        service_monitor_namespace=given.service_monitor_namespace or told.service_monitor_namespace,
+        labels={**labels_for(known), **given.labels},
+    )
+    if isinstance(seen.service, Service) and METRICS_LABEL in seen.service.metadata.labels:
+        selector = {METRICS_LABEL: seen.service.metadata.labels[METRICS_LABEL]}
+    else:
+        selector = {METRICS_LABEL: "true"}
+        notes.append("The Service's labels could not be seen; up to KubeVirt v0.46 the value below is empty.")
+    monitors = seen.monitors if isinstance(seen.monitors, list) else []
+    service = seen.service if isinstance(seen.service, Service) else None
+    twice = [i.path for i in monitors if service and i.selects(told.namespace, service.metadata.labels)]
+    twice = [path for path in twice if not path.endswith(f"/{NAME}")]
+    if twice:
+        notes.append(f"{twice[0]} selects the Service already: with the one below, everything is scraped twice.")
+    if not first:
+        notes.append("No Prometheus object could be seen; see --monitor-namespace, --monitor-account and --label.")
+    return _unseen(found)._replace(selector=selector), [*notes, ""] if notes else []

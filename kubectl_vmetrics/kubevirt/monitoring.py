@@ -1,0 +1,347 @@
+"""Whether Prometheus gets to see KubeVirt: what virt-operator makes for it, when it does, and what is there.
+
+virt-operator decides once for each of its deployments whether it makes a ServiceMonitor, and keeps to that: where
+Prometheus was installed later, or under an account that it was not told of, nothing is made, and only its log says so
+(kubevirt/kubevirt pkg/virt-operator/resource/generate/install/strategy.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from kubectl_vmetrics.kube import rbac
+from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound
+from kubectl_vmetrics.kube.lists import decoder
+from kubectl_vmetrics.kube.rbac import Account, Rule
+from kubectl_vmetrics.metrics import monitors
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, SKIP, WARN, Finding
+from kubectl_vmetrics.metrics.monitors import Endpoint, Prometheus, ServiceMonitor
+
+from .discovery import PORT, SERVICE
+from .installation import METRICS_LABEL, Installation
+
+ACCOUNT = "prometheus-k8s"
+"""The service account that virt-operator looks for, where the KubeVirt object names none."""
+OPENSHIFT = "openshift-monitoring"
+CANDIDATES = (OPENSHIFT, "monitoring")
+"""Namespaces in which it looks for it, where the object names none."""
+CLUSTER_MONITORING = "openshift.io/cluster-monitoring"
+"""Label of namespaces that OpenShift's own Prometheus looks at."""
+MADE = "prometheus-kubevirt-rules"
+"""The name of the ServiceMonitor that virt-operator makes, since v0.26."""
+WATCHED = ("services", "endpoints", "pods")
+"""What Prometheus must be able to list and watch in KubeVirt's namespace."""
+
+T = TypeVar("T")
+
+
+class _Port(msgspec.Struct):
+    name: str = ""
+
+
+class _ServiceSpec(msgspec.Struct):
+    ports: list[_Port] = []
+
+
+class Service(msgspec.Struct):
+    """A Service: its labels, and the names of its ports."""
+
+    metadata: ObjectMeta
+    spec: _ServiceSpec = msgspec.field(default_factory=_ServiceSpec)
+
+
+class _Object(msgspec.Struct):
+    metadata: ObjectMeta
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """What may not be read, and how it was refused."""
+
+    message: str
+
+
+class Seen(msgspec.Struct):
+    """What there is, as far as it may be read; None is what is not there.
+
+    Attributes:
+        accounts: which service accounts of candidate namespaces exist; None for a namespace that does not.
+        namespaces: labels of the namespaces of monitors.
+        rules: what the account of each Prometheus may do in KubeVirt's namespace.
+    """
+
+    installation: Installation
+    service: Service | Hidden | None
+    monitors: list[ServiceMonitor] | Hidden | None
+    prometheuses: list[Prometheus] | Hidden | None
+    accounts: dict[str, bool | Hidden | None]
+    namespaces: dict[str, dict[str, str]]
+    rules: dict[Account, list[Rule] | Hidden]
+
+    @property
+    def account(self) -> str:
+        """The account that virt-operator looks for."""
+        return self.installation.monitor_account or ACCOUNT
+
+
+def look(client: Client, installation: Installation) -> Seen:
+    """Read what is there. Raises as Client.get, other than for what may not be read."""
+    namespace = installation.namespace
+    service = _readable(
+        lambda: client.decode(f"/api/v1/namespaces/{escape(namespace)}/services/{escape(SERVICE)}", decoder(Service))
+    )
+    found = _readable(lambda: monitors.service_monitors(client))
+    prometheuses = _readable(lambda: monitors.prometheuses(client))
+    candidates = [installation.monitor_namespace] if installation.monitor_namespace else list(CANDIDATES)
+    account = installation.monitor_account or ACCOUNT
+    listed = prometheuses if isinstance(prometheuses, list) else []
+    spaces = {item.metadata.namespace for item in found} if isinstance(found, list) else set()
+    labels = {space: _readable(lambda space=space: _namespace(client, space)) for space in {*spaces, *candidates}}  # type: ignore[misc]
+    return Seen(
+        installation,
+        service,
+        found,
+        prometheuses,
+        {space: _account(client, space, account, labels[space]) for space in candidates},
+        {space: item for space, item in labels.items() if isinstance(item, dict)},
+        {who: _rules(client, who, namespace) for who in sorted({_account_of(item) for item in listed})},
+    )
+
+
+def _namespace(client: Client, name: str) -> dict[str, str]:
+    found: _Object = client.decode(f"/api/v1/namespaces/{escape(name)}", decoder(_Object))
+    return found.metadata.labels
+
+
+def _account(client: Client, namespace: str, name: str, labels: dict[str, str] | Hidden | None) -> bool | Hidden | None:
+    if labels is None:
+        return None
+    path = f"/api/v1/namespaces/{escape(namespace)}/serviceaccounts/{escape(name)}"
+    found = _readable(lambda: client.decode(path, decoder(_Object)))
+    return found if isinstance(found, Hidden) else found is not None
+
+
+def _account_of(prometheus: Prometheus) -> Account:
+    return Account(prometheus.metadata.namespace, prometheus.spec.account)
+
+
+def _rules(client: Client, account: Account, namespace: str) -> list[Rule] | Hidden:
+    found = _readable(lambda: rbac.rules(client, account, namespace))
+    return found if found is not None else []
+
+
+def _readable(read: Callable[[], T]) -> T | Hidden | None:
+    try:
+        return read()
+    except NotFound:
+        return None
+    except Forbidden as error:
+        return Hidden(error.message)
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+
+def check(seen: Seen) -> list[Finding]:
+    """What stands between Prometheus and KubeVirt, in the order in which it has to be right. Pure."""
+    findings = [_operator(seen), _account_found(seen), _service(seen)]
+    if seen.monitors is None or isinstance(seen.monitors, Hidden) or not isinstance(seen.service, Service):
+        return findings
+    labels = seen.service.metadata.labels
+    selecting = [item for item in seen.monitors if item.selects(seen.installation.namespace, labels)]
+    findings.append(_monitor(seen, selecting, labels))
+    if not selecting:
+        return findings
+    findings += [_endpoint(item) for item in selecting]
+    if len(selecting) > 1:
+        names = ", ".join(item.path for item in selecting)
+        findings.append(
+            Finding(
+                "one-monitor",
+                WARN,
+                f"{len(selecting)} ServiceMonitors select the Service: {names}; each pod is scraped as often, and a "
+                "virt-handler answers no more than 3 scrapes at once",
+                "delete all but one",
+            )
+        )
+    findings.append(_selected(seen, selecting))
+    findings += _rights(seen, selecting)
+    if openshift := _openshift(seen, selecting):
+        findings.append(openshift)
+    return findings
+
+
+def _operator(seen: Seen) -> Finding:
+    if seen.monitors is None:
+        return Finding(
+            "prometheus-operator",
+            FAIL,
+            "the cluster knows no ServiceMonitors: the Prometheus Operator is not installed, and virt-operator makes "
+            "nothing for it",
+            "kubectl vmetrics targets kubevirt -o scrape-config, for a Prometheus without the operator",
+        )
+    if isinstance(seen.monitors, Hidden):
+        return Finding("prometheus-operator", SKIP, seen.monitors.message)
+    return Finding("prometheus-operator", PASS, "the cluster knows ServiceMonitors")
+
+
+def _account_found(seen: Seen) -> Finding:
+    check, told = "account", seen.installation
+    where = next((space for space, found in seen.accounts.items() if found is True), None)
+    if where:
+        return Finding(check, PASS, f"virt-operator finds the service account {where}/{seen.account}")
+    hidden = next((found for found in seen.accounts.values() if isinstance(found, Hidden)), None)
+    if hidden:
+        return Finding(check, SKIP, hidden.message)
+    looked = ", ".join(
+        f"{space} ({'does not exist' if found is None else 'exists, without it'})"
+        for space, found in seen.accounts.items()
+    )
+    said = "" if told.monitor_namespace or told.monitor_account else ", since the KubeVirt object names none"
+    return Finding(
+        check,
+        FAIL,
+        f"virt-operator looks for the service account {seen.account} in {looked}{said}; without it, it makes no "
+        "ServiceMonitor, and says so in its log only",
+        _tell(seen),
+    )
+
+
+def _tell(seen: Seen) -> str:
+    """The command that tells virt-operator of the Prometheus that is there; a new setting makes it decide anew."""
+    known = seen.prometheuses if isinstance(seen.prometheuses, list) else []
+    space, account = _account_of(known[0]) if known else ("NAMESPACE", "ACCOUNT")
+    patch = f'{{"spec":{{"monitorNamespace":"{space}","monitorAccount":"{account}"}}}}'
+    name = seen.installation.name or "kubevirt"
+    return f"kubectl -n {seen.installation.namespace} patch kubevirt {name} --type=merge -p '{patch}'"
+
+
+def _service(seen: Seen) -> Finding:
+    check, name = "service", f"{seen.installation.namespace}/{SERVICE}"
+    if isinstance(seen.service, Hidden):
+        return Finding(check, SKIP, seen.service.message)
+    if seen.service is None:
+        return Finding(check, FAIL, f"the Service {name} is missing", "virt-operator makes it: look at its log")
+    if PORT not in [port.name for port in seen.service.spec.ports]:
+        return Finding(check, FAIL, f"the Service {name} has no port {PORT}", "virt-operator makes it: look at its log")
+    return Finding(check, PASS, f"the Service {name} has the port {PORT}")
+
+
+def _monitor(seen: Seen, selecting: list[ServiceMonitor], labels: Mapping[str, str]) -> Finding:
+    check, namespace = "service-monitor", seen.installation.namespace
+    if selecting:
+        return Finding(check, PASS, f"{selecting[0].path} selects the Service")
+    remedy = "kubectl vmetrics manifests kubevirt | kubectl apply -f -"
+    for item in seen.monitors if isinstance(seen.monitors, list) else []:
+        if METRICS_LABEL not in (*item.spec.selector.labels, *(e.key for e in item.spec.selector.expressions)):
+            continue
+        if not item.reaches(namespace):
+            return Finding(check, FAIL, f"{item.path} looks for Services in other namespaces than {namespace}", remedy)
+        unmet = ", ".join(item.spec.selector.unmet(labels))
+        return Finding(check, FAIL, f"{item.path} selects Services with the label {unmet}; this one has not", remedy)
+    frozen = ""
+    if any(found is True for found in seen.accounts.values()):
+        frozen = (
+            "; virt-operator has decided before Prometheus was there, and does so again only when the KubeVirt object "
+            "names another monitorNamespace or monitorAccount"
+        )
+    return Finding(check, FAIL, f"no ServiceMonitor selects the Service{frozen}", remedy)
+
+
+def _endpoint(monitor: ServiceMonitor) -> Finding:
+    check = "endpoint"
+    endpoint = next((item for item in monitor.spec.endpoints if item.port == PORT), None)
+    if endpoint is None:
+        return Finding(check, FAIL, f"{monitor.path} has no endpoint for the port {PORT}", f"name it: port: {PORT}")
+    wrong = list(_mistakes(endpoint))
+    if wrong:
+        return Finding(
+            check, FAIL, f"{monitor.path}: {'; '.join(what for what, _ in wrong)}", "; ".join(fix for _, fix in wrong)
+        )
+    return Finding(check, PASS, f"{monitor.path} scrapes over HTTPS and keeps the machines' own labels")
+
+
+def _mistakes(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+    if endpoint.scheme.lower() != "https":
+        yield "it asks over HTTP, and the components answer over HTTPS only", "scheme: https"
+    if not endpoint.tls.insecure:
+        yield "it checks certificates that hold no pod's address", "tlsConfig: {insecureSkipVerify: true}"
+    dropped = any(item.action.lower() == "labeldrop" and item.regex == "namespace" for item in endpoint.relabelings)
+    if not endpoint.honor_labels and not dropped:
+        yield "the namespace of a virtual machine becomes exported_namespace", "honorLabels: true"
+
+
+def _selected(seen: Seen, selecting: list[ServiceMonitor]) -> Finding:
+    check = "selected"
+    if seen.prometheuses is None or isinstance(seen.prometheuses, Hidden):
+        why = seen.prometheuses.message if isinstance(seen.prometheuses, Hidden) else "there are no Prometheus objects"
+        return Finding(check, SKIP, why)
+    if not seen.prometheuses:
+        return Finding(check, FAIL, "there is no Prometheus object, so nobody reads ServiceMonitors", "install one")
+    reasons = []
+    for prometheus in seen.prometheuses:
+        for monitor in selecting:
+            why = prometheus.refuses(monitor, lambda space: seen.namespaces.get(space, {}))
+            if not why:
+                return Finding(check, PASS, f"Prometheus {prometheus.path} looks at {monitor.path}")
+            reasons.append(f"Prometheus {prometheus.path} does not look at {monitor.path}: {why}")
+    return Finding(
+        check,
+        FAIL,
+        "; ".join(dict.fromkeys(reasons)),
+        "kubectl vmetrics manifests kubevirt | kubectl apply -f -   (its labels are those that Prometheus selects; "
+        "virt-operator would take labels away from its own)",
+    )
+
+
+def _rights(seen: Seen, selecting: list[ServiceMonitor]) -> list[Finding]:
+    findings = []
+    for prometheus in seen.prometheuses if isinstance(seen.prometheuses, list) else []:
+        if all(prometheus.refuses(item, lambda space: seen.namespaces.get(space, {})) for item in selecting):
+            continue
+        account = _account_of(prometheus)
+        rules = seen.rules.get(account, [])
+        if isinstance(rules, Hidden):
+            findings.append(Finding("rights", SKIP, rules.message))
+            continue
+        verbs = ("get", "list", "watch")
+        lacking = rbac.missing(rules, "", WATCHED, verbs)
+        if prometheus.spec.role == "EndpointSlice":
+            lacking = [item for item in lacking if item != "endpoints"]
+            lacking += rbac.missing(rules, "discovery.k8s.io", ["endpointslices"], verbs)
+        name, namespace = f"{account.namespace}/{account.name}", seen.installation.namespace
+        if lacking:
+            findings.append(
+                Finding(
+                    "rights",
+                    FAIL,
+                    f"Prometheus {prometheus.path} runs as {name}, which may not list and watch "
+                    f"{', '.join(lacking)} in {namespace}: it finds no addresses there",
+                    f"kubectl vmetrics manifests kubevirt --monitor-namespace {account.namespace} --monitor-account "
+                    f"{account.name} | kubectl apply -f -",
+                )
+            )
+        else:
+            findings.append(Finding("rights", PASS, f"{name} may list and watch what it needs in {namespace}"))
+    return findings
+
+
+def _openshift(seen: Seen, selecting: list[ServiceMonitor]) -> Finding | None:
+    if seen.accounts.get(OPENSHIFT) is None and OPENSHIFT not in seen.namespaces:
+        return None
+    check = "openshift-label"
+    spaces = sorted({item.metadata.namespace for item in selecting})
+    without = [space for space in spaces if seen.namespaces.get(space, {}).get(CLUSTER_MONITORING) != "true"]
+    if without:
+        return Finding(
+            check,
+            WARN,
+            f"OpenShift's Prometheus looks at namespaces with the label {CLUSTER_MONITORING}=true; {without[0]} is "
+            "without",
+            f"kubectl label namespace {without[0]} {CLUSTER_MONITORING}=true",
+        )
+    return Finding(check, PASS, f"{', '.join(spaces)} has the label {CLUSTER_MONITORING}=true")

@@ -1,0 +1,23 @@
+"""What a check found: whether all is well, what was seen, and what to do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
+
+
+class Finding(NamedTuple):
+    """The result of one check.
+
+    Attributes:
+        check: its name, the same in every run.
+        result: PASS, WARN, FAIL, or SKIP for one that could not be made or would say nothing.
+        found: one line of what was seen.
+        remedy: a command or a sentence; "" where nothing is to be done.
+    """
+
+    check: str
+    result: str
+    found: str
+    remedy: str = ""

@@ -1,0 +1,136 @@
+"""ServiceMonitors and Prometheus objects of the Prometheus Operator, and which of them go together.
+
+A selector that is not there selects nothing, one that is empty everything; a namespace selector that is not there is
+for the own namespace (prometheus-operator/prometheus-operator Documentation/api-reference/api.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+from kubectl_vmetrics.kube.selector import ObjectSelector
+
+GROUP = "monitoring.coreos.com"
+PATH = f"/apis/{GROUP}/v1"
+
+
+class TlsConfig(msgspec.Struct):
+    """How an endpoint is trusted."""
+
+    insecure: bool = msgspec.field(default=False, name="insecureSkipVerify")
+    server_name: str = msgspec.field(default="", name="serverName")
+    cert: dict[str, dict[str, str | bool]] = {}
+    key_secret: dict[str, str | bool] = msgspec.field(default={}, name="keySecret")
+
+
+class Relabeling(msgspec.Struct):
+    """One relabelling."""
+
+    action: str = "replace"
+    regex: str = ""
+    target: str = msgspec.field(default="", name="targetLabel")
+    replacement: str = ""
+    sources: list[str] = msgspec.field(default=[], name="sourceLabels")
+
+
+class Endpoint(msgspec.Struct):
+    """A port to scrape."""
+
+    port: str = ""
+    path: str = "/metrics"
+    scheme: str = "http"
+    honor_labels: bool = msgspec.field(default=False, name="honorLabels")
+    tls: TlsConfig = msgspec.field(default_factory=TlsConfig, name="tlsConfig")
+    relabelings: list[Relabeling] = []
+    metric_relabelings: list[Relabeling] = msgspec.field(default=[], name="metricRelabelings")
+
+
+class _Namespaces(msgspec.Struct):
+    any: bool = False
+    names: list[str] = msgspec.field(default=[], name="matchNames")
+
+
+class _MonitorSpec(msgspec.Struct):
+    selector: ObjectSelector = msgspec.field(default_factory=ObjectSelector)
+    namespaces: _Namespaces = msgspec.field(default_factory=_Namespaces, name="namespaceSelector")
+    endpoints: list[Endpoint] = []
+
+
+class ServiceMonitor(msgspec.Struct):
+    """A ServiceMonitor."""
+
+    metadata: ObjectMeta
+    spec: _MonitorSpec = msgspec.field(default_factory=_MonitorSpec)
+
+    @property
+    def path(self) -> str:
+        """namespace/name."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    def reaches(self, namespace: str) -> bool:
+        """Whether Services of a namespace are looked at."""
+        chosen = self.spec.namespaces
+        return chosen.any or namespace in (chosen.names or [self.metadata.namespace])
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether it selects a Service."""
+        return self.reaches(namespace) and not self.spec.selector.unmet(labels)
+
+
+class _PrometheusSpec(msgspec.Struct):
+    monitors: ObjectSelector | None = msgspec.field(default=None, name="serviceMonitorSelector")
+    namespaces: ObjectSelector | None = msgspec.field(default=None, name="serviceMonitorNamespaceSelector")
+    account: str = msgspec.field(default="default", name="serviceAccountName")
+    role: str = msgspec.field(default="Endpoints", name="serviceDiscoveryRole")
+
+
+class Prometheus(msgspec.Struct):
+    """A Prometheus object."""
+
+    metadata: ObjectMeta
+    spec: _PrometheusSpec = msgspec.field(default_factory=_PrometheusSpec)
+
+    @property
+    def path(self) -> str:
+        """namespace/name."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    def refuses(self, monitor: ServiceMonitor, namespace_labels: Callable[[str], Mapping[str, str]]) -> str:
+        """Why it does not look at a ServiceMonitor; "" where it does.
+
+        Args:
+            monitor: the ServiceMonitor.
+            namespace_labels: the labels of a namespace, by its name.
+        """
+        namespace = monitor.metadata.namespace
+        chosen = self.spec.namespaces
+        if self.spec.monitors is None:
+            return "it selects no ServiceMonitors (serviceMonitorSelector is not set)"
+        if unmet := self.spec.monitors.unmet(monitor.metadata.labels):
+            return f"it selects ServiceMonitors with the label {', '.join(unmet)}"
+        if chosen is None and namespace != self.metadata.namespace:
+            return f"it looks for ServiceMonitors in its own namespace {self.metadata.namespace} only"
+        if chosen is not None and (unmet := chosen.unmet(namespace_labels(namespace))):
+            return f"it looks for ServiceMonitors in namespaces with the label {', '.join(unmet)}"
+        return ""
+
+
+def service_monitors(client: Client) -> list[ServiceMonitor]:
+    """All of them. Raises as Client.get; NotFound where the Prometheus Operator is not installed."""
+    return list_all(client, f"{PATH}/servicemonitors", decoder(ObjectList[ServiceMonitor]))
+
+
+def prometheuses(client: Client) -> list[Prometheus]:
+    """All of them. Raises as `service_monitors`."""
+    return list_all(client, f"{PATH}/prometheuses", decoder(ObjectList[Prometheus]))
+
+
+def labels_for(found: Sequence[Prometheus]) -> dict[str, str]:
+    """The labels by which the first Prometheus selects ServiceMonitors, as far as they are plain."""
+    selector = found[0].spec.monitors if found else None
+    return dict(selector.labels) if selector else {}
