@@ -31,8 +31,8 @@ class DemoCommand(Command):
     arguments="[COMMAND …]",
     help="""Start an embedded cluster and run a command on it, or serve it until Ctrl-C.
 
-It holds nodes, workloads of the host, virtual machines, and virtual clusters: one with names so long that they are
-hashed, two of the same name in different namespaces. Its numbers change every 15 seconds; the same seed gives the same
+It holds nodes, workloads of the host, virtual machines, tenant control planes, and virtual clusters: one with names
+that had to be hashed, two of the same name in different namespaces. Its numbers change; the same seed gives the same
 ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
     examples=[
         ("One command", "demo top pods -A"),
@@ -46,6 +46,7 @@ ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--pods", default=40, show_default=True, help="How many pods, those of the host included.")
 @click.option("--vclusters", default=3, show_default=True, help="How many virtual clusters.")
 @click.option("--vms", default=5, show_default=True, help="How many virtual machines.")
+@click.option("--tenants", default=2, show_default=True, help="How many tenant control planes (Kamaji).")
 @click.option("--seed", default=0, show_default=True, help="Which cluster of that size.")
 @click.option("--port", default=0, help="Where to listen; any free port by default.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -56,6 +57,7 @@ def demo(
     pods: int,
     vclusters: int,
     vms: int,
+    tenants: int,
     seed: int,
     port: int,
     command: tuple[str, ...],
@@ -67,7 +69,7 @@ def demo(
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is no port")
     try:
-        cluster = build(Shape(nodes, pods, vclusters, seed, vms))
+        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
     except ValueError as error:
         raise UsageError(str(error)) from None
     with server.serving(apiserver.Apiserver(cluster), port) as url, server.kubeconfig_file(url) as path:

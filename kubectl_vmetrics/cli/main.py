@@ -32,6 +32,10 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
         "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "What virtual machines (KubeVirt) use."),
         "components": ("kubectl_vmetrics.cli.components:components", "How KubeVirt's own components are."),
+        "controlplanes": (
+            "kubectl_vmetrics.cli.controlplanes:controlplanes",
+            "How the control planes of tenants are (Kamaji, vCluster).",
+        ),
         "targets": ("kubectl_vmetrics.cli.targets:targets", "What there is to scrape, also for Prometheus to read."),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
@@ -42,7 +46,11 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },
-    aliases={"vm": "vmi", "vmis": "vmi"},
+    aliases={
+        "vm": "vmi",
+        "vmis": "vmi",
+        **dict.fromkeys(("controlplane", "cp", "tcp"), "controlplanes"),
+    },
     examples=[
         ("All pods of the host, each with its virtual cluster and its name there", "top pods -A"),
         ("The pods of one virtual cluster, as kubectl top shows them inside", "top pods --vcluster vc1"),

@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime
 import gzip
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,9 +25,10 @@ from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
 
-from . import monitoring, tables, watch
+from . import forward, monitoring, tables, watch
 from .cluster import Cluster, DemoPod
-from .exchange import Key, Refusal, Reply, Request, Resource
+from .controlplanes import ControlPlanes
+from .exchange import CONNECTION, Key, Refusal, Reply, Request, Resource
 from .kubelets import Kubelets
 from .kubevirt import KubeVirt
 from .objects import Object, Objects
@@ -36,6 +38,8 @@ GZIP_FROM = 128 * 1024
 """An apiserver compresses what is larger (k8s.io/apiserver endpoints/handlers/responsewriters)."""
 
 GIT_VERSION = "v1.36.2"
+
+_FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -64,13 +68,15 @@ class Apiserver:
         for pod in cluster.pods:
             self._pods.setdefault(pod.namespace, []).append(pod)
         self._kubevirt = KubeVirt(self, cluster.machines)
-        more = monitoring.resources(self._kubevirt.components)
+        self._planes = ControlPlanes(self, cluster.tenants)
+        more = [*self._planes.resources(), *monitoring.resources(self._kubevirt.components)]
         self.resources = [*self._resources(), *self._kubevirt.resources(), *more]
         self.routes: list[Route] = [
             self._discovery,
             self._metrics,
             Kubelets(self).route,
             self._kubevirt.route,
+            self._planes.route,
             self._objects,
         ]
 
@@ -86,6 +92,8 @@ class Apiserver:
             method=environ.get("REQUEST_METHOD", "GET"),
         )
         try:
+            if found := _FORWARD.fullmatch(request.path):
+                return self._forward(environ, *found.groups())
             reply = self.answer(request)
         except Refusal as refusal:
             reply = _status(refusal)
@@ -100,6 +108,18 @@ class Apiserver:
         headers.append(("Content-Length", str(len(body))))
         start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Unknown')}", headers)
         return [body]
+
+    def _forward(self, environ: dict[str, Any], namespace: str, pod: str) -> list[bytes]:
+        """Carry TCP to a pod's listeners for as long as the client wants."""
+        listeners = self._planes.listeners(namespace, pod)
+        if listeners is None:
+            raise Refusal(404, "NotFound", f'pods "{pod}" not found')
+        key = environ.get("HTTP_SEC_WEBSOCKET_KEY")
+        if not key or CONNECTION not in environ:
+            raise Refusal(400, "BadRequest", "unable to upgrade: a WebSocket is expected")
+        ports = [int(port) for port in parse_qs(environ.get("QUERY_STRING", "")).get("ports", []) if port.isdigit()]
+        forward.serve(environ[CONNECTION](), key, ports, listeners)
+        return []
 
     def close(self) -> None:
         """End the watches."""
@@ -198,10 +218,10 @@ class Apiserver:
             for v in cluster.vclusters
         ]
 
-        handlers = self._kubevirt.pods()
+        system = [*self._kubevirt.pods(), *self._planes.pods()]
 
         def pods(namespace: str | None) -> list[Key]:
-            return [key for key in handlers if namespace in (None, key.namespace)] + [
+            return [key for key in system if namespace in (None, key.namespace)] + [
                 Key(
                     pod.namespace,
                     pod.name,

@@ -26,6 +26,7 @@ class Shape(NamedTuple):
     vclusters: int = 3
     seed: int = 0
     machines: int = 5
+    tenants: int = 2
 
 
 class Container(NamedTuple):
@@ -107,6 +108,7 @@ class Cluster(NamedTuple):
 
     Attributes:
         machines: how many virtual machines; see `kubevirt`.
+        tenants: how many tenant control planes; see `controlplanes`.
     """
 
     nodes: list[DemoNode]
@@ -114,6 +116,7 @@ class Cluster(NamedTuple):
     pods: list[DemoPod]
     namespaces: list[str]
     machines: int = 0
+    tenants: int = 0
 
 
 class _App(NamedTuple):
@@ -150,7 +153,7 @@ _FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"
 
 def build(shape: Shape) -> Cluster:
     """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
-    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines) < 0:
+    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines, shape.tenants) < 0:
         raise ValueError("the demo needs at least one node, and no negative numbers")
     return _Builder(shape).cluster()
 
@@ -183,7 +186,7 @@ class _Builder:
         namespaces = sorted(
             {"default", *_HOST_APPS, *(v.namespace for v in self.vclusters), *(p.namespace for p in self.pods)}
         )
-        return Cluster(self.nodes, self.vclusters, self.pods, namespaces, self.shape.machines)
+        return Cluster(self.nodes, self.vclusters, self.pods, namespaces, self.shape.machines, self.shape.tenants)
 
     def _control_planes(self) -> None:
         containers = (Container("syncer", "ghcr.io/loft-sh/vcluster-pro:0.37.0", 60, 380),)

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
+CONNECTION = "vmetrics.connection"
+"""In a WSGI environment: takes the client's connection from the server, which then sends nothing more."""
+
 
 class Request(NamedTuple):
     """What was asked for."""

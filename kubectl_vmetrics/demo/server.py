@@ -17,9 +17,27 @@ from cheroot.server import HTTPServer
 
 from kubectl_vmetrics.kube.errors import UsageError
 
+from .exchange import CONNECTION
+
 NAME = "vmetrics-demo"
 THREADS = 24
 """Requests at once; a watch is one for as long as it lasts."""
+
+
+class _Gateway(wsgi.Gateway_10):
+    """WSGI, and the bare connection for what is no HTTP any more."""
+
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
+        """As WSGI has it, and one more."""
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        environ[CONNECTION] = self._taken
+        return environ
+
+    def _taken(self) -> socket.socket:
+        request = self.req
+        request.sent_headers = request.close_connection = True
+        taken: socket.socket = request.conn.socket
+        return taken
 
 
 class _Quiet(wsgi.Server):
@@ -48,6 +66,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
     server = _Quiet(
         ("127.0.0.1", port), application, numthreads=THREADS, request_queue_size=128, timeout=60, shutdown_timeout=1
     )
+    server.gateway = _Gateway
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

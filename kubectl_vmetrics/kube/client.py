@@ -71,8 +71,8 @@ class Client:
         if connection.in_cluster:
             connection = in_cluster(connection)
         self.connection = connection
-        self._credentials = Credentials(connection)
-        self._session = session(connection, self._credentials)
+        self.credentials = Credentials(connection)
+        self._session = session(connection, self.credentials)
         self._answered = False
 
     @property
@@ -155,10 +155,10 @@ class Client:
                     raise retry.error from None
                 time.sleep(wait)
             except Unauthorized:
-                if renewed or not self._credentials.renewable():
+                if renewed or not self.credentials.renewable():
                     raise
                 renewed = True
-                self._credentials.forget()
+                self.credentials.forget()
             except _Dropped as dropped:
                 # A pooled connection that the server closed while it was idle: Go's client asks again as well.
                 if resent or not self._answered:
@@ -178,7 +178,7 @@ class Client:
 
     def _once(self, url: str, accept: str, deadline: float | None) -> requests.Response:
         headers = {"Accept": accept}
-        if header := self._credentials.authorization():
+        if header := self.credentials.authorization():
             headers["Authorization"] = header
         started = time.monotonic()
         left = max(0.001, deadline - started) if deadline else None

@@ -123,10 +123,8 @@ def timed_out(doing: str) -> ConnectionFailed:
 def _why(cause: BaseException, host: str, hostname: str) -> str | None:
     if isinstance(cause, ConnectionRefusedError):
         return f"The connection to the server {host} was refused - did you specify the right host or port?"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"{_UNABLE}tls: failed to verify certificate: x509: {_x509(cause, hostname)}"
     if isinstance(cause, ssl.SSLError):
-        return _UNABLE + _tls(cause)
+        return _UNABLE + tls_reason(cause, hostname)
     if isinstance(cause, socket.gaierror):
         return f"{_UNABLE}dial tcp: lookup {hostname}: no such host"
     if isinstance(cause, http.client.RemoteDisconnected):  # is a ConnectionResetError, too
@@ -140,6 +138,13 @@ def _why(cause: BaseException, host: str, hostname: str) -> str | None:
     if isinstance(cause, OSError) and cause.errno and cause.strerror and not isinstance(cause, TimeoutError):
         return f"{_UNABLE}dial tcp {host}: {cause.strerror.lower()}"
     return None
+
+
+def tls_reason(cause: ssl.SSLError, hostname: str) -> str:
+    """Why TLS did not come about, in Go's words."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"tls: failed to verify certificate: x509: {_x509(cause, hostname)}"
+    return _tls(cause)
 
 
 def _x509(cause: ssl.SSLCertVerificationError, hostname: str) -> str:

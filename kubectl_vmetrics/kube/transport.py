@@ -117,11 +117,12 @@ def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLCont
         if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
             context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
     if pair := credentials.certificate():
-        _load_certificate(context, *pair)
+        load_certificate(context, *pair)
     return context
 
 
-def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+def load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Let a TLS context log in with a certificate, both PEM. Raises ConfigError."""
     # The ssl module takes file names only: a private folder (0700), gone before the first request.
     with tempfile.TemporaryDirectory(prefix="vmetrics-") as folder:
         path = Path(folder, "pair.pem")

@@ -71,30 +71,56 @@ def file_sd(found: Sequence[Group]) -> str:
     return _yaml(list(found))
 
 
+SECRETS = "/etc/prometheus/secrets"
+"""Where the Prometheus Operator mounts the Secrets that a Prometheus object lists (spec.secrets)."""
+
+
 def scrape_config(targets: Sequence[Target], apiserver: Apiserver | None = None) -> str:
     """`scrape_configs` with these targets, one job for each kind of access."""
+    listed: dict[str, list[Target]] = {}
+    for target in targets:
+        listed.setdefault(_access(target), []).append(target)
     jobs = []
-    for kind in sorted({target.kind for target in targets}):
-        listed = [target for target in targets if target.kind == kind]
-        found = groups(listed, apiserver)
+    for name in sorted(listed):
+        found = groups(listed[name], apiserver)
         if not found:
             continue
-        timeout = max(target.seconds for target in listed)
         job: Group = {
-            "job_name": f"vmetrics-{kind}",
+            "job_name": f"vmetrics-{name}",
             "scrape_interval": f"{INTERVAL}s",
-            "scrape_timeout": f"{timeout}s",
-            "honor_labels": any(target.honor for target in listed),
+            "scrape_timeout": f"{max(target.seconds for target in listed[name])}s",
+            "honor_labels": any(target.honor for target in listed[name]),
         }
         if apiserver:
             job |= {"authorization": {"credentials_file": TOKEN_FILE}, "tls_config": {"ca_file": CA_FILE}}
         else:
-            # The pods' certificates name a service or nobody, and a kubelet's is often its own.
-            job |= {"tls_config": {"insecure_skip_verify": True}}
-            if any(target.authorized for target in listed):
-                job |= {"authorization": {"credentials_file": TOKEN_FILE}}
+            job |= _login(listed[name][0])
         jobs.append({**job, "static_configs": found})
     return _yaml({"scrape_configs": jobs})
+
+
+def _access(target: Target) -> str:
+    """The name of a job: what is reached in the same way can share one."""
+    if target.certificate is None:
+        return target.kind if target.scheme == "https" else f"{target.kind}-http"
+    trusted = "" if target.certificate.ca else "-self-signed"
+    return f"{target.kind}-{target.label('cluster').replace('/', '-')}{trusted}"
+
+
+def _login(target: Target) -> Group:
+    if target.scheme != "https":
+        return {}
+    if target.certificate is None:
+        # The pods' certificates name a service or nobody, and a kubelet's is often its own.
+        found: Group = {"tls_config": {"insecure_skip_verify": True}}
+        return found | ({"authorization": {"credentials_file": TOKEN_FILE}} if target.authorized else {})
+    certificate = target.certificate
+    tls: Group = {"cert_file": f"{SECRETS}/{certificate.certificate}", "key_file": f"{SECRETS}/{certificate.key}"}
+    if certificate.ca:
+        tls |= {"ca_file": f"{SECRETS}/{certificate.ca}", "server_name": certificate.name}
+    else:
+        tls["insecure_skip_verify"] = True
+    return {"tls_config": tls}
 
 
 def _yaml(document: Any) -> str:

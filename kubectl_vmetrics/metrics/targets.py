@@ -18,6 +18,20 @@ PORT = 10250
 _ORDER = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 
 
+class Certificate(NamedTuple):
+    """With what a target is asked, as SECRET/KEY each.
+
+    Attributes:
+        ca: the authority of its own certificate; "" where it makes one for itself.
+        name: the name in that; "" likewise.
+    """
+
+    certificate: str
+    key: str
+    ca: str = ""
+    name: str = ""
+
+
 class Target(NamedTuple):
     """Something to scrape.
 
@@ -31,6 +45,7 @@ class Target(NamedTuple):
         ready: whether it is worth asking.
         seconds: how long a scrape of it may last at least.
         authorized: whether it asks for a token.
+        certificate: the client certificate that it asks for; None for none.
         honor: whether its own labels go before those of the target.
     """
 
@@ -46,6 +61,7 @@ class Target(NamedTuple):
     seconds: int = 10
     authorized: bool = False
     honor: bool = False
+    certificate: Certificate | None = None
 
     @property
     def address(self) -> str:

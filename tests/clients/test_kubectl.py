@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the P
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A demo cluster of 2,000 pods, so that many use the same, and paging is needed."""
     application = Apiserver(
-        build(Shape(nodes=70, pods=2000, vclusters=5, seed=7, machines=0)), clock=lambda: 1_700_000_000.0
+        build(Shape(nodes=70, pods=2000, vclusters=5, seed=7, machines=0, tenants=0)), clock=lambda: 1_700_000_000.0
     )
     with server.serving(application) as url:
         yield write_kubeconfig(tmp_path_factory.mktemp("kubectl"), url)

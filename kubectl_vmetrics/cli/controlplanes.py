@@ -1,0 +1,98 @@
+"""`controlplanes`: how the control planes of tenants are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.kube import duration
+from kubectl_vmetrics.kube.errors import NotFound, UsageError
+
+from .cluster import client as open_client
+from .command import Command
+from .components import SHORTEST
+from .show import Outcome, Show, output_options
+
+
+@click.command(
+    "controlplanes",
+    cls=Command,
+    arguments="[NAME]",
+    help="""Display how the control planes of tenants are, Kamaji's and those of virtual clusters: a row for each
+component of each replica.
+
+Rates and quantiles are made of two samples, --interval apart, as Prometheus makes them; requests that last as long as
+somebody looks (WATCH, exec, logs, …) are left out. REQ/S and ERR(%) are those that an apiserver answered and failed
+with 5xx; of other components, those that they sent. P99 is of an apiserver's requests, and of a scheduler's attempts.
+
+Metrics of tenants ask for a certificate, which is read from the tenant's own Secrets: one made for monitoring if there
+is one, else the least powerful that may do it. It stays in memory, and goes through a port-forward.""",
+    examples=[
+        ("The control planes of all tenants, a verdict each", "controlplanes -A --summary"),
+        ("Each component of one, with queues, pods that wait, and storage", "controlplanes acme -n tenants -o wide"),
+        ("Kamaji's alone, within five seconds", "controlplanes -A --kind kamaji --interval 5s"),
+        ("In a script: exit code 1 where one is degraded", "controlplanes -A --summary --fail-on-problems"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces; with Kamaji's own components.")
+@click.option("--kind", default="", help="Only those of kamaji or vcluster.")
+@click.option("--summary", is_flag=True, help="One row for each control plane, with a verdict.")
+@click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where one is degraded.")
+@output_options
+@click.pass_context
+def controlplanes(
+    context: click.Context,
+    /,
+    names: tuple[str, ...],
+    all_namespaces: bool,
+    kind: str,
+    summary: bool,
+    fail_on_problems: bool,
+    **output: Any,
+) -> int:
+    """Read the options, sample, show."""
+    from kubectl_vmetrics.controlplane import figures, health
+    from kubectl_vmetrics.controlplane.plane import KINDS
+    from kubectl_vmetrics.controlplane.scrape import Instance, Scraper
+    from kubectl_vmetrics.metrics.sampling import Sampler
+    from kubectl_vmetrics.output.progress import Progress
+    from kubectl_vmetrics.views import controlplanes as view
+
+    from . import planes as finder
+
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind accepts only {', '.join(KINDS)}")
+    show = Show(context, **output)
+    if show.interval < SHORTEST:
+        raise UsageError("--interval must be 1s or more")
+    client = open_client(context)
+    scraper = Scraper(client, figures.wanted)
+    waited = f"seconds between two samples ({duration.render(show.interval)})"
+    sampler: Sampler[Instance] = Sampler(show.interval, Progress(context.obj, waited))
+    namespace = None if all_namespaces else client.namespace
+
+    def find() -> Outcome:
+        planes, warnings = finder.find(client, namespace, [kind] if kind else KINDS)
+        if names:
+            for name in names:
+                if name not in [plane.name for plane in planes]:
+                    raise NotFound(f'control plane "{name}" not found', code=404, reason="NotFound")
+            planes = [plane for plane in planes if plane.name in names]
+        sampled = sampler.sample(lambda: scraper.take(planes)) if planes else {}
+        found = [
+            health.judge(plane, components, scraper.used.get(plane.key))
+            for plane, components in zip(planes, health.read(planes, sampled), strict=True)
+        ]
+        for verdict in found:
+            who = f"{verdict.plane.kind} {verdict.plane.path}"
+            # The summary has the reasons in its rows.
+            warnings += [f"{who}: {reason}" for reason in verdict.reasons if not summary]
+            warnings += [f"{who}: {detail}" for detail in verdict.details]
+        where = f" in {namespace} namespace." if namespace else ""
+        shown = view.summary(found) if summary else view.view(found, wide=show.wide)
+        failed = fail_on_problems and any(verdict.reasons for verdict in found)
+        return Outcome(shown, f"No control planes found{where}", tuple(warnings), failed=failed)
+
+    return show.run(find)

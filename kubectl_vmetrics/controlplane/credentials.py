@@ -1,0 +1,222 @@
+"""With which certificate a control plane lets its metrics be read.
+
+The order is from the least to the most: a certificate made for monitoring, that of the kubelets' client while it still
+has a group, the administrator's, and last the one that no rule stops. Since kubeadm v1.35.5 and v1.36.1 the certificate
+of the kubelets' client names no group any more, and may read no metrics (kubernetes/kubernetes cmd/kubeadm, kubeadm:…;
+clastix/kamaji issue 1171). What is read here stays in memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
+from kubectl_vmetrics.kube.forward import Identity
+from kubectl_vmetrics.kube.lists import decoder
+
+from . import kamaji, vclusters
+from .plane import VCLUSTER, Plane
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+MASTERS, ADMINS, MONITORING = "system:masters", "kubeadm:cluster-admins", "system:monitoring"
+SOON = 7 * 86_400
+"""Seconds before its end from which on a certificate is worth a word."""
+
+
+class NoCredential(VmetricsError):
+    """A control plane for which nothing to log in with can be had."""
+
+
+class Credential(NamedTuple):
+    """Something to log in with.
+
+    Attributes:
+        source: the Secret and what of it, for messages.
+        ca: PEM of the authority that signed the control plane's certificate.
+        user: the certificate's common name.
+        groups: its organizations.
+        expires: seconds since 1970.
+        powerful: whether it may do everything.
+    """
+
+    source: str
+    identity: Identity
+    ca: bytes
+    user: str
+    groups: tuple[str, ...]
+    expires: float
+    powerful: bool = False
+
+
+class _Secret(msgspec.Struct):
+    data: dict[str, str] | None = None
+
+
+class _ClusterData(msgspec.Struct):
+    ca: str = msgspec.field(default="", name="certificate-authority-data")
+
+
+class _UserData(msgspec.Struct):
+    certificate: str = msgspec.field(default="", name="client-certificate-data")
+    key: str = msgspec.field(default="", name="client-key-data")
+
+
+class _Cluster(msgspec.Struct):
+    cluster: _ClusterData = msgspec.field(default_factory=_ClusterData)
+
+
+class _User(msgspec.Struct):
+    user: _UserData = msgspec.field(default_factory=_UserData)
+
+
+class _Kubeconfig(msgspec.Struct):
+    clusters: list[_Cluster] = []
+    users: list[_User] = []
+
+
+def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
+    """What may be used, the least powerful first; each Secret is read only when it is asked for.
+
+    Raises:
+        NoCredential: at the end, with why each of them is not one.
+        ConnectionFailed, BadAnswer: as Client.get.
+    """
+    refusals: list[str] = []
+    for name, read in _sources(client, plane):
+        try:
+            found = read()
+        except (Forbidden, NotFound) as error:
+            why = "may not be read" if isinstance(error, Forbidden) else "does not exist"
+            refusals.append(f"Secret {name} {why}")
+            continue
+        except _Unusable as error:
+            refusals.append(f"Secret {name}: {error}")
+            continue
+        yield found
+    raise NoCredential("; ".join(dict.fromkeys(refusals)), hint=remedy(plane))
+
+
+def remedy(plane: Plane) -> str:
+    """How a control plane gets a credential that may read metrics and nothing else."""
+    if plane.kind == VCLUSTER:
+        return f"grant: get on the Secret {plane.secret(vclusters.CERTIFICATE)} in {plane.namespace}"
+    return (
+        f"make one that lasts: kubectl vmetrics manifests kamaji {plane.name} -n {plane.namespace} --credential; "
+        f"or grant: get on the Secret {plane.secret(kamaji.ADMIN)} in {plane.namespace}"
+    )
+
+
+class _Unusable(Exception):
+    pass
+
+
+class _Read(NamedTuple):
+    """Reads one credential; called when the ones before it did not do."""
+
+    client: Client
+    plane: Plane
+    secret: str
+    form: str
+    key: str = ""
+
+    def __call__(self) -> Credential:
+        data = _data(self.client, self.plane.namespace, self.secret)
+        if self.form == "kubeconfig":
+            certificate, key, ca = _from_kubeconfig(data.get(self.key, b""))
+        elif self.form == "vcluster":
+            certificate, key, ca = (
+                data.get(k, b"") for k in ("client-certificate", "client-key", "certificate-authority")
+            )
+        else:
+            certificate, key = (
+                data.get("apiserver-kubelet-client.crt", b""),
+                data.get("apiserver-kubelet-client.key", b""),
+            )
+            ca = b""
+        if not certificate or not key:
+            raise _Unusable("holds no certificate" + (f" under {self.key}" if self.key else ""))
+        if not ca:
+            ca = _data(self.client, self.plane.namespace, self.plane.secret(kamaji.CA)).get("ca.crt", b"")
+        return _checked(f"{self.secret}{f'/{self.key}' if self.key else ''}", certificate, key, ca)
+
+
+def _sources(client: Client, plane: Plane) -> Iterator[tuple[str, _Read]]:
+    if plane.kind == VCLUSTER:
+        name = plane.secret(vclusters.CERTIFICATE)
+        yield name, _Read(client, plane, name, "vcluster")
+        return
+    for what, name in plane.secrets:
+        if what.startswith("generator:"):
+            yield name, _Read(client, plane, name, "kubeconfig", "value")
+    name = plane.secret(kamaji.KUBELET)
+    yield name, _Read(client, plane, name, "kubelet")
+    name = plane.secret(kamaji.ADMIN)
+    for key in ("admin.conf", "super-admin.conf"):
+        yield name, _Read(client, plane, name, "kubeconfig", key)
+
+
+def _data(client: Client, namespace: str, name: str) -> dict[str, bytes]:
+    found = client.decode(f"/api/v1/namespaces/{escape(namespace)}/secrets/{escape(name)}", decoder(_Secret))
+    try:
+        return {key: base64.b64decode(value) for key, value in (found.data or {}).items()}
+    except (binascii.Error, ValueError):
+        raise _Unusable("is not base64") from None
+
+
+def _from_kubeconfig(text: bytes) -> tuple[bytes, bytes, bytes]:
+    import yaml
+
+    try:
+        found = msgspec.convert(yaml.safe_load(text) or {}, _Kubeconfig)
+        user, cluster = found.users[0].user, found.clusters[0].cluster
+        return base64.b64decode(user.certificate), base64.b64decode(user.key), base64.b64decode(cluster.ca)
+    except (yaml.YAMLError, msgspec.ValidationError, binascii.Error, ValueError, IndexError):
+        raise _Unusable("holds no kubeconfig that can be read") from None
+
+
+def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credential:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate)
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        groups = tuple(str(item.value) for item in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
+    except ValueError:
+        raise _Unusable("holds no certificate that can be read") from None
+    user = str(names[0].value) if names else ""
+    expires = found.not_valid_after_utc.timestamp()
+    if expires < time.time():
+        raise _Unusable(f"its certificate expired at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}")
+    if not groups:
+        raise _Unusable(f'the certificate of "{user}" names no group, so it may not read /metrics')
+    if ca and not _signed(found, ca):
+        raise _Unusable("its certificate is signed by another authority than that of the control plane")
+    return Credential(source, Identity(certificate, key), ca, user, groups, expires, MASTERS in groups)
+
+
+def _signed(certificate: x509.Certificate, ca: bytes) -> bool:
+    """Whether one of some authorities signed it."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        authorities = x509.load_pem_x509_certificates(ca)
+    except ValueError:
+        raise _Unusable("holds no authority that can be read") from None
+    for authority in authorities:
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False

@@ -1,0 +1,188 @@
+"""How control planes are: each component with its figures, and a verdict on the whole. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
+from kubectl_vmetrics.metrics.snapshot import Pair
+
+from . import credentials, figures
+from .credentials import Credential, NoCredential
+from .figures import Figures
+from .plane import APISERVER, CONTROLLER_MANAGER, SCHEDULER, Component, Plane
+from .scrape import Instance
+
+HEALTHY, DEGRADED = "Healthy", "Degraded"
+FAILING = 0.05
+"""Share of requests with 5xx from which on a control plane is degraded."""
+SLOW = 1.0
+"""Seconds for 99 of 100 requests from which on it is, the field's usual objective."""
+STORAGE_SLOW = 0.5
+"""Seconds for 99 of 100 requests to etcd, likewise."""
+
+
+class Health(NamedTuple):
+    """One component of one replica.
+
+    Attributes:
+        error: why it did not tell; None where it did.
+    """
+
+    plane: Plane
+    component: Component
+    figures: Figures = Figures()
+    error: VmetricsError | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether it answered."""
+        return self.error is None
+
+
+class Verdict(NamedTuple):
+    """A control plane as a whole.
+
+    Attributes:
+        reasons: why it is degraded, the worst first; none where it is well.
+        details: more words on what did not answer, and what to do.
+    """
+
+    plane: Plane
+    components: list[Health]
+    reasons: list[str]
+    details: list[str]
+    credential: Credential | None = None
+
+    @property
+    def word(self) -> str:
+        """Healthy, Degraded, or why it does not run."""
+        if self.plane.asleep:
+            return self.plane.status
+        return DEGRADED if self.reasons else HEALTHY
+
+
+def read(planes: Iterable[Plane], sampled: Mapping[Instance, Pair | VmetricsError]) -> list[list[Health]]:
+    """The components of each control plane, in the order of the planes."""
+    found: dict[tuple[str, str, str], list[Health]] = {}
+    by_key = {plane.key: plane for plane in planes}
+    for (key, component), pair in sampled.items():
+        plane = by_key.get(key)
+        if plane is None:
+            continue
+        if isinstance(pair, VmetricsError):
+            health = Health(plane, component, error=pair)
+        else:
+            health = Health(plane, component, figures.read(component.name, pair))
+        found.setdefault(key, []).append(health)
+    return [found.get(plane.key, []) for plane in by_key.values()]
+
+
+def judge(plane: Plane, components: list[Health], credential: Credential | None, now: float | None = None) -> Verdict:
+    """What is wrong with a control plane.
+
+    Args:
+        plane: the control plane.
+        components: see `read`.
+        credential: with which it was read.
+        now: seconds since 1970.
+    """
+    if plane.asleep:
+        return Verdict(plane, components, [], [])
+    reasons, details = _unreachable(plane, components)
+    if plane.wanted > plane.ready:
+        reasons.append(f"{plane.ready} of {plane.wanted} replicas are ready")
+    reasons += _elections(components)
+    reasons += [reason for item in components for reason in _troubles(item)]
+    versions = sorted({item.figures.version for item in components if item.component.name == APISERVER} - {""})
+    if len(versions) > 1:
+        reasons.append(f"replicas of different versions: {', '.join(versions)}")
+    left = credential.expires - (time.time() if now is None else now) if credential else None
+    if credential and left is not None and left < credentials.SOON:
+        reasons.append(f"the certificate in {credential.source} ends in {max(0, left / 86_400):.0f} days")
+        if plane.kind == KAMAJI:
+            secret = credential.source.partition("/")[0]
+            rotate = "certs.kamaji.clastix.io/rotate="
+            details.append(f"renew it: kubectl -n {plane.namespace} annotate secret {secret} {rotate}")
+    return Verdict(plane, components, list(dict.fromkeys(reasons)), list(dict.fromkeys(details)), credential)
+
+
+def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str], list[str]]:
+    """Components that did not answer, those with the same cause in one line; and the details."""
+    causes: dict[str, list[str]] = {}
+    details: list[str] = []
+    for item in components:
+        if item.error is not None:
+            causes.setdefault(why(item.error), []).append(item.component.name)
+            fix = remedy(plane, item.error)
+            details.append(item.error.message + (f" -> {fix}" if fix else ""))
+    reasons = [f"{', '.join(dict.fromkeys(names))}: {cause}" for cause, names in causes.items()]
+    if not components:
+        reasons.append("it has no pods")
+    return reasons, details
+
+
+def why(error: VmetricsError) -> str:
+    """In few words."""
+    message = error.message.lower()
+    if isinstance(error, NoCredential):
+        return "nothing to log in with"
+    if isinstance(error, Forbidden):
+        return next(
+            (f"no right to {what}" for what in ("pods/portforward", "pods/proxy") if what in message), "not let in"
+        )
+    if isinstance(error, Unauthorized):
+        return "not let in"
+    if isinstance(error, NotFound):
+        return "not there"
+    if "refused" in message:
+        return "nobody listens"
+    if "timeout" in message or "time" in message:
+        return "no answer in time"
+    return "another certificate than expected" if "x509" in message or "tls" in message else "no answer"
+
+
+def remedy(plane: Plane, error: VmetricsError) -> str:
+    """What to do about it; "" where there is nothing to say."""
+    if isinstance(error, Forbidden) and "pods/portforward" in error.message:
+        return f"grant: create on pods/portforward in {plane.namespace}"
+    if isinstance(error, Forbidden) and "pods/proxy" in error.message:
+        return f"grant: get on pods/proxy in {plane.namespace}"
+    if isinstance(error, (Forbidden, Unauthorized)):
+        return credentials.remedy(plane)
+    if isinstance(error, NoCredential):
+        return error.hint or ""
+    return "its certificates may be in rotation: try again in a minute" if "x509" in error.message else ""
+
+
+def _elections(components: Sequence[Health]) -> list[str]:
+    told = []
+    for name in (CONTROLLER_MANAGER, SCHEDULER):
+        here = [item for item in components if item.component.name == name and item.up]
+        leaders = sum(1 for item in here if item.figures.leading)
+        if leaders > 1:
+            told.append(f"{leaders} of {name} lead at once")
+        elif here and not leaders and all(item.figures.leading is False for item in here):
+            told.append(f"no {name} leads")
+    return told
+
+
+def _troubles(item: Health) -> list[str]:
+    found, name = item.figures, item.component.name
+    told = []
+    if name == APISERVER:
+        if found.failed is not None and found.failed > FAILING:
+            told.append(f"{found.failed:.0%} of requests fail")
+        if found.p99 is not None and found.p99 > SLOW:
+            told.append(f"99% of requests take up to {found.p99:.1f} s")
+        if found.etcd_p99 is not None and found.etcd_p99 > STORAGE_SLOW:
+            told.append(f"99% of requests to its storage take up to {found.etcd_p99:.1f} s")
+    if found.process.losing:
+        told.append(f"{name} cannot reach the apiserver")
+    if found.pending.get("unschedulable"):
+        told.append(f"{found.pending['unschedulable']:.0f} pods cannot be scheduled")
+    if found.attempts.get("error"):
+        told.append("scheduling fails with errors")
+    return told

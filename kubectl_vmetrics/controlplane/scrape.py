@@ -1,0 +1,155 @@
+"""One scrape of control planes, each with its own credential, several at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from kubectl_vmetrics.kube.client import Answer, Client, escape, gather
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
+from kubectl_vmetrics.kube.forward import Forward, Peer, forward
+from kubectl_vmetrics.kube.lists import pods_path
+from kubectl_vmetrics.metrics.samples import Reader
+from kubectl_vmetrics.metrics.snapshot import Snapshot
+
+from . import credentials
+from .credentials import Credential, NoCredential
+from .plane import Component, Plane
+
+LIMIT = 20.0
+"""Seconds for all components of one replica."""
+CONCURRENCY = 16
+"""Replicas at once; each is a connection to the apiserver, and through it to a kubelet."""
+TEXT = "text/plain;version=0.0.4"
+
+
+class Instance(NamedTuple):
+    """A component of a control plane."""
+
+    plane: tuple[str, str, str]
+    component: Component
+
+
+Taken = dict[Instance, "Snapshot | VmetricsError"]
+
+
+class Scraper:
+    """Scrapes control planes, and keeps the credential that each of them took.
+
+    Args:
+        client: the cluster.
+        wanted: which families are read.
+
+    Attributes:
+        used: the credential of each control plane that took one.
+    """
+
+    def __init__(self, client: Client, wanted: Callable[[str], bool]) -> None:
+        self._client = client
+        self._wanted = wanted
+        self.used: dict[tuple[str, str, str], Credential] = {}
+
+    def take(self, planes: Sequence[Plane]) -> Taken:
+        """What all their components tell, or why they do not; of optional ones, only those that are there."""
+        calls = [
+            partial(self._replica, plane, pod)
+            for plane in planes
+            for pod in dict.fromkeys(item.pod for item in plane.components)
+        ]
+        found: Taken = {}
+        for call, taken in zip(calls, gather(calls, limit=CONCURRENCY), strict=True):
+            plane, pod = call.args
+            if isinstance(taken, VmetricsError):
+                needed = [item for item in plane.components if item.pod == pod and not item.optional]
+                found |= dict.fromkeys((Instance(plane.key, item) for item in needed), taken)
+            else:
+                found |= taken
+        return found
+
+    def _replica(self, plane: Plane, pod: str) -> Taken:
+        parts = [item for item in plane.components if item.pod == pod]
+        found: Taken = {}
+        open_to_all = [item for item in parts if not item.authorized]
+        for item in open_to_all:
+            self._put(found, plane, item, partial(self._through, plane, item))
+        closed = [item for item in parts if item.authorized]
+        if closed:
+            try:
+                self._forwarded(found, plane, pod, closed)
+            except VmetricsError as error:
+                for item in closed:
+                    if not item.optional:
+                        found.setdefault(Instance(plane.key, item), error)
+        return found
+
+    def _put(self, found: Taken, plane: Plane, item: Component, get: Callable[[], Answer]) -> None:
+        key = Instance(plane.key, item)
+        asked = time.time()
+        try:
+            answer = get()
+        except VmetricsError as error:
+            if not item.optional:
+                found[key] = error
+            return
+        found[key] = Snapshot(Reader(self._wanted).read([answer.body]), (asked + time.time()) / 2)
+
+    def _through(self, plane: Plane, item: Component) -> Answer:
+        return self._client.get(through(plane, item), accept=TEXT, limit=LIMIT)
+
+    def _forwarded(self, found: Taken, plane: Plane, pod: str, parts: Sequence[Component]) -> None:
+        ports = list(dict.fromkeys(item.port for item in parts))
+        refused: list[str] = []
+        try:
+            for credential in self._credentials(plane):
+                with forward(self._client, plane.namespace, pod, ports, LIMIT) as ways:
+                    try:
+                        self._all(found, plane, parts, ways, credential)
+                    except (Forbidden, Unauthorized) as error:
+                        refused.append(f"Secret {credential.source} is not let in: {error.message}")
+                        continue
+                self.used[plane.key] = credential
+                return
+        except NoCredential as error:
+            raise NoCredential("; ".join([*refused, error.message]), hint=error.hint) from None
+
+    def _all(
+        self, found: Taken, plane: Plane, parts: Sequence[Component], ways: Forward, credential: Credential
+    ) -> None:
+        """Raises Forbidden and Unauthorized of the first component: it is the credential's then."""
+        for port in dict.fromkeys(item.port for item in parts):
+            here = [item for item in parts if item.port == port]
+            name = f"{plane.name}.{plane.namespace}.svc" if plane.kind == "kamaji" else "kubernetes.default"
+            try:
+                connection = ways.open(
+                    port, Peer(credential.identity, credential.ca if here[0].verified else None, name)
+                )
+            except VmetricsError as error:
+                found |= {Instance(plane.key, item): error for item in here if not item.optional}
+                continue
+            for item in here:
+                self._put(found, plane, item, partial(_get, connection.get, item))
+                first = found.get(Instance(plane.key, item))
+                if item is parts[0] and isinstance(first, (Forbidden, Unauthorized)):
+                    raise first
+
+    def _credentials(self, plane: Plane) -> Iterator[Credential]:
+        """The one that was taken before, and each that may do."""
+        if known := self.used.get(plane.key):
+            yield known  # and if that was renewed meanwhile, those that there are now
+        yield from credentials.candidates(self._client, plane)
+
+
+def through(plane: Plane, item: Component) -> str:
+    """The path of a component that asks for no certificate, through the apiserver."""
+    return f"{pods_path(plane.namespace)}/{item.scheme}:{escape(item.pod)}:{item.port}/proxy{item.path}"
+
+
+def _get(get: Callable[..., Answer], item: Component) -> Answer:
+    try:
+        return get(item.path, accept=TEXT)
+    except (NotFound, Forbidden):
+        if not item.fallback:
+            raise
+        return get(item.fallback, accept=TEXT)

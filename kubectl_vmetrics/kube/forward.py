@@ -1,0 +1,249 @@
+"""HTTPS to a port of a pod, through the apiserver: a WebSocket that carries TCP, and TLS inside of it.
+
+The apiserver's own proxy passes no client certificate on, so this is the only way to what asks for one. The protocol is
+v4.channel.k8s.io: each port has a channel for data and one for errors (k8s.io/kubelet pkg/cri/streaming/portforward).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from .client import CONNECT_TIMEOUT, Answer, Client, escape
+from .errors import ConnectionFailed, VmetricsError
+from .failures import refused, timed_out, tls_reason, unreachable
+from .transport import load_certificate, proxies, tls_context
+
+PROTOCOL = "v4.channel.k8s.io"
+LARGEST = 64 << 20
+"""Bytes of an answer that are read; an apiserver's metrics are 3 to 20 MB."""
+
+
+class Identity(NamedTuple):
+    """A client certificate and its key, both PEM. Nothing of it is printed."""
+
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        """Never the key."""
+        return "Identity(…)"
+
+
+class Peer(NamedTuple):
+    """Whom to trust behind a port.
+
+    Attributes:
+        identity: with what to log in; None for nothing.
+        ca: PEM of the authority that signed the other side's certificate; None to trust whoever is there, which is for
+            certificates that a process makes for itself: the apiserver vouches for the pod.
+        name: the name that its certificate holds.
+    """
+
+    identity: Identity | None = None
+    ca: bytes | None = None
+    name: str = "localhost"
+
+
+@contextlib.contextmanager
+def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limit: float) -> Iterator[Forward]:
+    """Lead to ports of a pod while the context lasts.
+
+    Args:
+        client: the cluster.
+        namespace: the pod's.
+        pod: its name.
+        ports: all that will be asked, each once.
+        limit: seconds for everything that is done in the context.
+
+    Raises:
+        StatusError: no right to do so (create pods/portforward), no such pod.
+        ConnectionFailed: no answer, or none in time.
+    """
+    from kubernetes.stream.ws_client import PortForward
+
+    class Guarded(PortForward):
+        """Says nothing on stderr where the other side breaks the protocol; the ports are closed then."""
+
+        def _proxy(self) -> None:
+            try:
+                super()._proxy()  # type: ignore[no-untyped-call]
+            except Exception:
+                for port in self.local_ports.values():
+                    port.python.close()
+                with contextlib.suppress(Exception):
+                    self.websocket.shutdown()
+
+    deadline = time.monotonic() + limit
+    websocket = _connect(client, namespace, pod, ports, limit)
+    websocket.settimeout(None)
+    channels = Guarded(websocket, list(ports))  # type: ignore[no-untyped-call]
+    opened = Forward(channels, deadline)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class Forward:
+    """Ports that are open."""
+
+    def __init__(self, channels: Any, deadline: float) -> None:
+        self._channels = channels
+        self._deadline = deadline
+        self._open: list[socket.socket] = []
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for stream in self._open:
+            with contextlib.suppress(OSError):
+                stream.close()
+        self._channels.close()
+
+    def open(self, port: int, peer: Peer | None) -> Connection:
+        """A connection to one of the ports, in TLS where there is a peer to expect.
+
+        Raises:
+            ConnectionFailed: nobody listens there, or not the one who was expected.
+        """
+        plain: socket.socket = self._channels.socket(port)
+        plain.setblocking(True)
+        plain.settimeout(self._left())
+        if peer is None:
+            self._open.append(plain)
+            return Connection(plain, self._left, lambda: self._channels.error(port))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = peer.ca is not None
+        context.verify_mode = ssl.CERT_REQUIRED if peer.ca is not None else ssl.CERT_NONE
+        if peer.ca is not None:
+            context.load_verify_locations(cadata=peer.ca.decode("ascii", "replace"))
+        if peer.identity:
+            load_certificate(context, *peer.identity)
+        try:
+            secure = context.wrap_socket(plain, server_hostname=peer.name)
+        except (OSError, ValueError) as error:
+            raise _failure(error, self._channels.error(port)) from None
+        self._open.append(secure)
+        return Connection(secure, self._left, lambda: self._channels.error(port))
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise timed_out("forwarding a port")
+        return left
+
+
+class Connection:
+    """HTTP/1.1 with whoever is behind a port; one request after the other."""
+
+    def __init__(self, stream: socket.socket, left: Callable[[], float], trouble: Callable[[], str | None]) -> None:
+        self._stream = stream
+        self._left = left
+        self._trouble = trouble
+        self._http = http.client.HTTPConnection("localhost")
+        self._http.sock = stream
+
+    def get(self, path: str, *, accept: str) -> Answer:
+        """GET a path.
+
+        Raises:
+            StatusError: an answer of 400 or more.
+            ConnectionFailed: none, or none in time.
+        """
+        try:
+            self._stream.settimeout(self._left())
+            self._http.request("GET", path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
+            response = self._http.getresponse()
+            body = bytearray()
+            while chunk := response.read1(1 << 18):
+                body += chunk
+                if len(body) > LARGEST:
+                    raise ConnectionFailed(f"the answer to {path} has more than {LARGEST >> 20} MiB")
+                self._stream.settimeout(self._left())
+            response.close()  # else the next request would wait for the end of this answer
+            if response.getheader("Content-Encoding") == "gzip":
+                body = _unpacked(body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _failure(error, self._trouble()) from None
+        if response.status >= 300:
+            raise refused(response.status, bytes(body), path)
+        return Answer(body, response.getheader("Content-Type") or "")
+
+
+def _unpacked(body: bytearray) -> bytearray:
+    import zlib
+
+    stream = zlib.decompressobj(wbits=31)
+    found = bytearray(stream.decompress(body, LARGEST))
+    if stream.unconsumed_tail:
+        raise ConnectionFailed(f"the answer has more than {LARGEST >> 20} MiB")
+    return found
+
+
+def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], limit: float) -> Any:
+    import websocket
+
+    connection = client.connection
+    path = f"/api/v1/namespaces/{escape(namespace)}/pods/{escape(pod)}/portforward"
+    query = "&".join(f"ports={port}" for port in ports)
+    scheme, rest = connection.server.split("://", 1)
+    headers = [f"{name}: {value}" for name, value in connection.impersonate]
+    if header := client.credentials.authorization():
+        headers.append(f"Authorization: {header}")
+    options: dict[str, Any] = {}
+    if scheme == "https":
+        options["sslopt"] = {"context": tls_context(connection, client.credentials)}
+        if name := connection.tls_server_name:
+            options["sslopt"]["server_hostname"] = name
+    try:
+        return websocket.create_connection(
+            f"{'wss' if scheme == 'https' else 'ws'}://{rest}{path}?{query}",
+            timeout=min(limit, CONNECT_TIMEOUT),
+            header=headers,
+            subprotocols=[PROTOCOL],
+            enable_multithread=True,
+            **options,
+            **_proxy(client),
+        )
+    except websocket.WebSocketBadStatusException as error:
+        body = error.resp_body if isinstance(error.resp_body, bytes) else b""
+        raise refused(error.status_code, body, path) from None
+    except (websocket.WebSocketTimeoutException, TimeoutError):
+        raise timed_out("forwarding a port") from None
+    except (websocket.WebSocketException, OSError) as error:
+        raise unreachable(error, connection.server) from None
+
+
+def _proxy(client: Client) -> dict[str, Any]:
+    """The proxy that other requests go through, as websocket-client takes it."""
+    found = proxies(client.connection, os.environ)
+    scheme = urlsplit(client.connection.server).scheme
+    url = found.get("all") or found.get(scheme)
+    if not url:
+        return {"http_no_proxy": ["*"]}
+    split = urlsplit(url)
+    auth = (split.username, split.password or "") if split.username else None
+    kind = {"socks5": "socks5", "socks5h": "socks5h"}.get(split.scheme, "http")
+    port = split.port or (1080 if kind != "http" else 80)
+    return {"http_proxy_host": split.hostname, "http_proxy_port": port, "http_proxy_auth": auth, "proxy_type": kind}
+
+
+def _failure(error: Exception, trouble: str | None) -> ConnectionFailed:
+    if trouble:
+        # The kubelet's own words: "error forwarding port 8443 to pod …: connection refused".
+        refusal = "connection refused" in trouble
+        return ConnectionFailed("nobody listens on the port: connection refused" if refusal else trouble.strip())
+    if isinstance(error, TimeoutError):
+        return timed_out("forwarding a port")
+    if isinstance(error, VmetricsError):
+        return error if isinstance(error, ConnectionFailed) else ConnectionFailed(error.message)
+    if isinstance(error, ssl.SSLError):
+        return ConnectionFailed(tls_reason(error, "the pod"))
+    return ConnectionFailed("the connection to the pod broke off")

@@ -1,0 +1,237 @@
+"""The tables of `controlplanes`: components of each replica, and a verdict on each control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubectl_vmetrics.controlplane.figures import Figures
+from kubectl_vmetrics.controlplane.health import Health, Verdict, why
+from kubectl_vmetrics.controlplane.plane import APISERVER
+from kubectl_vmetrics.output.formats import View
+from kubectl_vmetrics.output.table import Row
+from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
+
+from . import cells
+
+_HEADERS = ["KIND", "NAMESPACE", "NAME", "COMPONENT", "INSTANCE", "UP", "VERSION", "LEADER", "REQ/S", "ERR(%)", "P99"]
+_HEADERS += ["INFLIGHT", "CPU(cores)", "MEMORY(bytes)"]
+_WIDE = [
+    "P99-READ",
+    "P99-WRITE",
+    "WATCHES",
+    "QUEUED",
+    "PENDING",
+    "SCHEDULED",
+    "ETCD-P99",
+    "OBJECTS",
+    "LOST",
+    "CERT-ENDS",
+]
+PROBLEM = "PROBLEM"
+
+
+def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
+    """One row for each component of each replica; one for a control plane of which nothing else can be told."""
+    rows: list[Row] = []
+    names: list[str] = []
+    for verdict in found:
+        whole = _whole(verdict)
+        if whole:
+            rows.append([*_lead(verdict, NONE, NONE), *whole[0], *(["-"] * len(_WIDE) if wide else []), whole[1]])
+        for item in verdict.components if not whole else []:
+            more = _wide(verdict, item) if wide else []
+            rows.append(
+                [*_lead(verdict, item.component.name, item.component.pod), *_cells(item), *more, _problem(item)]
+            )
+        names.append(f"{verdict.plane.kind}/{verdict.plane.name}")
+    headers = [*_HEADERS, *(_WIDE if wide else [])]
+    if any(row[-1] for row in rows):
+        headers.append(PROBLEM)
+    else:
+        rows = [row[:-1] for row in rows]
+    return View(headers, rows, lambda: _document(found), lambda: names)
+
+
+def _lead(verdict: Verdict, component: str, instance: str) -> list[str]:
+    plane = verdict.plane
+    return [plane.kind, plane.namespace, plane.name, component, instance]
+
+
+def _whole(verdict: Verdict) -> tuple[list[str], str] | None:
+    """The one row of a control plane that sleeps, has no pods, or lets nobody in; and what is the matter."""
+    plane, empty = verdict.plane, ["-", *[UNKNOWN] * 3, "-", UNKNOWN, UNKNOWN]
+    if plane.asleep:
+        return [plane.status.lower(), plane.version or "-", *empty], ""
+    if not verdict.components:
+        return ["no", plane.version or "-", *empty], "it has no pods"
+    causes = {why(item.error) if item.error else "" for item in verdict.components}
+    if len(causes) == 1 and "" not in causes and len(verdict.components) > 1:
+        return ["no", plane.version or "-", *empty], causes.pop()
+    return None
+
+
+def _problem(item: Health) -> str:
+    return why(item.error) if item.error else ""
+
+
+def _cells(item: Health) -> Row:
+    if item.error:
+        return ["no", item.plane.version or "-", "-", *[UNKNOWN] * 3, "-", UNKNOWN, UNKNOWN]
+    found = item.figures
+    used = found.process
+    return [
+        "yes",
+        found.version or "-",
+        cells.yes_no(found.leading),
+        cells.count(found.requests),
+        cells.percent(found.failed),
+        cells.milliseconds(found.p99),
+        "-" if found.inflight is None else f"{found.inflight:.0f}",
+        "-" if used.cores is None else millicores(round(used.cores * 1e9)),
+        "-" if used.memory_bytes is None else mebibytes(int(used.memory_bytes)),
+    ]
+
+
+def _wide(verdict: Verdict, item: Health) -> Row:
+    found = item.figures
+    ends = verdict.credential.expires if verdict.credential and item.component.authorized else None
+    return [
+        cells.milliseconds(found.p99_read),
+        cells.milliseconds(found.p99_write),
+        _whole_number(found.watches),
+        _whole_number(found.queued),
+        _each(found.pending, "{:.0f}"),
+        _each(found.attempts, "{:.1f}/s"),
+        cells.milliseconds(found.etcd_p99),
+        _whole_number(found.objects),
+        "-" if item.component.name == APISERVER else _whole_number(found.process.lost),
+        cells.moment(ends),
+    ]
+
+
+def _whole_number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _each(found: dict[str, float], form: str) -> str:
+    return ",".join(f"{key}:{form.format(value)}" for key, value in sorted(found.items()) if value) or "-"
+
+
+# ------------------------------------------------------------------------------------------------------------ summary
+
+_SUMMARY = [
+    "KIND",
+    "NAMESPACE",
+    "NAME",
+    "VERSION",
+    "STATUS",
+    "READY",
+    "COMPONENTS",
+    "REQ/S",
+    "ERR(%)",
+    "P99",
+    "CPU(cores)",
+]
+_SUMMARY += ["MEMORY(bytes)", "VERDICT"]
+
+
+def summary(found: Sequence[Verdict]) -> View:
+    """One row for each control plane."""
+    rows = [_summed(verdict) for verdict in found]
+    return View(_SUMMARY, rows, lambda: _document(found), lambda: [f"{v.plane.kind}/{v.plane.name}" for v in found])
+
+
+def _summed(verdict: Verdict) -> Row:
+    plane = verdict.plane
+    up = [item.figures for item in verdict.components if item.up]
+    servers = [item.figures for item in verdict.components if item.up and item.component.name == APISERVER]
+    requests = _sum([item.requests for item in servers])
+    failed = _sum([(item.failed or 0.0) * (item.requests or 0.0) for item in servers])
+    slowest = max((item.p99 for item in servers if item.p99 is not None), default=None)
+    cores = _sum([item.process.cores for item in up])
+    memory = _sum([item.process.memory_bytes for item in up])
+    word = verdict.word + (f": {'; '.join(verdict.reasons)}" if verdict.reasons else "")
+    return [
+        plane.kind,
+        plane.namespace,
+        plane.name,
+        plane.version or next((item.version for item in up if item.version), "-"),
+        plane.status or "-",
+        f"{plane.ready}/{plane.wanted}",
+        f"{len(up)}/{len(verdict.components)}",
+        cells.count(requests),
+        cells.percent((failed or 0.0) / requests if requests else None),
+        cells.milliseconds(slowest),
+        "-" if cores is None else millicores(round(cores * 1e9)),
+        "-" if memory is None else mebibytes(int(memory)),
+        word,
+    ]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
+
+
+# ----------------------------------------------------------------------------------------------------------- document
+
+
+def _document(found: Sequence[Verdict]) -> dict[str, Any]:
+    """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    return {
+        "kind": "ControlPlaneList",
+        "apiVersion": "vmetrics/v1",
+        "metadata": {},
+        "items": [
+            {
+                "kind": "ControlPlane",
+                "metadata": {"name": verdict.plane.name, "namespace": verdict.plane.namespace},
+                "controlPlaneKind": verdict.plane.kind,
+                "version": verdict.plane.version,
+                "status": verdict.plane.status,
+                "readyReplicas": verdict.plane.ready,
+                "replicas": verdict.plane.wanted,
+                "verdict": verdict.word,
+                "reasons": verdict.reasons,
+                "components": [_component(item) for item in verdict.components],
+            }
+            for verdict in found
+        ],
+    }
+
+
+def _component(item: Health) -> dict[str, Any]:
+    shown = {
+        "name": item.component.name,
+        "instance": item.component.pod,
+        "up": item.up,
+        "error": item.error.message if item.error else None,
+    }
+    return cells.told(shown | (_figures(item.figures) if item.up else {}))
+
+
+def _figures(found: Figures) -> dict[str, Any]:
+    used = found.process
+    return {
+        "version": found.version or None,
+        "leader": found.leading,
+        "requestsPerSecond": found.requests,
+        "errorShare": found.failed,
+        "p99Seconds": found.p99,
+        "p99ReadSeconds": found.p99_read,
+        "p99WriteSeconds": found.p99_write,
+        "inflight": found.inflight,
+        "watches": found.watches,
+        "queued": found.queued,
+        "pendingPods": found.pending or None,
+        "schedulingAttemptsPerSecond": found.attempts or None,
+        "etcdP99Seconds": found.etcd_p99,
+        "objects": found.objects,
+        "tenants": found.tenants or None,
+        "cpuCores": used.cores,
+        "memoryBytes": used.memory_bytes,
+        "startTimeSeconds": used.started,
+        "connectionErrors": used.lost,
+        "connectionErrorsGrown": used.losing,
+    }
