@@ -12,7 +12,7 @@ from kubectl_vmetrics.metrics.snapshot import Pair
 from . import credentials, figures
 from .credentials import Credential, NoCredential
 from .figures import Figures
-from .plane import APISERVER, CONTROLLER_MANAGER, SCHEDULER, Component, Plane
+from .plane import APISERVER, CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
 from .scrape import Instance
 
 HEALTHY, DEGRADED = "Healthy", "Degraded"
