@@ -71,6 +71,11 @@ class Plane(NamedTuple):
         """What tells it from every other one."""
         return self.kind, self.namespace, self.name
 
+    @property
+    def server_name(self) -> str:
+        """A name that the certificate of its apiserver holds."""
+        return f"{self.name}.{self.namespace}.svc" if self.kind == KAMAJI else "kubernetes.default"
+
     def secret(self, what: str) -> str:
         """The name of one of its Secrets; "" where there is none of the sort."""
         return dict(self.secrets).get(what, "")

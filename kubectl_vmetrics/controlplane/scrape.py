@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kubectl_vmetrics.kube.client import Answer, Client, escape, gather
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
-from kubectl_vmetrics.kube.forward import Forward, Peer, forward
+from kubectl_vmetrics.kube.forward import Forward, Identity, Peer, forward
 from kubectl_vmetrics.kube.lists import pods_path
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Snapshot
@@ -48,8 +48,9 @@ class Scraper:
 
     def __init__(self, client: Client, wanted: Callable[[str], bool]) -> None:
         self._client = client
-        self._wanted = wanted
+        self._reader = Reader(wanted)
         self.used: dict[tuple[str, str, str], Credential] = {}
+        self._peers: dict[tuple[Identity, str, bytes | None], Peer] = {}
 
     def take(self, planes: Sequence[Plane]) -> Taken:
         """What all their components tell, or why they do not; of optional ones, only those that are there."""
@@ -93,7 +94,7 @@ class Scraper:
             if not item.optional:
                 found[key] = error
             return
-        found[key] = Snapshot(Reader(self._wanted).read([answer.body]), (asked + time.time()) / 2)
+        found[key] = Snapshot(self._reader.read([answer.body]), (asked + time.time()) / 2)
 
     def _through(self, plane: Plane, item: Component) -> Answer:
         return self._client.get(through(plane, item), accept=TEXT, limit=LIMIT)
@@ -120,11 +121,8 @@ class Scraper:
         """Raises Forbidden and Unauthorized of the first component: it is the credential's then."""
         for port in dict.fromkeys(item.port for item in parts):
             here = [item for item in parts if item.port == port]
-            name = f"{plane.name}.{plane.namespace}.svc" if plane.kind == "kamaji" else "kubernetes.default"
             try:
-                connection = ways.open(
-                    port, Peer(credential.identity, credential.ca if here[0].verified else None, name)
-                )
+                connection = ways.open(port, self._peer(plane, credential, verified=here[0].verified))
             except VmetricsError as error:
                 found |= {Instance(plane.key, item): error for item in here if not item.optional}
                 continue
@@ -133,6 +131,12 @@ class Scraper:
                 first = found.get(Instance(plane.key, item))
                 if item is parts[0] and isinstance(first, (Forbidden, Unauthorized)):
                     raise first
+
+    def _peer(self, plane: Plane, credential: Credential, *, verified: bool) -> Peer:
+        key = credential.identity, plane.server_name, credential.ca if verified else None
+        if key not in self._peers:
+            self._peers[key] = Peer(credential.identity, key[2], plane.server_name)
+        return self._peers[key]
 
     def _credentials(self, plane: Plane) -> Iterator[Credential]:
         """The one that was taken before, and each that may do."""

@@ -46,7 +46,6 @@ def _target(plane: Plane, item: Component) -> Target:
 
 
 def _certificate(plane: Plane, item: Component) -> Certificate:
-    name = f"{plane.name}.{plane.namespace}.svc" if plane.kind == KAMAJI else "kubernetes.default"
     trusted = item.name == APISERVER or item.verified
     if plane.kind == KAMAJI:
         secret = plane.secret(kamaji.KUBELET)
@@ -55,7 +54,9 @@ def _certificate(plane: Plane, item: Component) -> Certificate:
             f"{secret}/apiserver-kubelet-client.crt",
             f"{secret}/apiserver-kubelet-client.key",
             ca,
-            name if trusted else "",
+            plane.server_name if trusted else "",
         )
     secret = plane.secret(vclusters.CERTIFICATE)
-    return Certificate(f"{secret}/client-certificate", f"{secret}/client-key", f"{secret}/certificate-authority", name)
+    return Certificate(
+        f"{secret}/client-certificate", f"{secret}/client-key", f"{secret}/certificate-authority", plane.server_name
+    )

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from .client import CONNECT_TIMEOUT, Answer, Client, escape
 from .errors import ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
-from .transport import load_certificate, proxies, tls_context
+from .transport import load_certificate, proxies, tls_context, trust
 
 PROTOCOL = "v4.channel.k8s.io"
 LARGEST = 64 << 20
@@ -37,19 +37,28 @@ class Identity(NamedTuple):
         return "Identity(…)"
 
 
-class Peer(NamedTuple):
-    """Whom to trust behind a port.
+class Peer:
+    """Whom to trust behind a port, and as whom to log in; made once for many connections.
 
-    Attributes:
+    Args:
         identity: with what to log in; None for nothing.
         ca: PEM of the authority that signed the other side's certificate; None to trust whoever is there, which is for
             certificates that a process makes for itself: the apiserver vouches for the pod.
         name: the name that its certificate holds.
+
+    Raises:
+        ConfigError: a certificate or authority that cannot be used.
     """
 
-    identity: Identity | None = None
-    ca: bytes | None = None
-    name: str = "localhost"
+    def __init__(self, identity: Identity | None = None, ca: bytes | None = None, name: str = "localhost") -> None:
+        self.name = name
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.context.check_hostname = ca is not None
+        self.context.verify_mode = ssl.CERT_REQUIRED if ca is not None else ssl.CERT_NONE
+        if ca is not None:
+            trust(self.context, ca)
+        if identity:
+            load_certificate(self.context, *identity)
 
 
 @contextlib.contextmanager
@@ -119,15 +128,8 @@ class Forward:
         if peer is None:
             self._open.append(plain)
             return Connection(plain, self._left, lambda: self._channels.error(port))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = peer.ca is not None
-        context.verify_mode = ssl.CERT_REQUIRED if peer.ca is not None else ssl.CERT_NONE
-        if peer.ca is not None:
-            context.load_verify_locations(cadata=peer.ca.decode("ascii", "replace"))
-        if peer.identity:
-            load_certificate(context, *peer.identity)
         try:
-            secure = context.wrap_socket(plain, server_hostname=peer.name)
+            secure = peer.context.wrap_socket(plain, server_hostname=peer.name)
         except (OSError, ValueError) as error:
             raise _failure(error, self._channels.error(port)) from None
         self._open.append(secure)

@@ -106,12 +106,7 @@ def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLCont
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif connection.ca is not None:
-        try:
-            context.load_verify_locations(cadata=connection.ca.decode("ascii"))
-        except (ssl.SSLError, ValueError):
-            raise ConfigError(
-                "unable to load root certificates: unable to parse bytes as PEM block", prefix=""
-            ) from None
+        trust(context, connection.ca)
     else:
         context.load_default_certs()
         if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
@@ -119,6 +114,14 @@ def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLCont
     if pair := credentials.certificate():
         load_certificate(context, *pair)
     return context
+
+
+def trust(context: ssl.SSLContext, authorities: bytes) -> None:
+    """Let a TLS context trust authorities, PEM. Raises ConfigError."""
+    try:
+        context.load_verify_locations(cadata=authorities.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise ConfigError("unable to load root certificates: unable to parse bytes as PEM block", prefix="") from None
 
 
 def load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

@@ -28,7 +28,9 @@ class Sample(NamedTuple):
 
 
 class Reader:
-    """Reads expositions.
+    """Reads expositions; of many alike, each block of labels is taken apart once, and shared by the samples.
+
+    Safe to use from several threads.
 
     Args:
         wanted: which families are of interest, by their names.
@@ -40,6 +42,7 @@ class Reader:
     def __init__(self, wanted: Callable[[str], bool]) -> None:
         self._wanted = wanted
         self._known: dict[bytes, str | None] = {}
+        self._blocks: dict[bytes, Labels] = {}
         self.malformed = 0
 
     def read(self, chunks: Iterable[bytes | bytearray]) -> Iterator[Sample]:
@@ -67,19 +70,25 @@ class Reader:
         if known is None:
             return
         try:
-            yield _sample(known, line, brace)
+            yield self._sample(known, line, brace)
         except (ValueError, IndexError):
             self.malformed += 1
 
-
-def _sample(name: str, line: bytes, brace: int) -> Sample:
-    labels: Labels = {}
-    if brace < 0:
-        fields = line.split()[1:]
-    else:
+    def _sample(self, name: str, line: bytes, brace: int) -> Sample:
+        if brace < 0:
+            return _sample(name, {}, line.split()[1:])
         end = _end(line, brace)
-        labels = {key.decode(): unescape(value) for key, value in parse_block(line[brace:end])}
-        fields = line[end:].split()
+        block = line[brace:end]
+        labels = self._blocks.get(block)
+        if labels is None:
+            labels = {key.decode(): unescape(value) for key, value in parse_block(block)}
+            if len(self._blocks) > 50_000:
+                self._blocks.clear()
+            self._blocks[block] = labels
+        return _sample(name, labels, line[end:].split())
+
+
+def _sample(name: str, labels: Labels, fields: list[bytes]) -> Sample:
     # Behind an OpenMetrics exemplar ("# {…} 1") nothing is of interest; its timestamps are seconds, with a fraction.
     timestamp = fields[1] if len(fields) > 1 and fields[1] != b"#" else None
     if timestamp is None:
