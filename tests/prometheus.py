@@ -33,8 +33,8 @@ def checked(config: dict[str, Any], folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(config: dict[str, Any], folder: Path) -> Iterator[str]:
-    """Run Prometheus with a configuration; gives its URL."""
+def running(config: dict[str, Any], folder: Path, *more: str) -> Iterator[str]:
+    """Run Prometheus with a configuration and more flags; gives its URL."""
     path = checked(config, folder)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -43,6 +43,7 @@ def running(config: dict[str, Any], folder: Path) -> Iterator[str]:
         f"--config.file={path}",
         f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
+        *more,
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -50,6 +51,14 @@ def running(config: dict[str, Any], folder: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+@contextlib.contextmanager
+def answering(config: dict[str, Any], folder: Path, *more: str) -> Iterator[str]:
+    """The same, once it answers."""
+    with running(config, folder, *more) as url:
+        query(url, "vector(1)")
+        yield url
 
 
 def query(url: str, expression: str, seconds: float = 40) -> list[dict[str, Any]]:

@@ -39,7 +39,19 @@ def _kubelet(client: Client, _: str | None) -> list[Target]:
     return targets.kubelets(client)
 
 
-KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {"kubevirt": _kubevirt, "kubelet": _kubelet}
+def _controlplanes(client: Client, _: str | None) -> list[Target]:
+    from kubectl_vmetrics.controlplane import targets
+
+    from . import planes
+
+    return targets.find(planes.find(client, None)[0])
+
+
+KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {
+    "kubevirt": _kubevirt,
+    "kubelet": _kubelet,
+    "controlplanes": _controlplanes,
+}
 """What finds the targets of each kind."""
 
 
@@ -47,10 +59,10 @@ KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {"kubevirt": _k
     "targets",
     cls=Command,
     arguments=f"[{'|'.join(KINDS)}|all]",
-    help="""Display what there is to scrape: KubeVirt's components and kubelets, with their labels.
+    help="""Display what there is to scrape, with labels: KubeVirt's components, kubelets, control planes of tenants.
 
 -o http-sd, file-sd and scrape-config are for Prometheus; with --through-apiserver for one outside of the cluster, which
-then needs the rights to pods/proxy and nodes/proxy. -w prints what is added and removed; with --to, the file is
+then needs the rights to pods/proxy and nodes/proxy; control planes that ask for a certificate cannot be reached so. -w prints what is added and removed; with --to, the file is
 replaced whenever something changes.""",
     examples=[
         ("All targets", "targets"),

@@ -167,7 +167,7 @@ def _sources(client: Client, plane: Plane) -> Iterator[tuple[str, _Read]]:
 def _data(client: Client, namespace: str, name: str) -> dict[str, bytes]:
     found = client.decode(f"/api/v1/namespaces/{escape(namespace)}/secrets/{escape(name)}", decoder(_Secret))
     try:
-        return {key: base64.b64decode(value) for key, value in (found.data or {}).items()}
+        return {key: base64.b64decode(value, validate=True) for key, value in (found.data or {}).items()}
     except (binascii.Error, ValueError):
         raise _Unusable("is not base64") from None
 

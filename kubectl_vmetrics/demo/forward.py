@@ -86,7 +86,12 @@ def serve(connection: socket.socket, key: str, ports: Sequence[int], listeners: 
 
 
 def _forth(connection: socket.socket, ends: Mapping[int, socket.socket], send: Callable[..., None]) -> None:
-    frames = frame_buffer(connection.recv, True)
+    def receive(count: int) -> bytes:
+        if data := connection.recv(count):
+            return data
+        raise ConnectionResetError  # frame_buffer would ask for ever
+
+    frames = frame_buffer(receive, True)
     with contextlib.suppress(OSError, WebSocketException, AttributeError):
         while True:
             frame = frames.recv_frame()

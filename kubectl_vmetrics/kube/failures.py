@@ -153,7 +153,7 @@ def _x509(cause: ssl.SSLCertVerificationError, hostname: str) -> str:
     if cause.verify_code in (62, 64) or "ostname" in cause.verify_message:
         found = re.search(r"not valid for '([^']*)'", cause.verify_message)
         return f"certificate is not valid for {found[1] if found else hostname}"
-    if cause.verify_code in (18, 19, 20, 21):
+    if cause.verify_code in (7, 18, 19, 20, 21):
         return "certificate signed by unknown authority"
     return cause.verify_message
 
