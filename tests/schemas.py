@@ -123,6 +123,11 @@ def _kind(version: str, kind: str, **more: Schema) -> Schema:
     return _object(found, *found)
 
 
+_VALUE: Schema = {
+    **_object({"stringValue": _STRING, "fromDefinition": _STRING}),
+    "minProperties": 1,
+    "maxProperties": 1,
+}
 _RBAC = "rbac.authorization.k8s.io"
 _BINDING = {
     "roleRef": _object(
@@ -148,6 +153,21 @@ KINDS: dict[str, Schema] = {
             },
             "selector",
             "endpoints",
+        ),
+    ),
+    "ConfigMap": _kind("v1", "ConfigMap", data={"type": "object", "additionalProperties": _STRING}),
+    "KubeconfigGenerator": _kind(
+        "kamaji.clastix.io/v1alpha1",
+        "KubeconfigGenerator",
+        spec=_object(
+            {
+                "namespaceSelector": _SELECTOR,
+                "tenantControlPlaneSelector": _SELECTOR,
+                "groups": _list(_VALUE),
+                "user": _VALUE,
+                "controlPlaneEndpointFrom": _STRING,
+            },
+            "user",
         ),
     ),
     "Role": _kind(f"{_RBAC}/v1", "Role", rules=_list(_RULE, 1)),

@@ -62,8 +62,8 @@ KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {
     help="""Display what there is to scrape, with labels: KubeVirt's components, kubelets, control planes of tenants.
 
 -o http-sd, file-sd and scrape-config are for Prometheus; with --through-apiserver for one outside of the cluster, which
-then needs the rights to pods/proxy and nodes/proxy; control planes that ask for a certificate cannot be reached so. -w prints what is added and removed; with --to, the file is
-replaced whenever something changes.""",
+then needs the rights to pods/proxy and nodes/proxy, and cannot reach what asks for a certificate. -w prints what is
+added and removed; with --to, the file is replaced whenever something changes.""",
     examples=[
         ("All targets", "targets"),
         ("KubeVirt's alone, with their labels", "targets kubevirt -o wide"),

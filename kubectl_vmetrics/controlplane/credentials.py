@@ -105,6 +105,14 @@ def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
     raise NoCredential("; ".join(dict.fromkeys(refusals)), hint=remedy(plane))
 
 
+def authority(client: Client, plane: Plane) -> bytes:
+    """PEM of the authority of a tenant's certificates; b"" where it may not be read. Raises as Client.get otherwise."""
+    try:
+        return _data(client, plane.namespace, plane.secret(kamaji.CA)).get("ca.crt", b"")
+    except (Forbidden, NotFound, _Unusable):
+        return b""
+
+
 def remedy(plane: Plane) -> str:
     """How a control plane gets a credential that may read metrics and nothing else."""
     if plane.kind == VCLUSTER:

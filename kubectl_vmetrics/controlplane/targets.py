@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kubectl_vmetrics.metrics.targets import Certificate, Target
 
 from . import kamaji, vclusters
-from .plane import APISERVER, CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
+from .plane import CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
 from .scrape import through
 
 KIND = "controlplanes"
@@ -46,17 +46,17 @@ def _target(plane: Plane, item: Component) -> Target:
 
 
 def _certificate(plane: Plane, item: Component) -> Certificate:
-    trusted = item.name == APISERVER or item.verified
     if plane.kind == KAMAJI:
-        secret = plane.secret(kamaji.KUBELET)
-        ca = f"{plane.secret(kamaji.CA)}/ca.crt" if trusted else ""
-        return Certificate(
-            f"{secret}/apiserver-kubelet-client.crt",
-            f"{secret}/apiserver-kubelet-client.key",
-            ca,
-            plane.server_name if trusted else "",
-        )
-    secret = plane.secret(vclusters.CERTIFICATE)
+        secret = f"secrets/{plane.secret(kamaji.KUBELET)}/apiserver-kubelet-client"
+        # Not the Secret of the authority, which holds its key as well.
+        ca = f"configmaps/{authority(plane)}/ca.crt" if item.verified else ""
+        return Certificate(f"{secret}.crt", f"{secret}.key", ca, plane.server_name if item.verified else "")
+    secret = f"secrets/{plane.secret(vclusters.CERTIFICATE)}"
     return Certificate(
         f"{secret}/client-certificate", f"{secret}/client-key", f"{secret}/certificate-authority", plane.server_name
     )
+
+
+def authority(plane: Plane) -> str:
+    """The name of the ConfigMap with the certificate of a tenant's authority, which `manifests kamaji` prints."""
+    return f"{plane.name}-vmetrics-ca"

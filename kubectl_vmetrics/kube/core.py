@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from .client import PARTIAL_LIST, Client, escape
+from .errors import Forbidden
 from .lists import ObjectList, decoder, list_all, pods_path
 
 
@@ -113,3 +114,11 @@ def count_claims(client: Client, namespace: str | None) -> int:
     scope = f"namespaces/{escape(namespace)}/" if namespace else ""
     path = f"/api/v1/{scope}persistentvolumeclaims"
     return len(list_all(client, path, decoder(ObjectList[Named]), accept=PARTIAL_LIST))
+
+
+def labels_of_namespaces(client: Client) -> dict[str, dict[str, str]]:
+    """The labels of each namespace; none of any where they may not be listed. Raises as Client.get otherwise."""
+    try:
+        return {item.metadata.name: item.metadata.labels for item in namespaces(client)}
+    except Forbidden:
+        return {}

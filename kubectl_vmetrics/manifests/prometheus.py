@@ -71,8 +71,8 @@ def file_sd(found: Sequence[Group]) -> str:
     return _yaml(list(found))
 
 
-SECRETS = "/etc/prometheus/secrets"
-"""Where the Prometheus Operator mounts the Secrets that a Prometheus object lists (spec.secrets)."""
+MOUNTS = "/etc/prometheus"
+"""Where the Prometheus Operator mounts what a Prometheus object lists (spec.secrets, spec.configMaps)."""
 
 
 def scrape_config(targets: Sequence[Target], apiserver: Apiserver | None = None) -> str:
@@ -115,9 +115,9 @@ def _login(target: Target) -> Group:
         found: Group = {"tls_config": {"insecure_skip_verify": True}}
         return found | ({"authorization": {"credentials_file": TOKEN_FILE}} if target.authorized else {})
     certificate = target.certificate
-    tls: Group = {"cert_file": f"{SECRETS}/{certificate.certificate}", "key_file": f"{SECRETS}/{certificate.key}"}
+    tls: Group = {"cert_file": f"{MOUNTS}/{certificate.certificate}", "key_file": f"{MOUNTS}/{certificate.key}"}
     if certificate.ca:
-        tls |= {"ca_file": f"{SECRETS}/{certificate.ca}", "server_name": certificate.name}
+        tls |= {"ca_file": f"{MOUNTS}/{certificate.ca}", "server_name": certificate.name}
     else:
         tls["insecure_skip_verify"] = True
     return {"tls_config": tls}

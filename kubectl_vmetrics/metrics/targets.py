@@ -19,7 +19,7 @@ _ORDER = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 
 
 class Certificate(NamedTuple):
-    """With what a target is asked, as SECRET/KEY each.
+    """With what a target is asked: secrets/NAME/KEY or configmaps/NAME/KEY each.
 
     Attributes:
         ca: the authority of its own certificate; "" where it makes one for itself.

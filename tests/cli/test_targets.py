@@ -98,7 +98,7 @@ def test_control_planes_are_jobs_of_their_own(on_demo: Cli) -> None:
     assert jobs["tenants-acme"]["tls_config"] == {
         "cert_file": f"{folder}/apiserver-kubelet-client.crt",
         "key_file": f"{folder}/apiserver-kubelet-client.key",
-        "ca_file": "/etc/prometheus/secrets/acme-ca/ca.crt",
+        "ca_file": "/etc/prometheus/configmaps/acme-vmetrics-ca/ca.crt",
         "server_name": "acme.tenants.svc",
     }
     assert jobs["tenants-acme-self-signed"]["tls_config"]["insecure_skip_verify"] is True
@@ -158,7 +158,8 @@ def run(scripted: Serve, tmp_path: Path) -> Callable[..., Result]:
 
 
 def answers(*handlers: str) -> dict[str, Any]:
-    return {**cluster({(name, "node01"): None for name in handlers}), "/api/v1/nodes": {"items": [NODE]}}
+    workloads = {f"/apis/apps/v1/{kind}": {"items": []} for kind in ("statefulsets", "deployments")}
+    return {**cluster({(name, "node01"): None for name in handlers}), "/api/v1/nodes": {"items": [NODE]}, **workloads}
 
 
 def test_ipv6_and_the_port_that_no_node_tells(run: Callable[..., Result]) -> None:
@@ -215,7 +216,7 @@ def test_kinds_that_cannot_be_read(run: Callable[..., Result]) -> None:
     assert (result.code, result.stderr) == (0, "Warning: targets of kubelet are not known: nodes is forbidden\n")
     assert run(found, "kubelet") == (1, "", "Error from server (Forbidden): nodes is forbidden\n")
 
-    without = {"/api/v1/nodes": {"items": [NODE]}}
+    without = {path: answer for path, answer in answers().items() if "kubevirt" not in path}
     assert run(without).code == 0
     assert run(without, "kubevirt").stderr.startswith("error: KubeVirt was not found")
 

@@ -19,6 +19,14 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.kubevirt:kubevirt",
             "What Prometheus needs to scrape KubeVirt, and why it does not.",
         ),
+        "kamaji": (
+            "kubectl_vmetrics.cli.manifests.controlplane:kamaji",
+            "What Prometheus needs to scrape tenant control planes of Kamaji.",
+        ),
+        "vcluster": (
+            "kubectl_vmetrics.cli.manifests.controlplane:vcluster",
+            "What Prometheus needs to scrape control planes of virtual clusters.",
+        ),
     },
     examples=[
         ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),

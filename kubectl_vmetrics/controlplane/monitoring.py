@@ -1,0 +1,346 @@
+"""Whether Prometheus gets to see a control plane: the mistakes that hand-made objects for it are known to have.
+
+Most are those of Kamaji's own guide (clastix/kamaji docs/content/guides/monitoring.md), which was right when it was
+written; see `check` for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from kubectl_vmetrics.kube import rbac
+from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.core import ObjectMeta, labels_of_namespaces
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+from kubectl_vmetrics.kube.rbac import Account, Rule
+from kubectl_vmetrics.metrics import monitors
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, WARN, Finding
+from kubectl_vmetrics.metrics.monitors import Endpoint, Prometheus, Relabeling, ServiceMonitor
+
+from . import credentials, kamaji
+from .credentials import Credential, NoCredential
+from .plane import APISERVER, KAMAJI, Plane
+
+_HISTOGRAMS = (
+    "apiserver_request_duration_seconds_bucket",
+    "apiserver_request_sli_duration_seconds_bucket",
+    "etcd_request_duration_seconds_bucket",
+)
+_OBJECTIVES = ("1", "5", "30")
+"""Bounds in seconds that the recording rules of the kubernetes-mixin need."""
+_WHOLE = ("2", "3", "4", "6", "8", "10", "15", "20", "45", "60")
+
+
+class _Port(msgspec.Struct):
+    name: str = ""
+    port: int = 0
+    target: int | str = msgspec.field(default=0, name="targetPort")
+
+
+class _ServiceSpec(msgspec.Struct):
+    selector: dict[str, str] | None = None
+    ports: list[_Port] = []
+
+
+class Service(msgspec.Struct):
+    """A Service and where it leads."""
+
+    metadata: ObjectMeta
+    spec: _ServiceSpec = msgspec.field(default_factory=_ServiceSpec)
+
+
+class Seen(msgspec.Struct):
+    """What there is for one control plane.
+
+    Attributes:
+        services: those that lead to its pods, its own one left out.
+        monitors: those that select one of these, each with it.
+        refused: why no credential may be used; None where one may be.
+        twins: other control planes of the same name.
+        rules: what the account of each Prometheus may do in its namespace.
+    """
+
+    plane: Plane
+    services: list[Service]
+    monitors: list[tuple[ServiceMonitor, Service]]
+    prometheuses: list[Prometheus]
+    namespaces: dict[str, dict[str, str]]
+    credential: Credential | None
+    refused: str | None
+    twins: list[str]
+    rules: dict[Account, list[Rule]]
+
+
+def look(client: Client, plane: Plane, others: Sequence[Plane]) -> Seen:
+    """Read what there is for a control plane. Raises as Client.get."""
+    services: list[Service] = list_all(
+        client, f"/api/v1/namespaces/{escape(plane.namespace)}/services", decoder(ObjectList[Service])
+    )
+    leading = [item for item in services if _leads(plane, item) and item.metadata.name != plane.name]
+    found = monitors.service_monitors(client)
+    prometheuses = monitors.prometheuses(client)
+    credential, refused = _credential(client, plane)
+    accounts = {Account(item.metadata.namespace, item.spec.account) for item in prometheuses}
+    return Seen(
+        plane,
+        leading,
+        [(m, s) for s in leading for m in found if m.selects(plane.namespace, s.metadata.labels)],
+        prometheuses,
+        labels_of_namespaces(client),
+        credential,
+        refused,
+        [other.path for other in others if other.name == plane.name and other.key != plane.key],
+        {account: _rules(client, account, plane.namespace) for account in sorted(accounts)},
+    )
+
+
+def _leads(plane: Plane, service: Service) -> bool:
+    selector = service.spec.selector or {}
+    if plane.kind == KAMAJI:
+        return selector.get(kamaji.NAME_LABEL) == plane.name
+    return selector.get("app") == "vcluster" and selector.get("release") == plane.name
+
+
+def _credential(client: Client, plane: Plane) -> tuple[Credential | None, str | None]:
+    try:
+        return next(credentials.candidates(client, plane)), None
+    except NoCredential as error:
+        return None, error.message
+
+
+def _rules(client: Client, account: Account, namespace: str) -> list[Rule]:
+    try:
+        return rbac.rules(client, account, namespace)
+    except (Forbidden, NotFound):
+        return []
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+
+def check(seen: Seen) -> list[Finding]:
+    """What is wrong for one control plane, in the order in which it has to be right. Pure."""
+    plane = seen.plane
+    command = f"kubectl vmetrics manifests {plane.kind} {plane.name} -n {plane.namespace}"
+    findings = [_login(seen, command)]
+    if not seen.monitors:
+        what = "no Service leads to its metrics" if not seen.services else "no ServiceMonitor selects its Service"
+        return [*findings, Finding("service-monitor", FAIL, what, f"{command} | kubectl apply -f -")]
+    for monitor, service in seen.monitors:
+        found = [
+            *_selected(seen, monitor),
+            *_service(seen, service),
+            *_endpoints(seen, monitor, service),
+            *_cluster(seen, monitor),
+            *_buckets(monitor),
+        ]
+        findings += found or [Finding("service-monitor", PASS, f"{monitor.path} is well")]
+    return [*findings, *_rights(seen)]
+
+
+def _login(seen: Seen, command: str) -> Finding:
+    check, found = "credential", seen.credential
+    used = {
+        str(cert.get("name", ""))
+        for monitor, _ in seen.monitors
+        for endpoint in monitor.spec.endpoints
+        if (cert := endpoint.tls.cert.get("secret"))
+    }
+    kubelet = seen.plane.secret(kamaji.KUBELET)
+    if found is None:
+        return Finding(check, FAIL, seen.refused or "", f"{command} --credential")
+    if kubelet and kubelet in used and not found.source.startswith(kubelet):
+        return Finding(
+            check,
+            FAIL,
+            f"the certificate in {kubelet}, which is used, may not read /metrics: since its renewal it names no group",
+            f"{command} --credential",
+        )
+    return Finding(check, PASS, f"the certificate in {found.source} may read /metrics ({', '.join(found.groups)})")
+
+
+def _selected(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
+    if monitor.metadata.namespace != seen.plane.namespace:
+        yield Finding(
+            "secret-namespace",
+            FAIL,
+            f"{monitor.path} is not in {seen.plane.namespace}, where the Secrets are that it names",
+            f"move it to {seen.plane.namespace}",
+        )
+    if not seen.prometheuses:
+        yield Finding("selected", FAIL, "there is no Prometheus object, so nobody reads ServiceMonitors", "install one")
+        return
+    refusals = [
+        (item, why)
+        for item in seen.prometheuses
+        if (why := item.refuses(monitor, lambda space: seen.namespaces.get(space, {})))
+    ]
+    if len(refusals) == len(seen.prometheuses):
+        item, why = refusals[0]
+        yield Finding("selected", FAIL, f"Prometheus {item.path} does not look at {monitor.path}: {why}", "label it")
+
+
+def _service(seen: Seen, service: Service) -> Iterator[Finding]:
+    plane, name = seen.plane, f"{service.metadata.namespace}/{service.metadata.name}"
+    if plane.kind == KAMAJI and service.metadata.labels.get(kamaji.NAME_LABEL) not in (None, plane.name):
+        yield Finding(
+            "service-label",
+            FAIL,
+            f"the Service {name} has Kamaji's own label {kamaji.NAME_LABEL} with another value: a control plane called "
+            "so would take it over",
+            "give it a label of your own, and select by that",
+        )
+    ports = {item.port for item in plane.components if item.authorized}
+    wrong = [
+        port
+        for port in service.spec.ports
+        if isinstance(port.target or port.port, int) and (port.target or port.port) not in ports
+    ]
+    if wrong:
+        named = ", ".join(f"{port.name or port.port} leads to {port.target or port.port}" for port in wrong)
+        known = ", ".join(map(str, sorted(ports)))
+        yield Finding(
+            "service-port", FAIL, f"of the Service {name}, {named}; the control plane listens at {known}", "correct it"
+        )
+
+
+def _endpoints(seen: Seen, monitor: ServiceMonitor, service: Service) -> Iterator[Finding]:
+    named = {port.name: port for port in service.spec.ports}
+    for endpoint in monitor.spec.endpoints:
+        if endpoint.port not in named:
+            yield Finding(
+                "endpoint-port",
+                FAIL,
+                f"{monitor.path} names the port {endpoint.port}, which the Service has not",
+                "correct it",
+            )
+        elif not endpoint.tls.cert or not endpoint.tls.key_secret:
+            yield Finding(
+                "endpoint-certificate",
+                FAIL,
+                f"{monitor.path} asks {endpoint.port} without a certificate, and is answered 403",
+                "tlsConfig: {cert: …, keySecret: …}",
+            )
+        if not _label(endpoint, "job"):
+            yield Finding(
+                "job-label",
+                WARN,
+                f"{monitor.path}: without a job label for {endpoint.port}, dashboards do not find its series",
+                "relabelings: [{targetLabel: job, replacement: apiserver}]",
+            )
+        if endpoint.tls.insecure and endpoint.port in _verified(seen, service):
+            yield Finding(
+                "verification",
+                WARN,
+                f"{monitor.path} sends its certificate to whoever answers at {endpoint.port}, though the "
+                "apiserver's own is signed",
+                "tlsConfig: {ca: …, serverName: …}",
+            )
+
+
+def _verified(seen: Seen, service: Service) -> set[str]:
+    ports = {item.port for item in seen.plane.components if item.name == APISERVER}
+    return {port.name for port in service.spec.ports if (port.target or port.port) in ports}
+
+
+def _label(endpoint: Endpoint, name: str) -> str:
+    return next((item.replacement for item in endpoint.relabelings if item.target == name and not item.sources), "")
+
+
+def _cluster(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
+    labels = {_label(endpoint, "cluster") for endpoint in monitor.spec.endpoints}
+    if "" in labels:
+        yield Finding(
+            "cluster-label",
+            FAIL,
+            f"{monitor.path} gives no cluster label: the series of all tenants become one",
+            f"relabelings: [{{targetLabel: cluster, replacement: {seen.plane.path}}}]",
+        )
+    elif seen.plane.name in labels:
+        twins = f", as it is of {', '.join(seen.twins)}" if seen.twins else ""
+        yield Finding(
+            "cluster-label",
+            FAIL if seen.twins else WARN,
+            f"{monitor.path} has only the name as its cluster label{twins}; another namespace may have the same name",
+            f"replacement: {seen.plane.path}",
+        )
+
+
+def _buckets(monitor: ServiceMonitor) -> Iterator[Finding]:
+    """The rule that leaves out buckets of the apiserver's histograms, where there is one."""
+    dropping = [
+        item
+        for endpoint in monitor.spec.endpoints
+        for item in endpoint.metric_relabelings
+        if item.action.lower() == "drop" and item.sources == ["__name__", "le"]
+    ]
+    if not dropping:
+        return
+    if lost := [bound for bound in _OBJECTIVES if _drops(dropping, _HISTOGRAMS[1], bound)]:
+        yield Finding(
+            "buckets",
+            FAIL,
+            f"{monitor.path} drops the bounds {', '.join(lost)}, which the field's recording rules need",
+            "keep them",
+        )
+    first = _HISTOGRAMS[0]
+    apart = [b for b in _WHOLE if _drops(dropping, first, b) != _drops(dropping, first, f"{b}.0")]
+    if apart:
+        yield Finding(
+            "buckets",
+            WARN,
+            f"{monitor.path} drops the bounds {', '.join(apart)} on Prometheus 2 only: 3 writes {apart[0]}.0",
+            r"in its regex: (\.0)?",
+        )
+    kept = [
+        name for name in _HISTOGRAMS if not any(_drops(dropping, name, bound) for bound in ("0.005", "0.025", *_WHOLE))
+    ]
+    if kept:
+        yield Finding(
+            "buckets", WARN, f"{monitor.path} drops no buckets of {', '.join(kept)}, which are as many", "add them"
+        )
+
+
+def _drops(rules: Sequence[Relabeling], name: str, bound: str) -> bool:
+    for item in rules:
+        try:
+            if re.fullmatch(item.regex, f"{name};{bound}"):
+                return True
+        except re.error:  # RE2 knows what Python does not; what cannot be tried is taken for no match
+            continue
+    return False
+
+
+def _rights(seen: Seen) -> list[Finding]:
+    findings = []
+    for account, rules in seen.rules.items():
+        name = f"{account.namespace}/{account.name}"
+        for item in rules:
+            wide = not item.names and ("secrets" in item.resources) and "*" not in item.resources
+            if wide and {"get", "list", "watch"} & set(item.verbs) and "" in item.groups:
+                findings.append(
+                    Finding(
+                        "secrets",
+                        FAIL,
+                        f"{name} may read every Secret in {seen.plane.namespace}: keys of authorities and passwords of "
+                        "databases are among them; Prometheus itself needs none, the operator reads them",
+                        "resourceNames: the one Secret, verbs: get, for the operator's account",
+                    )
+                )
+                break
+        lacking = rbac.missing(rules, "", ("services", "endpoints", "pods"), ("get", "list", "watch"))
+        if lacking and rules:
+            findings.append(
+                Finding(
+                    "rights",
+                    FAIL,
+                    f"{name} may not list and watch {', '.join(lacking)} in {seen.plane.namespace}",
+                    f"kubectl vmetrics manifests {seen.plane.kind} {seen.plane.name} -n {seen.plane.namespace} "
+                    "| kubectl apply -f -",
+                )
+            )
+    return findings
