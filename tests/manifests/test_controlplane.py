@@ -407,7 +407,7 @@ def test_12_two_of_the_same_name(host: Host, run: Callable[..., Result], monkeyp
         return reply
 
     monkeypatch.setattr(Host, "answer", twice)
-    found = json.loads(run("kamaji", "acme", "-A", "--check", "-o", "json").stdout)["items"]
+    found = json.loads(run("kamaji", "--all", "-A", "--check", "-o", "json").stdout)["items"]
     labels = [item for item in found if item["check"] == "cluster-label"]
     assert labels[0]["result"] == "FAIL"
     assert "has only the name as its cluster label, as it is of elsewhere/acme" in labels[0]["found"]

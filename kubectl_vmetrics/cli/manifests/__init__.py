@@ -27,6 +27,10 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.controlplane:vcluster",
             "What Prometheus needs to scrape control planes of virtual clusters.",
         ),
+        "dashboards": (
+            "kubectl_vmetrics.cli.manifests.dashboards:dashboards",
+            "Dashboards for Grafana: tenants, control planes, virtual machines, virtual clusters.",
+        ),
     },
     examples=[
         ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),

@@ -1,0 +1,57 @@
+"""`manifests dashboards`."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .write import check, check_labels, check_name, output_option, write
+
+
+@click.command(
+    "dashboards",
+    cls=Command,
+    arguments="[NAME…]",
+    help="""Print dashboards for Grafana: tenants side by side, one control plane, virtual machines, virtual clusters.
+
+They come as ConfigMaps for the sidecar of Grafana's chart, or with --raw one of them as Grafana imports it. They show
+what `manifests kamaji`, `vcluster` and `kubevirt` and the proxy lead Prometheus to. Each has a variable `cluster`.""",
+    examples=[
+        ("All, for the sidecar in the namespace monitoring", "manifests dashboards -n monitoring"),
+        ("One, to import by hand", "manifests dashboards vmetrics-machines --raw"),
+        ("For a sidecar that looks for another label", "manifests dashboards --label dashboards=team-a"),
+    ],
+)
+@click.argument("names", nargs=-1)
+@click.option("--raw", is_flag=True, help="The JSON of one dashboard, to import by hand.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label that the sidecar looks for.")
+@click.option("--folder", default="", help="Folder of Grafana, where the sidecar heeds the annotation grafana_folder.")
+@output_option
+@click.pass_context
+def dashboards(
+    context: click.Context, /, names: tuple[str, ...], raw: bool, labels: tuple[str, ...], folder: str, output: str
+) -> int:
+    """Check the options, print."""
+    import json
+
+    from kubectl_vmetrics.manifests import dashboards as manifest
+    from kubectl_vmetrics.manifests.bundle import Bundle
+    from kubectl_vmetrics.manifests.grafana import render
+
+    known = {item.name: item for item in manifest.ALL}
+    for name in names:
+        if name not in known:
+            raise UsageError(f'there is no dashboard "{name}"; there are {", ".join(known)}')
+    chosen = [known[name] for name in dict.fromkeys(names)] or list(manifest.ALL)
+    if raw:
+        if len(chosen) != 1:
+            raise UsageError(f"--raw prints one dashboard: {', '.join(known)}")
+        context.obj.stdout.write(json.dumps(render(chosen[0]), indent=2) + "\n")
+        return 0
+    check(output)
+    found = check_labels(labels) or {manifest.SIDECAR_LABEL: "1"}
+    namespace = check_name("-n", flags(context).namespace or "monitoring")
+    return write(context.obj, Bundle(manifest.config_maps(chosen, namespace, found, folder), []), output)
