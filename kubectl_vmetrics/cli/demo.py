@@ -6,7 +6,7 @@ import threading
 
 import click
 
-from kubectl_vmetrics.demo import apiserver, server
+from kubectl_vmetrics.demo import apiserver, breakage, server
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output.terminal import Environment
@@ -39,6 +39,7 @@ ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
         ("From inside one of its virtual clusters", "demo top pods --vcluster shop"),
         ("What its virtual machines use", "demo vmi -A"),
         ("Serve it, for kubectl and anything else", "demo --port 8001"),
+        ("One in which something is broken", "demo --break log-ip-sans doctor"),
         ("A large one", "demo --nodes 500 --pods 100000 --vclusters 300"),
     ],
 )
@@ -47,6 +48,7 @@ ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--vclusters", default=3, show_default=True, help="How many virtual clusters.")
 @click.option("--vms", default=5, show_default=True, help="How many virtual machines.")
 @click.option("--tenants", default=2, show_default=True, help="How many tenant control planes (Kamaji).")
+@click.option("--break", "broken", default="", help="What is broken in it; --break list says what can be.")
 @click.option("--seed", default=0, show_default=True, help="Which cluster of that size.")
 @click.option("--port", default=0, help="Where to listen; any free port by default.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -58,6 +60,7 @@ def demo(
     vclusters: int,
     vms: int,
     tenants: int,
+    broken: str,
     seed: int,
     port: int,
     command: tuple[str, ...],
@@ -72,7 +75,15 @@ def demo(
         cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    with server.serving(apiserver.Apiserver(cluster), port) as url, server.kubeconfig_file(url) as path:
+    if broken == "list":
+        environment.stdout.write("".join(f"{name:<28}{item.text}\n" for name, item in breakage.BREAKS.items()))
+        return 0
+    if broken and broken not in breakage.BREAKS:
+        raise UsageError(f'--break: there is no "{broken}"; see --break list')
+    application = apiserver.Apiserver(cluster)
+    if broken:
+        application.change = breakage.BREAKS[broken].change
+    with server.serving(application, port) as url, server.kubeconfig_file(url) as path:
         if command:
             from .main import run
 

@@ -37,6 +37,7 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
             "How the control planes of tenants are (Kamaji, vCluster).",
         ),
         "targets": ("kubectl_vmetrics.cli.targets:targets", "What there is to scrape, also for Prometheus to read."),
+        "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Why are there no metrics?"),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
         "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
         "manifests": (

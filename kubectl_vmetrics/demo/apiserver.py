@@ -31,6 +31,7 @@ from .controlplanes import ControlPlanes
 from .exchange import CONNECTION, Key, Refusal, Reply, Request, Resource
 from .kubelets import Kubelets
 from .kubevirt import KubeVirt
+from .metrics_server import MetricsServer
 from .objects import Object, Objects
 from .usage import WINDOW, Metrics, node_labels
 
@@ -39,12 +40,15 @@ GZIP_FROM = 128 * 1024
 
 GIT_VERSION = "v1.36.2"
 
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 Route = Callable[[Request], "Reply | None"]
+Change = Callable[[Request, Callable[[Request], Reply]], Reply]
+"""Answers in place of the apiserver, which it may ask."""
 
 
 class Apiserver:
@@ -53,6 +57,9 @@ class Apiserver:
     Args:
         cluster: what it holds.
         clock: seconds; numbers are those of the window in which it is asked.
+
+    Attributes:
+        change: answers instead; see `breakage`.
     """
 
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
@@ -60,6 +67,7 @@ class Apiserver:
         self.clock = clock
         self.started = clock()
         self.objects = Objects(cluster, datetime.datetime.fromtimestamp(self.started, datetime.timezone.utc))
+        self.change: Change | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._cache: dict[tuple[Any, ...], bytes] = {}
@@ -69,7 +77,9 @@ class Apiserver:
             self._pods.setdefault(pod.namespace, []).append(pod)
         self._kubevirt = KubeVirt(self, cluster.machines)
         self._planes = ControlPlanes(self, cluster.tenants)
-        more = [*self._planes.resources(), *monitoring.resources(self._kubevirt.components)]
+        self._server = MetricsServer(self)
+        more = [*self._planes.resources(), *self._server.resources()]
+        more += monitoring.resources(self._kubevirt.components, self._server.services())
         self.resources = [*self._resources(), *self._kubevirt.resources(), *more]
         self.routes: list[Route] = [
             self._discovery,
@@ -77,6 +87,8 @@ class Apiserver:
             Kubelets(self).route,
             self._kubevirt.route,
             self._planes.route,
+            self._server.route,
+            _review,
             self._objects,
         ]
 
@@ -90,11 +102,12 @@ class Apiserver:
             },
             accept=environ.get("HTTP_ACCEPT", ""),
             method=environ.get("REQUEST_METHOD", "GET"),
+            body=_body(environ),
         )
         try:
             if found := _FORWARD.fullmatch(request.path):
                 return self._forward(environ, *found.groups())
-            reply = self.answer(request)
+            reply = self.change(request, self.answer) if self.change else self.answer(request)
         except Refusal as refusal:
             reply = _status(refusal)
         if watch.wanted(request) and reply.status == 200:
@@ -127,7 +140,7 @@ class Apiserver:
 
     def answer(self, request: Request) -> Reply:
         """The answer to a request. Raises Refusal."""
-        if request.method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD") and request.path != _REVIEWS:
             raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
         for route in self.routes:
             reply = route(request)
@@ -218,7 +231,7 @@ class Apiserver:
             for v in cluster.vclusters
         ]
 
-        system = [*self._kubevirt.pods(), *self._planes.pods()]
+        system = [*self._kubevirt.pods(), *self._planes.pods(), *self._server.pods()]
 
         def pods(namespace: str | None) -> list[Key]:
             return [key for key in system if namespace in (None, key.namespace)] + [
@@ -309,6 +322,17 @@ class Apiserver:
 
 
 _PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    length = environ.get("CONTENT_LENGTH") or "0"
+    found: bytes = environ["wsgi.input"].read(min(int(length), 1 << 20)) if length.isdigit() and int(length) else b""
+    return found
+
+
+def _review(request: Request) -> Reply | None:
+    """Whoever asks may do everything."""
+    return _json({"status": {"allowed": True}}) if request.path == _REVIEWS else None
 
 
 def _parts(path: str) -> list[str]:

@@ -18,6 +18,7 @@ class Request(NamedTuple):
     query: dict[str, str]
     accept: str
     method: str = "GET"
+    body: bytes = b""
 
     def wants(self, kind: str) -> bool:
         """Whether the client would rather have a kind (Table, PartialObjectMetadataList) than the object."""

@@ -22,7 +22,7 @@ LABELS = {"kubevirt.io": "", "prometheus.kubevirt.io": "true"}
 PORT = {"name": "metrics", "port": 443, "targetPort": "metrics", "protocol": "TCP"}
 
 
-def resources(components: Iterable[Component]) -> list[Resource]:
+def resources(components: Iterable[Component], services: list[Key]) -> list[Resource]:
     """Services, their addresses, accounts, roles, and the objects of the Prometheus Operator."""
     listed = list(components)
     core, rbac, operator = (
@@ -44,8 +44,10 @@ def resources(components: Iterable[Component]) -> list[Resource]:
     }
     prometheus = {"serviceAccountName": ACCOUNT, "serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}}
     own = {"k8s-app": "kubevirt", "prometheus.kubevirt.io": "true", "openshift.io/cluster-monitoring": ""}
+    made = _resource(core("services", "Service", True), there, space, SERVICE, LABELS, spec=service)
+    of_kubevirt = made.entries(None)
     return [
-        _resource(core("services", "Service", True, ("svc",)), there, space, SERVICE, LABELS, spec=service),
+        Resource(core("services", "Service", True, ("svc",)), _among([*of_kubevirt, *services])),
         _resource(
             core("endpoints", "Endpoints", True, ("ep",)), there, space, SERVICE, LABELS, subsets=[_subset(listed)]
         ),

@@ -133,12 +133,30 @@ class Client:
         with response:
             yield Stream(self._chunks(response, deadline), response.headers.get("Content-Type", ""))
 
+    def create(self, path: str, body: object, decoder: msgspec.json.Decoder[T]) -> T:
+        """POST an object and decode the answer: for reviews, which are asked in this way and leave nothing behind.
+
+        Raises:
+            StatusError, ConnectionFailed, ConfigError: as `get`.
+            BadAnswer: as `decode`.
+        """
+        deadline = self._deadline()
+        response = self._retrying(path, None, JSON, deadline, msgspec.json.encode(body))
+        with response:
+            content = bytearray(b"".join(self._chunks(response, deadline)))
+            return decode(Answer(content, response.headers.get("Content-Type", "")), decoder, path)
+
     def _deadline(self) -> float | None:
         limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
         return time.monotonic() + limit if limit else None
 
     def _retrying(
-        self, path: str, params: Mapping[str, str | int | None] | None, accept: str, deadline: float | None
+        self,
+        path: str,
+        params: Mapping[str, str | int | None] | None,
+        accept: str,
+        deadline: float | None,
+        body: bytes | None = None,
     ) -> requests.Response:
         query = urlencode([(key, value) for key, value in (params or {}).items() if value is not None])
         url = f"{path}?{query}" if query else path
@@ -146,7 +164,7 @@ class Client:
         attempt = 0
         while True:
             try:
-                return self._once(url, accept, deadline)
+                return self._once(url, accept, deadline, body)
             except _Retry as retry:
                 attempt += 1
                 # Jitter, so that a hundred clients that were refused together do not come back together.
@@ -176,18 +194,21 @@ class Client:
         """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
         return decode(self.get(path, params, accept=accept), decoder, path)
 
-    def _once(self, url: str, accept: str, deadline: float | None) -> requests.Response:
-        headers = {"Accept": accept}
+    def _once(self, url: str, accept: str, deadline: float | None, body: bytes | None) -> requests.Response:
+        headers = {"Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
         if header := self.credentials.authorization():
             headers["Authorization"] = header
         started = time.monotonic()
         left = max(0.001, deadline - started) if deadline else None
         full = self.connection.server + url
+        method = "GET" if body is None else "POST"
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("GET %s\nRequest headers:%s", full, _shown({**self._session.headers, **headers}))
+            _log.debug("%s %s\nRequest headers:%s", method, full, _shown({**self._session.headers, **headers}))
         try:
-            response = self._session.get(
+            response = self._session.request(
+                method,
                 full,
+                data=body,
                 headers=headers,
                 stream=True,
                 allow_redirects=False,
@@ -203,7 +224,7 @@ class Client:
                 f"Unable to connect to the server: {self.connection.server}: not a host name"
             ) from None
         status = f"{response.status_code} {response.reason or ''}".strip()
-        _log.info("GET %s %s in %d milliseconds", full, status, (time.monotonic() - started) * 1000)
+        _log.info("%s %s %s in %d milliseconds", method, full, status, (time.monotonic() - started) * 1000)
         if _log.isEnabledFor(logging.DEBUG - 1):
             _log.debug("Response headers:%s", _shown(response.headers))
         self._answered = True

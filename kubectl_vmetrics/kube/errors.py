@@ -7,6 +7,7 @@
     ├── BadAnswer                 an answer that cannot be read: not JSON, cut short, another kind
     ├── MetricsNotAvailable       metrics.k8s.io is not served, or has nothing to say yet
     └── StatusError               the apiserver said no: "Error from server (Reason): …"
+        ├── BadRequest            400
         ├── Unauthorized          401, "error: You must be logged in to the server (…)"
         ├── Forbidden             403
         ├── NotFound              404
@@ -92,6 +93,10 @@ class StatusError(VmetricsError):
         )
 
 
+class BadRequest(StatusError):
+    """400: what was asked makes no sense to the server, now or ever."""
+
+
 class Unauthorized(StatusError):
     """401: the credentials are missing, wrong or expired."""
 
@@ -118,6 +123,7 @@ class Unavailable(StatusError):
 
 
 BY_CODE: dict[int, type[StatusError]] = {
+    400: BadRequest,
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,

@@ -178,7 +178,7 @@ def test_in_a_pod(scripted: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = Client(connection(Flags(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
 
     assert (found.connection.server, found.namespace) == ("https://10.0.0.1:443", "team-a")
-    assert found._credentials.authorization() == "Bearer pod-token"
+    assert found.credentials.authorization() == "Bearer pod-token"
 
 
 def test_static_credentials_do_not_import_kubernetes(scripted: Serve, tmp_path: Path) -> None:

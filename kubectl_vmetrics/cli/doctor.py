@@ -1,0 +1,71 @@
+"""`doctor`: why are there no metrics?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
+from kubectl_vmetrics.output.terminal import Environment
+
+from .cluster import client as open_client
+from .command import Command
+from .show import Outcome, Show
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    arguments="[AREA… | VMnnn]",
+    help="""Find out why there are no metrics: the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji, rights.
+
+Each check has an identifier; what is wrong comes with its cause and what to do. Nothing is changed in the cluster. With
+an identifier alone, everything that the check knows of is explained, without a cluster. Areas are metrics-api,
+kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 where something failed.""",
+    examples=[
+        ("Everything", "doctor"),
+        ("The Metrics API and the kubelets alone", "doctor metrics-api kubelets"),
+        ("What a check knows of, offline", "doctor VM105"),
+        ("In a script: warnings count as well", "doctor --fail-on warning -o json"),
+    ],
+)
+@click.argument("areas", nargs=-1)
+@click.option(
+    "--fail-on", default="fail", help="What makes the exit code 1: fail, warning or never.", show_default=True
+)
+@click.option("-o", "--output", default="", help="Output format: table, json, yaml, csv, or a format of tabulate.")
+@click.pass_context
+def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, output: str) -> int:
+    """Read the options, look, show."""
+    from kubectl_vmetrics.doctor import catalogue, check, rights
+    from kubectl_vmetrics.metrics.findings import FAIL, WARN
+    from kubectl_vmetrics.output.progress import Progress
+    from kubectl_vmetrics.views import doctor as view
+
+    environment: Environment = context.obj
+    if fail_on not in ("fail", "warning", "never"):
+        raise UsageError("--fail-on accepts only fail, warning, never")
+    explained = {item.id: item for item in catalogue.CHECKS}
+    wanted = [explained[name.upper()] for name in areas if name.upper() in explained]
+    if wanted and len(wanted) == len(areas):
+        environment.stdout.write("\n".join(catalogue.explain(item) for item in wanted))
+        return 0
+    for area in areas:
+        if area not in check.AREAS:
+            raise UsageError(f'there is no area or check "{area}"; areas are {", ".join(check.AREAS)}')
+    show = Show(context, "" if output == "table" else output, no_headers=False, watch=False, interval="15s")
+    session = check.Session(open_client(context))
+    results = check.run(catalogue.of(areas), session, Progress(environment, "checks"))
+    granted: list[Any] = []
+    if not areas or rights.AREA in areas:
+        try:
+            granted = rights.matrix(session)
+        except VmetricsError:
+            granted = []  # the check has said so
+    bad = {"fail": (FAIL,), "warning": (FAIL, WARN), "never": ()}[fail_on]
+    failed = any(item.outcome.result in bad for item in results)
+    if output in ("", "table"):
+        environment.stdout.write(view.text(results, granted))
+        return 1 if failed else 0
+    return show.run(lambda: Outcome(view.view(results, granted), failed=failed))

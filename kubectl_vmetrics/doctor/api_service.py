@@ -1,0 +1,166 @@
+"""The APIService of metrics.k8s.io: who serves it, and why the aggregator says that it is not available.
+
+Reasons and messages: kubernetes/kube-aggregator pkg/controllers/status.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from kubectl_vmetrics.kube.errors import NotFound
+from kubectl_vmetrics.kube.lists import decoder
+
+from .check import Cause, Outcome, Session, failed, passed, warned
+
+NAME = "v1beta1.metrics.k8s.io"
+ISSUES = "kubernetes-sigs/metrics-server issue "
+DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
+INSTALL = "kubectl vmetrics manifests metrics-server | kubectl apply -f -"
+
+
+class _ServiceRef(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    port: int = 443
+
+
+class _ApiSpec(msgspec.Struct):
+    service: _ServiceRef | None = None
+
+
+class Condition(msgspec.Struct):
+    """A condition of an object's status."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class _ApiStatus(msgspec.Struct):
+    conditions: list[Condition] = []
+
+
+class ApiService(msgspec.Struct):
+    """An APIService: who serves an API group, and whether that works."""
+
+    spec: _ApiSpec = msgspec.field(default_factory=_ApiSpec)
+    status: _ApiStatus = msgspec.field(default_factory=_ApiStatus)
+
+    @property
+    def service(self) -> _ServiceRef:
+        """The Service behind it; without a name where the apiserver serves it itself."""
+        return self.spec.service or _ServiceRef()
+
+
+def api_service(session: Session) -> ApiService:
+    """The APIService of metrics.k8s.io. Raises NotFound."""
+    path = f"/apis/apiregistration.k8s.io/v1/apiservices/{NAME}"
+
+    def read() -> ApiService:
+        found: ApiService = session.client.decode(path, decoder(ApiService))
+        return found
+
+    return session.once("apiservice", read)
+
+
+INSTALLED = {
+    "nothing": Cause(
+        "nobody serves metrics.k8s.io: metrics-server is not installed",
+        f"{INSTALL}; or, without it: --source kubelet",
+        "https://github.com/kubernetes-sigs/metrics-server",
+    ),
+    "other": Cause(
+        "another component than metrics-server serves metrics.k8s.io, for instance a prometheus-adapter",
+        "its own documentation says where its numbers come from; one that is left over: kubectl delete apiservice "
+        f"{NAME}",
+        ISSUES + "1084",
+    ),
+}
+
+
+def installed(session: Session) -> Outcome:
+    """Who serves metrics.k8s.io."""
+    try:
+        service = api_service(session).service
+    except NotFound:
+        return failed(f"there is no APIService {NAME}", "nothing")
+    where = f"{service.namespace}/{service.name}"
+    if "metrics-server" not in service.name:
+        return warned(f"metrics.k8s.io is served by {where}", "other")
+    return passed(f"metrics.k8s.io is served by {where}")
+
+
+AVAILABLE = {
+    "ServiceNotFound": Cause("the Service that it names does not exist", INSTALL),
+    "ServicePortError": Cause(
+        "its Service does not listen at the port that the APIService names",
+        f"kubectl edit apiservice {NAME}: spec.service.port",
+    ),
+    "EndpointsNotFound": Cause(
+        "the Service leads to no pods: its selector matches none", "compare its selector with the pods' labels"
+    ),
+    "MissingEndpoints": Cause(
+        "none of the Service's pods is ready", "kubectl vmetrics doctor VM104: what they are waiting for"
+    ),
+    "refused": Cause(
+        "nobody listens behind the Service: its pods have just been stopped, or listen at another port",
+        "kubectl -n kube-system get pods -l k8s-app=metrics-server -o wide",
+    ),
+    "timeout": Cause(
+        "the control plane cannot reach the pods' network: a firewall, private nodes, or no kube-proxy beside it",
+        "open port 10250 from the control plane to the pods; else --enable-aggregator-routing=true on kube-apiserver, "
+        "or hostNetwork: true for metrics-server",
+        ISSUES + "141",
+    ),
+    "proxy": Cause(
+        "kube-apiserver asks through the proxy of its environment",
+        "add the ranges of Services and pods to NO_PROXY of kube-apiserver",
+        ISSUES + "543",
+    ),
+    "identity": Cause(
+        "metrics-server does not believe the apiserver: without --proxy-client-cert-file it is system:anonymous, and "
+        "its certificate's name must be among --requestheader-allowed-names",
+        "set --proxy-client-cert-file and --proxy-client-key-file on kube-apiserver, signed by the authority of "
+        "--requestheader-client-ca-file",
+        DOCS,
+    ),
+    "certificate": Cause(
+        "the certificate of metrics-server is not the one that the APIService expects",
+        f"insecureSkipTLSVerify: true, or the right caBundle in the APIService {NAME}",
+    ),
+    "unknown": Cause(
+        "the aggregator could not check it",
+        f"kubectl get apiservice {NAME} -o yaml; the log of kube-apiserver says more",
+    ),
+}
+
+
+def available(session: Session) -> Outcome:
+    """Whether the aggregator finds it there."""
+    found = api_service(session)
+    condition = next((item for item in found.status.conditions if item.type == "Available"), None)
+    if condition is None:
+        return failed("the APIService has no condition: nobody has looked at it yet", "unknown")
+    if condition.status == "True":
+        return passed(f"the APIService is available ({condition.reason or 'Passed'})")
+    return failed(f"{condition.reason or 'not available'}: {condition.message}", _reason(condition))
+
+
+def _reason(condition: Condition) -> str:
+    message = condition.message.lower()
+    if condition.reason in AVAILABLE:
+        return condition.reason
+    if "connection refused" in message:
+        return "refused"
+    if any(word in message for word in ("x509", "certificate")):
+        return "certificate"
+    if "status from" in message and re.search(r": 40[13]\b", message):
+        return "identity"
+    if any(word in message for word in ("timeout", "deadline exceeded", "timed out", "no route to host")):
+        return "timeout"
+    if message.endswith(("forbidden", "eof", "proxyconnect")) or "proxyconnect" in message:
+        return "proxy"
+    return "unknown"

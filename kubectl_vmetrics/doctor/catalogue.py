@@ -1,0 +1,38 @@
+"""All checks, and what there is to know of each without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import kubelets, metrics_api, rights, tenants
+from .check import Check
+
+CHECKS: tuple[Check, ...] = (*metrics_api.CHECKS, *kubelets.CHECKS, *tenants.CHECKS, *rights.CHECKS)
+
+
+def of(areas: Sequence[str]) -> list[Check]:
+    """The checks of some areas, or all."""
+    return [check for check in CHECKS if not areas or check.area in areas]
+
+
+def explain(check: Check) -> str:
+    """A check at length: what it looks at, and everything that it knows to go wrong."""
+    lines = [f"{check.id}  {check.area}: {check.title}", ""]
+    if check.needs:
+        lines += [f"Looked at when {', '.join(check.needs)} found nothing wrong.", ""]
+    for cause in check.causes.values():
+        lines += [f"- {cause.text}", f"  -> {cause.remedy}"]
+        if cause.reference:
+            lines.append(f"  see {cause.reference}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table() -> str:
+    """A table of all checks for documentation, in Markdown."""
+    rows = ["| identifier | about | looks at | finds |", "| --- | --- | --- | --- |"]
+    for check in CHECKS:
+        causes = "; ".join(cause.text for cause in check.causes.values())
+        escaped = causes.replace("|", "\\|")
+        rows.append(f"| {check.id} | {check.area} | {check.title} | {escaped} |")
+    return "\n".join(rows) + "\n"

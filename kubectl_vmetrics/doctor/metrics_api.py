@@ -1,0 +1,230 @@
+"""The Metrics API: the aggregation layer, its APIService, metrics-server, and what that knows.
+
+Causes after kubernetes-sigs/metrics-server KNOWN_ISSUES.md and its issues, kubernetes/kube-aggregator
+pkg/controllers/status, and https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+
+import msgspec
+
+from kubectl_vmetrics.kube import core
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.errors import NotFound, Unavailable
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
+from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.metrics.metrics_api import NodeMetrics, PodMetrics, Scope
+
+from . import api_service, server
+from .check import Cause, Check, Outcome, Session, failed, passed, warned
+
+AREA = "metrics-api"
+ISSUES = "kubernetes-sigs/metrics-server issue "
+DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
+YOUNG = 90.0
+"""Seconds after which what has started has been measured twice, at metrics-server's usual resolution."""
+STALE = 180.0
+
+
+class _State(msgspec.Struct):
+    running: dict[str, str] | None = None
+
+
+class _Container(msgspec.Struct):
+    state: _State = msgspec.field(default_factory=_State)
+
+
+class _PodStatus(msgspec.Struct):
+    containers: list[_Container] = msgspec.field(default=[], name="containerStatuses")
+
+
+class _Pod(msgspec.Struct):
+    metadata: ObjectMeta
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+    @property
+    def runs(self) -> bool:
+        """Whether all of its containers do; metrics-server leaves out a pod of which one does not."""
+        return bool(self.status.containers) and all(item.state.running is not None for item in self.status.containers)
+
+
+class _ConfigMap(msgspec.Struct):
+    data: dict[str, str] | None = None
+
+
+# ----------------------------------------------------------------------------------------------------- what is read
+
+
+def node_metrics(session: Session) -> list[NodeMetrics]:
+    """What the Metrics API knows of nodes."""
+    return session.once("node metrics", lambda: metrics_api.nodes(session.client, Scope(None))[0])
+
+
+def nodes(session: Session) -> list[core.Node]:
+    """All nodes."""
+    return session.once("nodes", lambda: core.nodes(session.client))
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+_AGGREGATION = {
+    "not-configured": Cause(
+        "the apiserver was started without --requestheader-client-ca-file and its like, so no extension of the API is "
+        "believed",
+        "start kube-apiserver with --requestheader-client-ca-file, --requestheader-allowed-names, "
+        "--requestheader-username-headers, --requestheader-group-headers, --requestheader-extra-headers-prefix, "
+        "--proxy-client-cert-file and --proxy-client-key-file",
+        DOCS,
+    ),
+    "headers": Cause(
+        "the names of the headers that hold user and groups are not set",
+        "--requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group "
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        DOCS,
+    ),
+}
+
+
+def _aggregation(session: Session) -> Outcome:
+    path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+    try:
+        data = session.client.decode(path, decoder(_ConfigMap)).data or {}
+    except NotFound:
+        return failed("kube-system/extension-apiserver-authentication is missing", "not-configured")
+    if not data.get("requestheader-client-ca-file"):
+        return failed("extension-apiserver-authentication holds no requestheader-client-ca-file", "not-configured")
+    lacking = [
+        name
+        for name in (
+            "requestheader-username-headers",
+            "requestheader-group-headers",
+            "requestheader-extra-headers-prefix",
+        )
+        if not _listed(data.get(name, ""))
+    ]
+    if lacking:
+        return failed(f"extension-apiserver-authentication holds no {', '.join(lacking)}", "headers")
+    names = _listed(data.get("requestheader-allowed-names", ""))
+    who = f"of {', '.join(names)}" if names else "of any name"
+    return passed(f"the aggregation layer believes certificates {who}")
+
+
+def _listed(text: str) -> list[str]:
+    try:
+        found = json.loads(text) if text else []
+    except ValueError:
+        return []
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
+_NODES = {
+    "starting": Cause(
+        "metrics-server has just started, and answers with empty lists until it has measured twice",
+        "wait a minute",
+    ),
+    "silent": Cause(
+        "metrics-server gets no answer from these nodes' kubelets, or numbers of zero",
+        "kubectl vmetrics doctor kubelets; the nodes may be left out by its --node-selector",
+    ),
+    "stale": Cause("metrics-server does not measure any more", "kubectl vmetrics doctor VM103"),
+    "unavailable": Cause("the Metrics API does not answer", "kubectl vmetrics doctor VM105"),
+}
+
+
+def _node_metrics(session: Session) -> Outcome:
+    try:
+        known = {item.metadata.name: item for item in node_metrics(session)}
+    except Unavailable as error:
+        return failed(error.message, "unavailable")
+    names = [node.metadata.name for node in nodes(session)]
+    if not known:
+        return failed("the Metrics API knows of no nodes", "starting")
+    lacking = [name for name in names if name not in known]
+    if lacking:
+        return failed(f"{len(lacking)} of {len(names)} nodes are without metrics: {_some(lacking)}", "silent")
+    ages = {name: age for name, item in known.items() if (age := _age(item.timestamp)) is not None and age > STALE}
+    if ages:
+        return failed(f"the metrics of {_some(list(ages))} are {max(ages.values()):.0f} s old", "stale")
+    return passed(f"all {len(names)} nodes have metrics")
+
+
+def _age(stamp: str | None) -> float | None:
+    at = _stamp(stamp)
+    return None if at is None else time.time() - at
+
+
+def _stamp(text: str | None) -> float | None:
+    try:
+        return datetime.datetime.fromisoformat((text or "").replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+_POD_METRICS = {
+    "none": Cause(
+        "nodes have metrics and pods have none: the container runtime tells the kubelet nothing of containers",
+        "upgrade the runtime (cri-dockerd, containerd); kubectl get --raw /api/v1/nodes/NODE/proxy/metrics/resource "
+        "must have container_* lines",
+        ISSUES + "1061",
+    ),
+    "some": Cause(
+        "a pod without metrics has just started, has a container that uses nothing, or is on a node that is silent",
+        "kubectl vmetrics top pods --source kubelet",
+    ),
+}
+
+
+def _pod_metrics(session: Session) -> Outcome:
+    listed = metrics_api.pods(session.client, Scope(None), PodMetrics)[0]
+    known = {(item.metadata.namespace, item.metadata.name) for item in listed}
+    found: list[_Pod] = list_all(
+        session.client, pods_path(None), decoder(ObjectList[_Pod]), {"fieldSelector": "status.phase=Running"}
+    )
+    now = time.time()
+    running = [pod for pod in found if pod.runs and now - (_stamp(pod.metadata.created) or now) > YOUNG]
+    lacking = [pod for pod in running if (pod.metadata.namespace, pod.metadata.name) not in known]
+    if running and not known:
+        return failed(f"none of {len(running)} running pods has metrics", "none")
+    if len(lacking) > max(1, len(running) // 10):
+        names = _some([f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in lacking])
+        return warned(f"{len(lacking)} of {len(running)} running pods are without metrics: {names}", "some")
+    return passed(f"{len(known)} pods have metrics")
+
+
+_SWAP = {
+    "not-told": Cause(
+        "metrics-server v0.7 and older, and kubelets before v1.30, tell nothing of swap, so --show-swap shows 0",
+        "upgrade metrics-server to v0.8; or --source kubelet",
+    )
+}
+
+
+def _swap(session: Session) -> Outcome:
+    with_swap = [node.metadata.name for node in nodes(session) if node.swap_bytes]
+    if not with_swap:
+        return passed("no node has swap, or tells of it")
+    told = [item for item in node_metrics(session) if item.metadata.name in with_swap and item.usage.swap]
+    if not told:
+        return warned(f"{_some(with_swap)} with swap, of which the Metrics API tells nothing", "not-told")
+    return passed(f"{len(with_swap)} nodes with swap")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+CHECKS = (
+    Check("VM101", AREA, "aggregation layer", _AGGREGATION, _aggregation),
+    Check("VM102", AREA, "who serves metrics.k8s.io", api_service.INSTALLED, api_service.installed),
+    # From the cause to the symptom: what the log says is why pods are not ready, and that is why nobody answers.
+    Check("VM103", AREA, "log of metrics-server", server.LOG, server.log, ("VM102",)),
+    Check("VM104", AREA, "pods of metrics-server", server.PODS, server.pods, ("VM103",)),
+    Check("VM105", AREA, "APIService", api_service.AVAILABLE, api_service.available, ("VM101", "VM104")),
+    Check("VM106", AREA, "metrics of nodes", _NODES, _node_metrics, ("VM105",)),
+    Check("VM107", AREA, "metrics of pods", _POD_METRICS, _pod_metrics, ("VM106",)),
+    Check("VM108", AREA, "swap", _SWAP, _swap, ("VM106",)),
+)

@@ -1,0 +1,292 @@
+"""metrics-server: its pods and its log.
+
+Causes after kubernetes-sigs/metrics-server KNOWN_ISSUES.md and the issues that are named with each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import escape
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.errors import BadRequest, NotFound, Unavailable
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
+
+from .api_service import Condition, api_service
+from .check import Cause, Outcome, Session, failed, passed, skipped, warned
+
+ISSUES = "kubernetes-sigs/metrics-server issue "
+
+
+class _Ended(msgspec.Struct):
+    reason: str = ""
+    code: int = msgspec.field(default=0, name="exitCode")
+
+
+class _Waiting(msgspec.Struct):
+    reason: str = ""
+
+
+class _State(msgspec.Struct):
+    waiting: _Waiting | None = None
+    terminated: _Ended | None = None
+
+
+class _ContainerStatus(msgspec.Struct):
+    name: str = ""
+    ready: bool = False
+    restarts: int = msgspec.field(default=0, name="restartCount")
+    state: _State = msgspec.field(default_factory=_State)
+    last: _State = msgspec.field(default_factory=_State, name="lastState")
+
+
+class _Container(msgspec.Struct):
+    name: str = ""
+    image: str = ""
+    args: list[str] = []
+    command: list[str] = []
+
+
+class _PodSpec(msgspec.Struct):
+    host_network: bool = msgspec.field(default=False, name="hostNetwork")
+    containers: list[_Container] = []
+
+
+class _PodStatus(msgspec.Struct):
+    phase: str = ""
+    started: str = msgspec.field(default="", name="startTime")
+    containers: list[_ContainerStatus] = msgspec.field(default=[], name="containerStatuses")
+    conditions: list[Condition] = []
+
+
+class Server(msgspec.Struct):
+    """A pod that serves the Metrics API."""
+
+    metadata: ObjectMeta
+    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is."""
+        return any(item.type == "Ready" and item.status == "True" for item in self.status.conditions)
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What it was told."""
+        words = [word for item in self.spec.containers for word in (*item.command, *item.args)]
+        return dict(_flag(word) for word in words if word.startswith("--"))
+
+
+def _flag(word: str) -> tuple[str, str]:
+    name, _, value = word.removeprefix("--").partition("=")
+    return name, value
+
+
+class _Service(msgspec.Struct):
+    spec: dict[str, Any] = {}
+
+
+def servers(session: Session) -> list[Server]:
+    """The pods behind its Service."""
+
+    def read() -> list[Server]:
+        service = api_service(session).service
+        path = f"/api/v1/namespaces/{escape(service.namespace)}/services/{escape(service.name)}"
+        found: _Service = session.client.decode(path, decoder(_Service))
+        selector = ",".join(f"{key}={value}" for key, value in sorted((found.spec.get("selector") or {}).items()))
+        if not selector:
+            return []
+        listed: list[Server] = list_all(
+            session.client, pods_path(service.namespace), decoder(ObjectList[Server]), {"labelSelector": selector}
+        )
+        return listed
+
+    return session.once("servers", read)
+
+
+PODS = {
+    "none": Cause("its Service selects no pods", "kubectl -n kube-system get deployment metrics-server"),
+    "crash": Cause("its pods start again and again", "kubectl vmetrics doctor VM103: what their log says"),
+    "memory": Cause(
+        "it was given too little memory for so many nodes",
+        "1m CPU and 2Mi of memory for each node: kubectl -n kube-system set resources deployment metrics-server "
+        "--requests=cpu=100m,memory=200Mi --limits=memory=…",
+        "kubernetes-sigs/metrics-server README, scaling",
+    ),
+    "waiting": Cause("its pods cannot start", "kubectl -n kube-system describe pod -l k8s-app=metrics-server"),
+    "unready": Cause(
+        "it has no metrics to serve yet; it is ready after two rounds, and only if kubelets answer it",
+        "wait a minute; then kubectl vmetrics doctor VM103",
+        ISSUES + "1588",
+    ),
+    "port": Cause(
+        "with hostNetwork it cannot listen at 10250, which is the kubelet's",
+        "--secure-port=4443, and the same containerPort",
+        ISSUES + "1026",
+    ),
+    "resolution": Cause(
+        "--metric-resolution must be 10s or more, and longer than the kubelets take", "--metric-resolution=15s"
+    ),
+}
+
+
+def pods(session: Session) -> Outcome:
+    """How its pods are."""
+    try:
+        found = servers(session)
+    except NotFound:
+        return skipped("its Service does not exist")  # which is told by its APIService
+    if not found:
+        return failed("no pods are behind the Service", "none")
+    for pod in found:
+        name = pod.metadata.name
+        if pod.spec.host_network and pod.flags.get("secure-port", "10250") == "10250" and not pod.ready:
+            return failed(f"{name} uses the node's network and its port 10250", "port")
+        resolution = _seconds(pod.flags.get("metric-resolution", ""))
+        if resolution is not None and resolution < 10:
+            return failed(f"{name} runs with --metric-resolution={pod.flags['metric-resolution']}", "resolution")
+        for item in pod.status.containers:
+            if item.last.terminated and item.last.terminated.reason == "OOMKilled":
+                return failed(f"{name} was killed for want of memory ({item.restarts} restarts)", "memory")
+            waiting = item.state.waiting.reason if item.state.waiting else ""
+            if waiting == "CrashLoopBackOff":
+                return failed(f"{name} is in CrashLoopBackOff ({item.restarts} restarts)", "crash")
+            if waiting:
+                return failed(f"{name} is waiting: {waiting}", "waiting")
+    unready = [pod.metadata.name for pod in found if not pod.ready]
+    if len(unready) == len(found):
+        return failed(f"not ready: {', '.join(unready)}", "unready")
+    image = found[0].spec.containers[0].image if found[0].spec.containers else "?"
+    return passed(f"{len(found) - len(unready)} of {len(found)} pods are ready ({image.rpartition('/')[2]})")
+
+
+def _seconds(text: str) -> float | None:
+    from kubectl_vmetrics.kube import duration
+
+    try:
+        return duration.parse(text) if text else None
+    except ValueError:
+        return None
+
+
+LOG = {
+    "ip-sans": Cause(
+        "the kubelets' certificates hold names but no addresses, and metrics-server asks by address",
+        "serverTLSBootstrap: true in the kubelets' configuration, and approve their requests (kubectl get csr); or "
+        "--kubelet-preferred-address-types=Hostname; for tests only: --kubelet-insecure-tls",
+        ISSUES + "196",
+    ),
+    "request-header": Cause(
+        "the certificate with which the apiserver asks is signed by another authority than metrics-server was told of",
+        "the authority of --proxy-client-cert-file must be that of --requestheader-client-ca-file",
+        ISSUES + "146",
+    ),
+    "unknown-authority": Cause(
+        "the kubelets' certificates are not signed by the cluster's authority",
+        "serverTLSBootstrap: true in the kubelets' configuration; or --kubelet-certificate-authority; for tests only: "
+        "--kubelet-insecure-tls",
+        ISSUES + "146",
+    ),
+    "allowed-names": Cause(
+        "the name of the apiserver's client certificate is not among those that are allowed",
+        "add it to --requestheader-allowed-names of kube-apiserver, or leave that list empty",
+        ISSUES + "40",
+    ),
+    "cluster-ip": Cause(
+        "pods cannot reach the apiserver's Service: kube-proxy or the network plugin is down, ranges overlap, or a "
+        "firewall drops what is forwarded",
+        "kubectl -n kube-system get pods -l k8s-app=kube-proxy; then the network plugin's own checks",
+        ISSUES + "375",
+    ),
+    "auth-reader": Cause(
+        "its account may not read extension-apiserver-authentication",
+        "kubectl vmetrics manifests metrics-server | kubectl apply -f -   (RoleBinding metrics-server-auth-reader)",
+        ISSUES + "1032",
+    ),
+    "kubelet-403": Cause(
+        "its account may not read the kubelets' metrics: since v0.6 it needs nodes/metrics",
+        "kubectl vmetrics manifests metrics-server | kubectl apply -f -   (ClusterRole system:metrics-server)",
+        ISSUES + "990",
+    ),
+    "kubelet-401": Cause(
+        "the kubelets do not believe its token",
+        "authentication.webhook.enabled: true and authorization.mode: Webhook in the kubelets' configuration; compare "
+        "the clocks of the nodes",
+        ISSUES + "144",
+    ),
+    "no-such-host": Cause(
+        "the names of nodes cannot be resolved in pods",
+        "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+    ),
+    "kubelet-timeout": Cause(
+        "the kubelets cannot be reached from pods, or take too long",
+        "open port 10250 between pods and nodes; does the pods' range overlap with that of the nodes?",
+    ),
+    "address-in-use": Cause(
+        "its port is taken: with hostNetwork, 10250 is the kubelet's",
+        "--secure-port=4443, and the same containerPort",
+        ISSUES + "1026",
+    ),
+    "permission": Cause("it may not listen at a port below 1024", "--secure-port=10250", ISSUES + "782"),
+}
+# In the order of the more special to the more general.
+_PATTERNS = (
+    ("ip-sans", r"doesn't contain any IP SANs"),
+    ("allowed-names", r"is not in the allowed list"),
+    ("request-header", r"Unable to authenticate the request.*x509: certificate signed by unknown authority"),
+    ("auth-reader", r"extension-apiserver-authentication\"? is forbidden"),
+    ("cluster-ip", r"extension-apiserver-authentication.*(i/o timeout|connection refused|no route to host)"),
+    ("unknown-authority", r"x509: certificate signed by unknown authority"),
+    ("kubelet-403", r"request failed, status: \\?\"?403"),
+    ("kubelet-401", r"request failed, status: \\?\"?401"),
+    ("no-such-host", r"no such host"),
+    ("address-in-use", r"bind: address already in use"),
+    ("permission", r"bind: permission denied"),
+    (
+        "kubelet-timeout",
+        r"(Failed to scrape node|unable to fully scrape).*(i/o timeout|deadline exceeded|refused|no route)",
+    ),
+)
+
+
+def log(session: Session) -> Outcome:
+    """What its log says."""
+    try:
+        found = servers(session)
+    except NotFound:
+        return skipped("its Service does not exist")
+    lines: list[str] = []
+    for pod in found[:2]:
+        lines += _lines(session, pod)
+    for key, pattern in _PATTERNS:
+        known = re.compile(pattern)
+        matching = [line for line in lines if known.search(line)]
+        if matching:
+            said = f"its log: {_said(matching[-1])}"
+            # Of a server that works, an error is about one node, or is over.
+            return (warned if all(pod.ready for pod in found) else failed)(said, key)
+    return passed(f"its log has none of the known errors ({len(lines)} lines)")
+
+
+def _lines(session: Session, pod: Server) -> list[str]:
+    """The end of its log; of one that has just started again, of the time before, which holds why."""
+    path = f"{pods_path(pod.metadata.namespace)}/{escape(pod.metadata.name)}/log"
+    crashed = any(item.restarts and not item.ready for item in pod.status.containers)
+    found: list[str] = []
+    for previous in (None, "true") if crashed else (None,):
+        try:
+            answer = session.client.get(path, {"tailLines": 200, "previous": previous}, accept="*/*")
+        except (NotFound, Unavailable, BadRequest):
+            continue
+        found += answer.body.decode("utf-8", "replace").splitlines()
+    return found
+
+
+def _said(line: str) -> str:
+    """A line of klog without what is before the message, cut."""
+    text = re.sub(r"^[IWEF]\d{4} [\d:.]+\s+\d+ [^\]]*\] ", "", line).strip()
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,0 +1,250 @@
+"""`doctor`: each failure is found by the one check that is about it, with its cause, and by no other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_vmetrics.demo import server
+from kubectl_vmetrics.demo.apiserver import Apiserver
+from kubectl_vmetrics.demo.breakage import BREAKS
+from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.doctor import catalogue, check
+from kubectl_vmetrics.doctor.check import Cause, Check, Outcome, Session, failed, passed
+from kubectl_vmetrics.kube.client import Client
+from tests.conftest import Cli, Result, invoke, write_kubeconfig
+
+SHAPE = Shape(pods=14, vclusters=2, tenants=1)
+"""Without the tenant whose certificate has lost its group."""
+ALWAYS = {"VM404"}
+"""Some of the demo's machines have no balloon driver, which is worth a warning."""
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Apiserver, str]]:
+    apiserver = Apiserver(build(SHAPE))
+    with server.serving(apiserver) as url:
+        yield apiserver, url
+
+
+@pytest.fixture
+def run(served: tuple[Apiserver, str], tmp_path: Path) -> Iterator[Callable[..., Result]]:
+    path = write_kubeconfig(tmp_path, served[1])
+    yield lambda *args, **more: invoke("doctor", *args, kubeconfig=path, **more)
+    served[0].change = None
+
+
+def items(result: Result) -> dict[str, dict[str, Any]]:
+    assert result.stderr == ""
+    return {item["id"]: item for item in json.loads(result.stdout)["items"]}
+
+
+def test_a_healthy_cluster(run: Callable[..., Result]) -> None:
+    started = time.monotonic()
+    result = run("-o", "json")
+    took = time.monotonic() - started
+
+    found = items(result)
+    assert result.code == 0
+    assert [item["id"] for item in found.values() if item["result"] == "FAIL"] == []
+    assert {item["id"] for item in found.values() if item["result"] == "WARN"} == ALWAYS
+    assert [item["id"] for item in found.values() if item["result"] == "SKIP"] == []
+    assert took < 20  # 2 s on a machine that does nothing else
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_each_failure_is_found_and_nothing_else(
+    name: str, served: tuple[Apiserver, str], run: Callable[..., Result]
+) -> None:
+    broken = BREAKS[name]
+    served[0].change = broken.change
+    found = items(run("-o", "json"))
+
+    right = found[broken.check]
+    expected = next(item for item in catalogue.CHECKS if item.id == broken.check).causes[broken.cause]
+    assert right["result"] in ("FAIL", "WARN")
+    assert right["cause"] == expected.text
+    assert right["remedy"]
+    others = {item["id"] for item in found.values() if item["result"] in ("FAIL", "WARN")} - {broken.check}
+    assert others <= ALWAYS
+
+
+def test_what_a_failure_makes_pointless_says_so(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
+    served[0].change = BREAKS["log-ip-sans"].change
+    found = items(run("metrics-api", "-o", "json"))
+
+    assert {item["id"]: item["found"] for item in found.values() if item["result"] == "SKIP"} == dict.fromkeys(
+        ("VM104", "VM105", "VM106", "VM107", "VM108"), "because of VM103"
+    )
+
+
+def test_as_text(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
+    served[0].change = BREAKS["kubelet-down"].change
+    result = run("kubelets")
+
+    lines = result.stdout.splitlines()
+    assert result.code == 1
+    assert lines[0] == "kubelets"
+    assert lines[1] == "PASS  VM201 nodes: all 3 nodes are ready"
+    assert lines[2].startswith("FAIL  VM202 kubelets through the apiserver: 1 of 3 kubelets do not answer: worker-2: ")
+    assert lines[3] == "      -> systemctl status kubelet, on the node"
+    assert lines[-1] == "1 PASS, 1 FAIL, 4 SKIP"
+
+
+def test_exit_codes(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
+    assert run("kubevirt").code == 0
+    assert run("kubevirt", "--fail-on=warning").code == 1
+    served[0].change = BREAKS["virt-handler-down"].change
+    assert run("kubevirt").code == 1
+    assert run("kubevirt", "--fail-on=never").code == 0
+
+
+def test_a_user_without_rights_gets_an_answer(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
+    served[0].change = BREAKS["no-rights"].change
+    result = run()
+
+    assert result.code == 0
+    assert "FAIL" not in result.stdout
+    assert "WARN  VM601 rights for each command: not for you: top pods, top nodes" in result.stdout
+    matrix = {line.split("  ")[0]: line for line in result.stdout.splitlines() if " no  " in line}
+    assert "get pods.metrics.k8s.io, list pods.metrics.k8s.io" in matrix["top pods"]
+    assert "create pods/portforward" in matrix["controlplanes"]
+
+
+def test_nothing_secret_is_shown(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
+    shown = ""
+    for form in ("", "json", "yaml"):
+        result = run(*(["-o", form] if form else []), "-v=9")
+        shown += result.stdout + result.stderr
+
+    for word in ("eyJ", "PRIVATE KEY", "vcluster.loft.sh/token", "BEGIN CERTIFICATE"):
+        assert word not in shown
+
+
+def test_offline(run: Callable[..., Result]) -> None:
+    result = invoke("doctor", "VM105", "vm202")
+
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.startswith(
+        "VM105  metrics-api: APIService\n\nLooked at when VM101, VM104 found nothing wrong."
+    )
+    assert "VM202  kubelets: kubelets through the apiserver" in result.stdout
+    for item in catalogue.CHECKS:
+        text = invoke("doctor", item.id).stdout
+        assert all(cause.text in text and cause.remedy in text for cause in item.causes.values())
+
+
+@pytest.mark.parametrize(
+    ("args", "stderr"),
+    [
+        (["metrics"], 'error: there is no area or check "metrics"; areas are metrics-api, kubelets, vcluster, '),
+        (["--fail-on=x"], "error: --fail-on accepts only fail, warning, never\n"),
+        (["VM999"], 'error: there is no area or check "VM999"'),
+        (["-o", "x"], 'error: unable to match a printer suitable for the output format "x"'),
+    ],
+)
+def test_bad_input(args: list[str], stderr: str, on_demo: Cli) -> None:
+    result = on_demo("doctor", *args)
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr.startswith(stderr)
+
+
+def test_the_demo_breaks() -> None:
+    listed = invoke("demo", "--break", "list").stdout
+
+    assert [line.split()[0] for line in listed.splitlines()] == list(BREAKS)
+    assert invoke("demo", "--break", "nope").stderr == 'error: --break: there is no "nope"; see --break list\n'
+    result = invoke("demo", "--break", "no-metrics-server", "doctor", "metrics-api")
+    assert "FAIL  VM102 who serves metrics.k8s.io: there is no APIService v1beta1.metrics.k8s.io" in result.stdout
+
+
+# --------------------------------------------------------------------------------------------------------- catalogue
+
+
+def test_identifiers_are_unique_and_in_order() -> None:
+    ids = [item.id for item in catalogue.CHECKS]
+
+    assert ids == sorted(set(ids))
+    areas = dict.fromkeys(item.area for item in catalogue.CHECKS)
+    assert tuple(areas) == check.AREAS
+    for item in catalogue.CHECKS:
+        assert set(item.needs) <= {other.id for other in catalogue.CHECKS}
+        for cause in item.causes.values():
+            assert cause.text
+            assert cause.remedy
+            # What a remedy names exists.
+            for name in [word.strip(".,:;") for word in cause.remedy.split() if word.startswith("VM")]:
+                assert name in ids
+
+
+def test_every_cause_can_be_shown_by_the_demo() -> None:
+    """Or why not: these take a cluster that is otherwise than an embedded one can be."""
+    shown = {(item.check, item.cause) for item in BREAKS.values()}
+    left = {(item.id, cause) for item in catalogue.CHECKS for cause in item.causes} - shown
+
+    assert left == {
+        ("VM105", "EndpointsNotFound"),  # the pods tell it first, where they can be read
+        ("VM105", "MissingEndpoints"),
+        ("VM105", "unknown"),
+        ("VM106", "unavailable"),
+        ("VM107", "some"),
+        ("VM202", "other"),
+        ("VM204", "slow"),
+        ("VM302", "hidden"),
+        ("VM402", "busy"),
+        ("VM404", "balloon"),  # always
+        ("VM502", "none"),
+        ("VM502", "ends"),
+        ("VM602", "power"),  # told, never found to be wrong
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------ running
+
+
+def made(id_: str, outcome: Outcome | Exception, *needs: str) -> Check:
+    def run(_: Session) -> Outcome:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return Check(id_, "x", id_, {"c": Cause("c", "r")}, run, needs)
+
+
+def test_a_failure_is_named_at_the_end_of_a_chain(client_of: Callable[[str], Client]) -> None:
+    session = Session(client_of("http://127.0.0.1:1"))
+    chain = [
+        made("A", failed("broken", "c")),
+        made("B", passed(""), "A"),
+        made("C", passed(""), "B"),
+        made("D", passed("")),
+    ]
+    results = check.run(chain, session)
+
+    assert [result.outcome.found for result in results] == ["broken", "because of A", "because of A", ""]
+    with pytest.raises(ValueError, match="need each other"):
+        check.run([made("A", passed(""), "B"), made("B", passed(""), "A")], session)
+
+
+def test_what_was_skipped_for_want_of_rights_blocks_nothing(client_of: Callable[[str], Client]) -> None:
+    from kubectl_vmetrics.kube.errors import Forbidden
+
+    session = Session(client_of("http://127.0.0.1:1"))
+    results = check.run([made("A", Forbidden("no", code=403)), made("B", passed("seen"), "A")], session)
+
+    assert [(item.outcome.result, item.outcome.found) for item in results] == [
+        ("SKIP", "may not be read: no"),
+        ("PASS", "seen"),
+    ]
+
+
+def test_an_unreachable_cluster(client_of: Callable[[str], Client], tmp_path: Path) -> None:
+    result = invoke("doctor", "metrics-api", kubeconfig=write_kubeconfig(tmp_path, "http://127.0.0.1:1"))
+
+    assert result.code == 1
+    assert "The connection to the server 127.0.0.1:1 was refused" in result.stdout
