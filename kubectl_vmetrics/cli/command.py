@@ -106,7 +106,9 @@ class Command(click.Command):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.add_help_option = False
-        self.params += [_help_option(), *_cluster_options()]
+        # A command that asks no cluster may use a flag's name for something else: `manifests rbac --user`.
+        own = {name for param in self.params for name in param.opts}
+        self.params += [_help_option(), *(option for option in _cluster_options() if not own & set(option.opts))]
         self.examples = examples
         self.arguments = arguments
 

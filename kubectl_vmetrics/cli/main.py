@@ -116,6 +116,11 @@ def _failed(error: Exception, environment: Environment) -> int:
         environment.say(error.line)
         if error.hint and environment.advises:
             environment.say(f"hint: {error.hint}")
+        if environment.advises:
+            from kubectl_vmetrics.doctor.see import identifier
+
+            if found := identifier(error):
+                environment.say(f"see: {PROGRAM} doctor {found}")
         return 1
     if isinstance(error, OSError):
         _give_up_stdout(environment)  # a full disk is one: what could not be written is not tried again at the end

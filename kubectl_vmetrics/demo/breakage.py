@@ -21,6 +21,7 @@ _REGISTERED = r"/apis/apiregistration\.k8s\.io/v1/apiservices/v1beta1\.metrics\.
 _SERVICE = r"/api/v1/namespaces/kube-system/services/metrics-server"
 _PODS = r"/api/v1/namespaces/kube-system/pods"
 _LOG = rf"{_PODS}/metrics-server-[^/]+/log"
+_GROUP = r"/apis/metrics\.k8s\.io.*"
 _METRICS = r"/apis/metrics\.k8s\.io/v1beta1/.*"
 _CONFIG = r"/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 _KUBELET = r"/api/v1/nodes/{node}/proxy/.*"
@@ -202,6 +203,10 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
     check = "FailedDiscoveryCheck"
     failing = f"failing or missing response from {_URL}: "
 
+    def unlisted(body: Any) -> None:
+        key = "groups" if "groups" in body else "items"
+        body[key] = [item for item in body[key] if "metrics.k8s.io" not in (item.get("name"), *_name(item))]
+
     def no_field(name: str) -> Change:
         return _edit(_CONFIG, lambda body: body["data"].pop(name))
 
@@ -231,7 +236,10 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
     }
     found = {
         "no-metrics-server": Break(
-            "nobody serves metrics.k8s.io", "VM102", "nothing", _all(gone, _say(_METRICS, "404 page not found\n", 404))
+            "nobody serves metrics.k8s.io",
+            "VM102",
+            "nothing",
+            _all(gone, _edit("/apis", unlisted), _say(_GROUP, "404 page not found\n", 404)),
         ),
         "other-adapter": Break(
             "metrics.k8s.io is served by another component",
@@ -313,6 +321,10 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
         )
         for cause, message in said.items()
     }
+
+
+def _name(item: Any) -> tuple[str, ...]:
+    return (item.get("metadata", {}).get("name", ""),)
 
 
 def _alias(new: str, old: str) -> Change:

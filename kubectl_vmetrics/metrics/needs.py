@@ -43,13 +43,17 @@ _PLANES = (
     *_rights("", "secrets", "get"),
 )
 
+_SPACES = _rights("", "namespaces", "list")
+_CLAIMS = _rights("", "persistentvolumeclaims", "list")
+_HOST = _rights("", "nodes", "list")
+
 COMMANDS: dict[str, Need] = {
-    "top pods": Need(_POD_METRICS, (*_PODS, *_WORKLOADS, *_rights("", "namespaces", "list"))),
-    "top nodes": Need(_NODES, (*_PODS, *_WORKLOADS)),
-    "top vclusters": Need((*_POD_METRICS, *_PODS, *_WORKLOADS, *_rights(METRICS, "nodes", "list"))),
-    "top namespaces": Need((*_POD_METRICS, *_PODS, *_WORKLOADS), _rights("", "namespaces", "list")),
-    "top volumes": Need((*_KUBELETS, *_PODS, *_rights("", "persistentvolumeclaims", "list")), _WORKLOADS),
-    "raw": Need((*_KUBELETS, *_PODS, *_rights("", "persistentvolumeclaims", "list")), _WORKLOADS),
+    "top pods": Need(_POD_METRICS, (*_PODS, *_WORKLOADS, *_SPACES)),
+    "top nodes": Need(_NODES, (*_PODS, *_WORKLOADS, *_SPACES, *_rights(METRICS, "pods", "list"))),
+    "top vclusters": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
+    "top namespaces": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
+    "top volumes": Need((*_KUBELETS, *_PODS, *_CLAIMS), _SPACES),
+    "raw": Need((*_KUBELETS[:1], *_PODS, *_CLAIMS), (*_WORKLOADS, *_SPACES)),
     "proxy": Need(
         (
             *_KUBELETS,
@@ -69,7 +73,9 @@ COMMANDS: dict[str, Need] = {
         _PLANES,
         (*_rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list"), *_rights("", "pods/proxy", "get")),
     ),
-    "targets": Need((*_KUBEVIRT[:2], *_rights("", "nodes", "list"), *_PLANES[:4])),
+    "targets": Need(
+        (*_KUBEVIRT[:2], *_HOST, *_PLANES[:4]), _rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list")
+    ),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))

@@ -14,7 +14,7 @@ from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.breakage import BREAKS
 from kubectl_vmetrics.demo.cluster import Shape, build
-from kubectl_vmetrics.doctor import catalogue, check
+from kubectl_vmetrics.doctor import catalogue, check, tenants
 from kubectl_vmetrics.doctor.check import Cause, Check, Outcome, Session, failed, passed
 from kubectl_vmetrics.kube.client import Client
 from tests.conftest import Cli, Result, invoke, write_kubeconfig
@@ -30,6 +30,11 @@ def served() -> Iterator[tuple[Apiserver, str]]:
     apiserver = Apiserver(build(SHAPE))
     with server.serving(apiserver) as url:
         yield apiserver, url
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenants, "APART", 0.01)
 
 
 @pytest.fixture
@@ -180,6 +185,12 @@ def test_identifiers_are_unique_and_in_order() -> None:
             # What a remedy names exists.
             for name in [word.strip(".,:;") for word in cause.remedy.split() if word.startswith("VM")]:
                 assert name in ids
+
+
+def test_the_documentation_is_made_of_the_checks() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+
+    assert catalogue.table() in page
 
 
 def test_every_cause_can_be_shown_by_the_demo() -> None:

@@ -31,6 +31,11 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.dashboards:dashboards",
             "Dashboards for Grafana: tenants, control planes, virtual machines, virtual clusters.",
         ),
+        "rbac": ("kubectl_vmetrics.cli.manifests.grants:rbac", "The least rights that commands need."),
+        "metrics-server": (
+            "kubectl_vmetrics.cli.manifests.metrics_server:metrics_server",
+            "metrics-server, with the options that a cluster may need.",
+        ),
     },
     examples=[
         ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),

@@ -1,0 +1,70 @@
+"""`manifests rbac`."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .write import check, check_name, output_option, write
+
+
+@click.command(
+    "rbac",
+    cls=Command,
+    help="""Print the least rights that commands need, as a ClusterRole and its binding.
+
+With -n they are for one namespace, as far as they can be. --complete adds what only shows more, for instance names
+that had to be hashed.""",
+    examples=[
+        ("For tenants' tables", "manifests rbac --for 'top pods' --group tenant-admins"),
+        ("For an operator", "manifests rbac --for raw --for controlplanes --user alice --complete"),
+        ("For a program, in one namespace", "manifests rbac --for vmi --serviceaccount monitoring:exporter -n prod"),
+    ],
+)
+@click.option("--for", "commands", multiple=True, help="A command, as it is called; may be repeated. All by default.")
+@click.option("--user", default="", help="Who gets the rights: a user,")
+@click.option("--group", default="", help="or a group,")
+@click.option("--serviceaccount", default="", metavar="NAMESPACE:NAME", help="or a service account.")
+@click.option("--name", default="vmetrics", show_default=True, help="Name of the objects.")
+@click.option("--complete", is_flag=True, help="With the rights without which less is shown.")
+@output_option
+@click.pass_context
+def rbac(
+    context: click.Context,
+    /,
+    commands: tuple[str, ...],
+    user: str,
+    group: str,
+    serviceaccount: str,
+    name: str,
+    complete: bool,
+    output: str,
+) -> int:
+    """Check the options, print."""
+    from kubectl_vmetrics.manifests import grants
+    from kubectl_vmetrics.manifests import rbac as roles
+    from kubectl_vmetrics.metrics.needs import COMMANDS
+
+    check(output)
+    for command in commands:
+        if command not in COMMANDS:
+            raise UsageError(f'--for: there is no "{command}"; there are {", ".join(COMMANDS)}')
+    given = [text for text in (user, group, serviceaccount) if text]
+    if len(given) != 1:
+        raise UsageError("one of --user, --group and --serviceaccount says who gets the rights")
+    if serviceaccount:
+        space, colon, account = serviceaccount.partition(":")
+        if not colon:
+            raise UsageError(f"--serviceaccount: {serviceaccount!r} is not NAMESPACE:NAME")
+        subject = roles.service_account(check_name("--serviceaccount", account), check_name("--serviceaccount", space))
+    else:
+        subject = {"kind": "User" if user else "Group", "name": user or group, "apiGroup": roles.API_GROUP}
+    namespace = flags(context).namespace or ""
+    if namespace:
+        check_name("-n", namespace)
+    chosen = list(dict.fromkeys(commands)) or list(COMMANDS)
+    made = grants.bundle(chosen, check_name("--name", name), subject, namespace=namespace, complete=complete)
+    return write(context.obj, made, output)

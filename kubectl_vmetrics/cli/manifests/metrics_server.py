@@ -1,0 +1,76 @@
+"""`manifests metrics-server`."""
+
+from __future__ import annotations
+
+import click
+
+from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.kube import duration
+from kubectl_vmetrics.kube.errors import UsageError
+
+from .write import check, output_option, write
+
+KINDS = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
+
+
+@click.command(
+    "metrics-server",
+    cls=Command,
+    help="""Print metrics-server, which serves the Metrics API: Deployment, Service, APIService and roles.
+
+The options are those that `doctor` may find to be necessary.""",
+    examples=[
+        ("As upstream installs it", "manifests metrics-server"),
+        (
+            "For kubelets that made their certificates themselves, in a test",
+            "manifests metrics-server --kubelet-insecure-tls",
+        ),
+        ("For a control plane that reaches no pods", "manifests metrics-server --host-network"),
+    ],
+)
+@click.option("--image", default="", help="Image; upstream's by default.")
+@click.option("--metric-resolution", default="15s", show_default=True, help="Time between two looks, 10s or more.")
+@click.option("--kubelet-insecure-tls", is_flag=True, help="Do not check kubelets' certificates; for tests.")
+@click.option(
+    "--kubelet-preferred-address-types", "addresses", default="", help="Kinds of nodes' addresses, in their order."
+)
+@click.option("--host-network", is_flag=True, help="Use the node's network, at port 4443.")
+@click.option("--replicas", default=1, show_default=True, help="How many.")
+@output_option
+@click.pass_context
+def metrics_server(
+    context: click.Context,
+    /,
+    image: str,
+    metric_resolution: str,
+    kubelet_insecure_tls: bool,
+    addresses: str,
+    host_network: bool,
+    replicas: int,
+    output: str,
+) -> int:
+    """Check the options, print."""
+    from kubectl_vmetrics.manifests import metrics_server as manifest
+
+    check(output)
+    try:
+        seconds = duration.parse(metric_resolution)
+    except ValueError:
+        raise UsageError(f"--metric-resolution: {metric_resolution!r} is not a duration (15s, 1m)") from None
+    if seconds < 10:
+        raise UsageError("--metric-resolution must be 10s or more")
+    for kind in filter(None, addresses.split(",")):
+        if kind not in KINDS:
+            raise UsageError(f'--kubelet-preferred-address-types: there is no "{kind}"; there are {", ".join(KINDS)}')
+    if replicas < 1:
+        raise UsageError("--replicas: at least 1")
+    usual = manifest.Settings()
+    settings = manifest.Settings(
+        image or usual.image,
+        metric_resolution,
+        kubelet_insecure_tls,
+        addresses or usual.addresses,
+        host_network,
+        replicas,
+    )
+    return write(context.obj, manifest.bundle(settings), output)

@@ -1,0 +1,163 @@
+"""metrics-server as upstream installs it, with the options that a cluster may need.
+
+kubernetes-sigs/metrics-server manifests/base; v0.9 is for Kubernetes 1.34 and newer, v0.8 from 1.31 on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import rbac
+from .bundle import Bundle, Object
+from .rbac import FOLLOW, rule
+
+VERSION = "v0.9.0"
+NAME, NAMESPACE = "metrics-server", "kube-system"
+LABELS = {"k8s-app": NAME}
+ADDRESSES = "InternalIP,ExternalIP,Hostname"
+
+
+class Settings(NamedTuple):
+    """What can be chosen.
+
+    Attributes:
+        resolution: between two looks at the kubelets.
+        insecure: whether kubelets' certificates are not checked; for tests.
+        addresses: kinds of addresses of nodes, in the order in which they are tried.
+        host_network: whether it uses the node's network, for control planes that reach no pods.
+    """
+
+    image: str = f"registry.k8s.io/metrics-server/metrics-server:{VERSION}"
+    resolution: str = "15s"
+    insecure: bool = False
+    addresses: str = ADDRESSES
+    host_network: bool = False
+    replicas: int = 1
+
+    @property
+    def port(self) -> int:
+        """Where it listens: with the node's network, 10250 is the kubelet's."""
+        return 4443 if self.host_network else 10250
+
+
+def bundle(settings: Settings) -> Bundle:
+    """ServiceAccount, roles, Service, Deployment, PodDisruptionBudget, APIService."""
+    subject = rbac.service_account(NAME, NAMESPACE)
+    meta = {"name": NAME, "namespace": NAMESPACE, "labels": LABELS}
+    kubelets = [rule("", ["nodes/metrics"], ["get"]), rule("", ["pods", "nodes"], FOLLOW)]
+    reader = rbac.role("system:aggregated-metrics-reader", [rule("metrics.k8s.io", ["pods", "nodes"], FOLLOW)])
+    reader["metadata"]["labels"] = {
+        **LABELS,
+        **{f"rbac.authorization.k8s.io/aggregate-to-{name}": "true" for name in ("admin", "edit", "view")},
+    }
+    delegator = rbac.binding("metrics-server:system:auth-delegator", subject)
+    delegator["roleRef"]["name"] = "system:auth-delegator"
+    auth = rbac.binding("metrics-server-auth-reader", subject, namespace=NAMESPACE)
+    auth["roleRef"]["name"] = "extension-apiserver-authentication-reader"
+    objects: list[Object] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        reader,
+        rbac.role("system:metrics-server", kubelets),
+        auth,
+        delegator,
+        rbac.binding("system:metrics-server", subject),
+        _service(meta),
+        _deployment(settings, meta),
+    ]
+    if settings.replicas > 1:
+        budget = {"minAvailable": 1, "selector": {"matchLabels": LABELS}}
+        objects.append({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": budget})
+    return Bundle([*objects, _api_service()], _notes(settings))
+
+
+def _service(meta: Object) -> Object:
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": "https", "appProtocol": "https"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": LABELS, "ports": [port]}}
+
+
+def _deployment(settings: Settings, meta: Object) -> Object:
+    args = [
+        "--cert-dir=/tmp",
+        f"--secure-port={settings.port}",
+        f"--kubelet-preferred-address-types={settings.addresses}",
+        "--kubelet-use-node-status-port",
+        f"--metric-resolution={settings.resolution}",
+        *(["--kubelet-insecure-tls"] if settings.insecure else []),
+    ]
+    container = {
+        "name": NAME,
+        "image": settings.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": args,
+        "ports": [{"name": "https", "containerPort": settings.port, "protocol": "TCP"}],
+        "readinessProbe": _probe("/readyz", delay=20),
+        "livenessProbe": _probe("/livez"),
+        "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": 1000,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "tmp-dir", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    pod: Object = {
+        "serviceAccountName": NAME,
+        "priorityClassName": "system-cluster-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "containers": [container],
+        "volumes": [{"name": "tmp-dir", "emptyDir": {}}],
+        **({"hostNetwork": True} if settings.host_network else {}),
+    }
+    if settings.replicas > 1:
+        term = {
+            "labelSelector": {"matchLabels": LABELS},
+            "topologyKey": "kubernetes.io/hostname",
+            "namespaces": [NAMESPACE],
+        }
+        pod["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            "replicas": settings.replicas,
+            "selector": {"matchLabels": LABELS},
+            "strategy": {"rollingUpdate": {"maxUnavailable": 1 if settings.replicas > 1 else 0}},
+            "template": {"metadata": {"labels": LABELS}, "spec": pod},
+        },
+    }
+
+
+def _probe(path: str, delay: int = 0) -> Object:
+    found: Object = {"httpGet": {"path": path, "port": "https", "scheme": "HTTPS"}, "periodSeconds": 10}
+    return {**found, "failureThreshold": 3, **({"initialDelaySeconds": delay} if delay else {})}
+
+
+def _api_service() -> Object:
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.k8s.io", "labels": LABELS},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": NAME, "namespace": NAMESPACE},
+        },
+    }
+
+
+def _notes(settings: Settings) -> list[str]:
+    notes = []
+    if settings.insecure:
+        notes.append(
+            "--kubelet-insecure-tls: whoever can stand between metrics-server and a kubelet is believed. For tests."
+        )
+    if settings.replicas > 1:
+        notes.append("Both replicas are used only with --enable-aggregator-routing=true on kube-apiserver.")
+    return [*notes, ""] if notes else []
