@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from .apiserver import Change
 from .certificates import Authority
+from .changes import Answer, Edit, alter, refuse, say, substitute, together
 from .exchange import Refusal, Reply, Request
 
-Answer = Callable[[Request], Reply]
-Edit = Callable[[Any], None]
 _REGISTERED = r"/apis/apiregistration\.k8s\.io/v1/apiservices/v1beta1\.metrics\.k8s\.io"
 _SERVICE = r"/api/v1/namespaces/kube-system/services/metrics-server"
 _PODS = r"/api/v1/namespaces/kube-system/pods"
@@ -43,69 +42,6 @@ class Break(NamedTuple):
     change: Change
 
 
-def _all(*changes: Change) -> Change:
-    def change(request: Request, answer: Answer) -> Reply:
-        for one in reversed(changes):
-            answer = _over(one, answer)
-        return answer(request)
-
-    return change
-
-
-def _over(change: Change, answer: Answer) -> Answer:
-    return lambda request: change(request, answer)
-
-
-def _edit(path: str, edit: Edit) -> Change:
-    """Change the JSON of an answer."""
-    known = re.compile(path)
-
-    def change(request: Request, answer: Answer) -> Reply:
-        reply = answer(request)
-        if not known.fullmatch(request.path):
-            return reply
-        body = json.loads(reply.body)
-        edit(body)
-        return reply._replace(body=json.dumps(body).encode())
-
-    return change
-
-
-def _say(path: str, body: str | bytes, status: int = 200) -> Change:
-    """Answer with a text."""
-    known = re.compile(path)
-
-    def change(request: Request, answer: Answer) -> Reply:
-        if not known.fullmatch(request.path):
-            return answer(request)
-        return Reply(status, body.encode() if isinstance(body, str) else body, "text/plain; charset=utf-8")
-
-    return change
-
-
-def _refuse(path: str, code: int, reason: str, message: str) -> Change:
-    """Answer with a Status."""
-    known = re.compile(path)
-
-    def change(request: Request, answer: Answer) -> Reply:
-        if known.fullmatch(request.path):
-            raise Refusal(code, reason, message)
-        return answer(request)
-
-    return change
-
-
-def _replace(path: str, old: bytes, new: bytes) -> Change:
-    """Change the text of an answer."""
-    known = re.compile(path)
-
-    def change(request: Request, answer: Answer) -> Reply:
-        reply = answer(request)
-        return reply._replace(body=re.sub(old, new, reply.body)) if known.fullmatch(request.path) else reply
-
-    return change
-
-
 # -------------------------------------------------------------------------------------------------------- Metrics API
 
 
@@ -118,20 +54,22 @@ def _items(edit: Edit, keep: Callable[[Any], bool]) -> Edit:
     return change
 
 
-_DOWN = _say(_METRICS, "service unavailable\n", 503)
+_DOWN = say(_METRICS, "service unavailable\n", 503)
 
 
 def _condition(reason: str, message: str) -> Change:
     def edit(body: Any) -> None:
         body["status"]["conditions"][0].update(status="False", reason=reason, message=message)
 
-    return _all(_edit(_REGISTERED, edit), _DOWN)
+    return together(alter(_REGISTERED, edit), _DOWN)
 
 
 def _server(edit: Edit) -> Change:
     """Change metrics-server's pod, and let nobody be served by it."""
     ours = _items(edit, lambda item: item["metadata"]["name"].startswith("metrics-server"))
-    return _all(_edit(_PODS, ours), _condition("MissingEndpoints", "endpointslices have no addresses with port name"))
+    return together(
+        alter(_PODS, ours), _condition("MissingEndpoints", "endpointslices have no addresses with port name")
+    )
 
 
 def _unready(item: Any) -> None:
@@ -159,9 +97,9 @@ def _told(argument: str, **spec: Any) -> Edit:
 
 
 def _logged(line: str) -> Change:
-    return _all(
+    return together(
         _server(_unready),
-        _say(_LOG, f"I1121 08:00:00.1       1 serving.go:1] start\nE1121 08:00:01.2       1 {line}\n"),
+        say(_LOG, f"I1121 08:00:00.1       1 serving.go:1] start\nE1121 08:00:01.2       1 {line}\n"),
     )
 
 
@@ -199,7 +137,7 @@ def _breaks_of_metrics_server() -> dict[str, Break]:
 
 
 def _breaks_of_metrics_api() -> dict[str, Break]:
-    gone = _refuse(_REGISTERED, 404, "NotFound", 'apiservices "v1beta1.metrics.k8s.io" not found')
+    gone = refuse(_REGISTERED, 404, "NotFound", 'apiservices "v1beta1.metrics.k8s.io" not found')
     check = "FailedDiscoveryCheck"
     failing = f"failing or missing response from {_URL}: "
 
@@ -208,7 +146,7 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
         body[key] = [item for item in body[key] if "metrics.k8s.io" not in (item.get("name"), *_name(item))]
 
     def no_field(name: str) -> Change:
-        return _edit(_CONFIG, lambda body: body["data"].pop(name))
+        return alter(_CONFIG, lambda body: body["data"].pop(name))
 
     def other(body: Any) -> None:
         body["spec"]["service"]["name"] = "prometheus-adapter"
@@ -226,7 +164,7 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
     def swap(body: Any) -> None:
         body["items"][0]["status"]["nodeInfo"]["swap"] = {"capacity": 1 << 33}
 
-    service = _refuse(_SERVICE, 404, "NotFound", 'services "metrics-server" not found')
+    service = refuse(_SERVICE, 404, "NotFound", 'services "metrics-server" not found')
     said = {
         "refused": f'{failing}Get "{_URL}": dial tcp 10.244.7.2:10250: connect: connection refused',
         "timeout": f'{failing}Get "{_URL}": context deadline exceeded',
@@ -239,31 +177,31 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
             "nobody serves metrics.k8s.io",
             "VM102",
             "nothing",
-            _all(gone, _edit("/apis", unlisted), _say(_GROUP, "404 page not found\n", 404)),
+            together(gone, alter("/apis", unlisted), say(_GROUP, "404 page not found\n", 404)),
         ),
         "other-adapter": Break(
             "metrics.k8s.io is served by another component",
             "VM102",
             "other",
-            _all(_edit(_REGISTERED, other), _alias("services/prometheus-adapter", "services/metrics-server")),
+            together(alter(_REGISTERED, other), _alias("services/prometheus-adapter", "services/metrics-server")),
         ),
         "aggregation-off": Break(
             "the aggregation layer is not configured",
             "VM101",
             "not-configured",
-            _all(no_field("requestheader-client-ca-file"), _DOWN),
+            together(no_field("requestheader-client-ca-file"), _DOWN),
         ),
         "aggregation-headers": Break(
             "the aggregation layer has no names of headers",
             "VM101",
             "headers",
-            _all(no_field("requestheader-group-headers"), _DOWN),
+            together(no_field("requestheader-group-headers"), _DOWN),
         ),
         "service-missing": Break(
             "the Service of metrics-server was deleted",
             "VM105",
             "ServiceNotFound",
-            _all(service, _condition("ServiceNotFound", 'service/metrics-server in "kube-system" is not present')),
+            together(service, _condition("ServiceNotFound", 'service/metrics-server in "kube-system" is not present')),
         ),
         "service-port": Break(
             "its Service listens at another port",
@@ -275,8 +213,8 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
             "its Service selects no pods",
             "VM104",
             "none",
-            _all(
-                _edit(_PODS, empty),
+            together(
+                alter(_PODS, empty),
                 _condition("EndpointsNotFound", "cannot find endpointslices for service/metrics-server"),
             ),
         ),
@@ -302,18 +240,18 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
             "it has just started: its lists are empty",
             "VM106",
             "starting",
-            _edit(_METRICS, lambda body: empty(body) if "items" in body else None),
+            alter(_METRICS, lambda body: empty(body) if "items" in body else None),
         ),
         "nodes-missing": Break(
-            "most nodes are without metrics", "VM106", "silent", _edit(r"/apis/metrics\.k8s\.io/v1beta1/nodes", fewer)
+            "most nodes are without metrics", "VM106", "silent", alter(r"/apis/metrics\.k8s\.io/v1beta1/nodes", fewer)
         ),
         "stale": Break(
-            "it does not measure any more", "VM106", "stale", _edit(r"/apis/metrics\.k8s\.io/v1beta1/nodes", old)
+            "it does not measure any more", "VM106", "stale", alter(r"/apis/metrics\.k8s\.io/v1beta1/nodes", old)
         ),
         "no-pod-metrics": Break(
-            "pods have no metrics", "VM107", "none", _edit(r"/apis/metrics\.k8s\.io/v1beta1/pods", empty)
+            "pods have no metrics", "VM107", "none", alter(r"/apis/metrics\.k8s\.io/v1beta1/pods", empty)
         ),
-        "swap": Break("a node has swap, of which nobody tells", "VM108", "not-told", _edit(r"/api/v1/nodes", swap)),
+        "swap": Break("a node has swap, of which nobody tells", "VM108", "not-told", alter(r"/api/v1/nodes", swap)),
     }
     return found | {
         f"aggregator-{cause}": Break(
@@ -351,45 +289,45 @@ def _breaks_of_kubelets() -> dict[str, Break]:
 
     identity = "Forbidden (user=kube-apiserver-kubelet-client, verb=get, resource=nodes, subresource(s)=[metrics])\n"
     return {
-        "node-down": Break("a node is not ready", "VM201", "not-ready", _edit(r"/api/v1/nodes", down)),
+        "node-down": Break("a node is not ready", "VM201", "not-ready", alter(r"/api/v1/nodes", down)),
         "kubelet-rights": Break("the user may not ask kubelets", "VM202", "caller", forbidden),
         "kubelet-identity": Break(
-            "kubelets do not let the apiserver in", "VM202", "apiserver", _say(every, identity, 403)
+            "kubelets do not let the apiserver in", "VM202", "apiserver", say(every, identity, 403)
         ),
         "kubelet-unauthorized": Break(
-            "kubelets do not believe the apiserver", "VM202", "unauthorized", _say(every, "Unauthorized", 401)
+            "kubelets do not believe the apiserver", "VM202", "unauthorized", say(every, "Unauthorized", 401)
         ),
         "kubelet-down": Break(
             "a kubelet is down",
             "VM202",
             "refused",
-            _refuse(one, 503, "ServiceUnavailable", f"{trouble}dial tcp 10.0.0.2:10250: connect: connection refused"),
+            refuse(one, 503, "ServiceUnavailable", f"{trouble}dial tcp 10.0.0.2:10250: connect: connection refused"),
         ),
         "kubelet-timeout": Break(
             "a node cannot be reached",
             "VM202",
             "timeout",
-            _refuse(one, 503, "ServiceUnavailable", f"{trouble}dial tcp 10.0.0.2:10250: i/o timeout"),
+            refuse(one, 503, "ServiceUnavailable", f"{trouble}dial tcp 10.0.0.2:10250: i/o timeout"),
         ),
         "kubelet-tls": Break(
             "a kubelet's certificate is not believed",
             "VM202",
             "tls",
-            _refuse(one, 503, "ServiceUnavailable", f"{trouble}x509: certificate signed by unknown authority"),
+            refuse(one, 503, "ServiceUnavailable", f"{trouble}x509: certificate signed by unknown authority"),
         ),
         "scrape-error": Break(
             "a kubelet has no numbers",
             "VM203",
             "error",
-            _replace(one, b"resource_scrape_error 0", b"resource_scrape_error 1"),
+            substitute(one, b"resource_scrape_error 0", b"resource_scrape_error 1"),
         ),
         "no-containers": Break(
-            "a runtime tells nothing of containers", "VM203", "containers", _replace(one, rb"container_[^\n]*\n", b"")
+            "a runtime tells nothing of containers", "VM203", "containers", substitute(one, rb"container_[^\n]*\n", b"")
         ),
         "cgroup-v1": Break(
-            "nodes run on cgroup v1", "VM205", "v1", _replace(every, rb"\Z", b"\nkubelet_cgroup_version 1\n")
+            "nodes run on cgroup v1", "VM205", "v1", substitute(every, rb"\Z", b"\nkubelet_cgroup_version 1\n")
         ),
-        "no-pressure": Break("kernels without PSI", "VM206", "none", _replace(every, b'"psi"', b'"none"')),
+        "no-pressure": Break("kernels without PSI", "VM206", "none", substitute(every, b'"psi"', b'"none"')),
     }
 
 
@@ -430,38 +368,61 @@ def _breaks_of_tenants() -> dict[str, Break]:
         return reply._replace(body=json.dumps(body).encode())
 
     waited = re.compile(rb"(kubevirt_vmi_vcpu_(?:wait|delay)_seconds_total\{[^}]*\}) \S+")
+
+    def fake(request: Request, answer: Answer) -> Reply:
+        reply = answer(request)
+        if not request.path.endswith("/secrets/vc-config-shop"):
+            return reply
+        return Reply(200, json.dumps({"data": {"config.yaml": base64.b64encode(b"{}").decode()}}).encode())
+
+    def alone(request: Request, answer: Answer) -> Reply:
+        """A tenant with a konnectivity server to which nobody is connected."""
+        if re.fullmatch(r"/api/v1/namespaces/tenants/pods/http:[^/]+:8134/proxy/metrics", request.path):
+            return Reply(200, b"konnectivity_network_proxy_server_ready_backends 0\n", "text/plain")
+        reply = answer(request)
+        if request.path not in ("/api/v1/pods", "/api/v1/namespaces/tenants/pods"):
+            return reply
+        body = json.loads(reply.body)
+        for item in body["items"]:
+            if "kamaji.clastix.io/name" in item["metadata"].get("labels", {}) and "spec" in item:
+                image = "registry.k8s.io/kas-network-proxy/proxy-server:v0.34.0"
+                item["spec"]["containers"].append({"name": "konnectivity-server", "image": image})
+        return reply._replace(body=json.dumps(body).encode())
+
     return {
+        "fake-nodes": Break("a virtual cluster whose nodes are made up", "VM304", "fake", fake),
+        "no-agents": Break("a tenant to which no konnectivity agent is connected", "VM504", "none", alone),
         "vcluster-paused": Break(
             "a virtual cluster is paused",
             "VM301",
             "paused",
-            _edit(sets, first(lambda item: item["spec"].update(replicas=0))),
+            alter(sets, first(lambda item: item["spec"].update(replicas=0))),
         ),
         "vcluster-not-ready": Break(
             "a virtual cluster's control plane is not ready",
             "VM301",
             "not-ready",
-            _edit(sets, first(lambda item: item["status"].update(readyReplicas=0))),
+            alter(sets, first(lambda item: item["status"].update(readyReplicas=0))),
         ),
         "private-nodes": Break("a virtual cluster with nodes of its own", "VM303", "elsewhere", elsewhere),
         "kubevirt-deploying": Break(
             "KubeVirt is being deployed",
             "VM401",
             "deploying",
-            _edit(r"/apis/kubevirt\.io/v1/kubevirts", first(lambda item: item["status"].update(phase="Deploying"))),
+            alter(r"/apis/kubevirt\.io/v1/kubevirts", first(lambda item: item["status"].update(phase="Deploying"))),
         ),
         "virt-handler-down": Break(
             "virt-handlers do not answer",
             "VM402",
             "down",
-            _refuse(handler, 503, "ServiceUnavailable", "error trying to reach service: dial tcp: connection refused"),
+            refuse(handler, 503, "ServiceUnavailable", "error trying to reach service: dial tcp: connection refused"),
         ),
         "virt-api-lost": Break("virt-api cannot reach the apiserver", "VM402", "lost", losing),
         "service-monitor": Break(
             "there is no ServiceMonitor for KubeVirt",
             "VM403",
             "monitoring",
-            _edit(r"/apis/monitoring\.coreos\.com/v1/servicemonitors", lambda body: body.update(items=[])),
+            alter(r"/apis/monitoring\.coreos\.com/v1/servicemonitors", lambda body: body.update(items=[])),
         ),
         "schedstats": Break(
             "kernels do not measure how long vCPUs wait", "VM404", "schedstats", _zero(handler, waited)
@@ -470,7 +431,7 @@ def _breaks_of_tenants() -> dict[str, Break]:
             "a tenant's replica is not ready",
             "VM501",
             "not-ready",
-            _edit(
+            alter(
                 tenants, first(lambda item: item["status"]["kubernetesResources"]["deployment"].update(readyReplicas=0))
             ),
         ),
@@ -479,7 +440,7 @@ def _breaks_of_tenants() -> dict[str, Break]:
             "a datastore is not ready",
             "VM503",
             "not-ready",
-            _edit(
+            alter(
                 r"/apis/kamaji\.clastix\.io/v1alpha1/datastores", first(lambda item: item["status"].update(ready=False))
             ),
         ),

@@ -193,6 +193,10 @@ class ControlPlanes:
             self._secret(item.namespace, f"vc-{item.name}", self._certificates[item.namespace, item.name], _of_chart)
             for item in self._apiserver.cluster.vclusters
         ]
+        values = {"config.yaml": b"sync: {fromHost: {nodes: {enabled: true}}}\n"}
+        for item in self._apiserver.cluster.vclusters:
+            own = self._certificates[item.namespace, item.name]
+            found.append(self._secret(item.namespace, f"vc-config-{item.name}", own, lambda _: values))
         return found
 
     def _secret(

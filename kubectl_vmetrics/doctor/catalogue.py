@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import kubelets, metrics_api, rights, tenants
+from . import kamaji, kubelets, kubevirt, metrics_api, rights, vclusters
 from .check import Check
 
-CHECKS: tuple[Check, ...] = (*metrics_api.CHECKS, *kubelets.CHECKS, *tenants.CHECKS, *rights.CHECKS)
+_AREAS = (metrics_api, kubelets, vclusters, kubevirt, kamaji, rights)
+CHECKS: tuple[Check, ...] = tuple(check for area in _AREAS for check in area.CHECKS)
 
 
 def of(areas: Sequence[str]) -> list[Check]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from kubectl_vmetrics.cli.command import Command, Group
 from kubectl_vmetrics.cli.main import root
+from kubectl_vmetrics.metrics import sampling
 from tests.conftest import Cli, invoke
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -58,8 +61,10 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...], command: cl
         if not text.startswith(("demo", "proxy"))
     ],
 )
-def test_every_example_of_the_help_is_understood(line: str, on_demo: Cli) -> None:
+def test_every_example_of_the_help_is_understood(line: str, on_demo: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names in them are made up, so they need not be found; but flags and arguments must be right."""
+    hurried = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda _: None)
+    monkeypatch.setattr(sampling, "time", hurried)
     result = on_demo(*[part for part in shlex.split(line) if part != "-w"])
 
     assert "usage" not in result.stderr

@@ -14,7 +14,7 @@ from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.breakage import BREAKS
 from kubectl_vmetrics.demo.cluster import Shape, build
-from kubectl_vmetrics.doctor import catalogue, check, tenants
+from kubectl_vmetrics.doctor import catalogue, check, kubevirt
 from kubectl_vmetrics.doctor.check import Cause, Check, Outcome, Session, failed, passed
 from kubectl_vmetrics.kube.client import Client
 from tests.conftest import Cli, Result, invoke, write_kubeconfig
@@ -34,7 +34,7 @@ def served() -> Iterator[tuple[Apiserver, str]]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenants, "APART", 0.01)
+    monkeypatch.setattr(kubevirt, "APART", 0.01)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_healthy_cluster(run: Callable[..., Result]) -> None:
     assert result.code == 0
     assert [item["id"] for item in found.values() if item["result"] == "FAIL"] == []
     assert {item["id"] for item in found.values() if item["result"] == "WARN"} == ALWAYS
-    assert [item["id"] for item in found.values() if item["result"] == "SKIP"] == []
+    assert [item["id"] for item in found.values() if item["result"] == "SKIP"] == ["VM504"]  # its konnectivity is old
     assert took < 20  # 2 s on a machine that does nothing else
 
 

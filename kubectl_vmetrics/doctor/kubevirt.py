@@ -1,0 +1,179 @@
+"""KubeVirt: its components, what leads Prometheus to them, and what guests tell."""
+
+from __future__ import annotations
+
+import time
+
+from kubectl_vmetrics.kube.errors import MetricsNotAvailable, VmetricsError
+from kubectl_vmetrics.kubevirt import components, guests, health, installation, machines, monitoring, series
+from kubectl_vmetrics.kubevirt import discovery as kubevirt_discovery
+from kubectl_vmetrics.kubevirt.components import Answered, Component
+from kubectl_vmetrics.kubevirt.guests import Scrape
+from kubectl_vmetrics.kubevirt.installation import Installation
+from kubectl_vmetrics.kubevirt.monitoring import Seen
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding
+from kubectl_vmetrics.metrics.samples import Reader
+from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
+
+from .check import Cause, Check, Outcome, Session, failed, passed, skipped, warned
+
+AREA = "kubevirt"
+
+
+def _installation(session: Session) -> Installation | None:
+    def read() -> Installation | None:
+        try:
+            return installation.find(session.client)
+        except MetricsNotAvailable:
+            return None
+
+    return session.once("kubevirt", read)
+
+
+NONE = "KubeVirt is not installed"
+_DEPLOYED = {
+    "deploying": Cause(
+        "KubeVirt is being deployed, updated or deleted",
+        "kubectl get kubevirt -A -o wide; the log of virt-operator",
+        "kubevirt.io/v1 KubeVirt, status.phase",
+    )
+}
+
+
+def _deployed(session: Session) -> Outcome:
+    found = _installation(session)
+    if found is None:
+        return skipped(NONE)
+    if found.phase not in ("", "Deployed"):
+        return failed(f"KubeVirt in {found.namespace} is {found.phase}", "deploying")
+    return passed(f"KubeVirt {found.version or ''} in {found.namespace}".replace("  ", " "))
+
+
+_COMPONENTS = {
+    "down": Cause(
+        "a component does not answer: its pod is not ready, or port 8443 is closed between control plane and pods",
+        "kubectl vmetrics components",
+        "kubevirt/user-guide docs/cluster_admin/component_monitoring.md",
+    ),
+    "busy": Cause(
+        "a virt-handler answers no more than three scrapes at once: several Prometheus, or two ServiceMonitors, ask it",
+        "kubectl vmetrics manifests kubevirt --check",
+        "kubevirt/kubevirt pkg/monitoring/metrics",
+    ),
+    "lost": Cause(
+        "a component cannot reach the apiserver: its requests have no answer",
+        "kubectl vmetrics components, twice: does LOST grow?",
+        "kubevirt/user-guide docs/cluster_admin/component_monitoring.md",
+    ),
+}
+APART = 0.7
+"""Seconds between two looks at lost requests: a component that cannot reach the apiserver tries many times a second."""
+
+
+def _pods(session: Session) -> list[Component]:
+    found = _installation(session)
+    return session.once("kubevirt pods", lambda: kubevirt_discovery.find(session.client, found) if found else [])
+
+
+def _components(session: Session) -> Outcome:
+    found = _installation(session)
+    if found is None:
+        return skipped(NONE)
+    listed = _pods(session)
+    absent = [kind for kind in health.EXPECTED if kind not in {item.kind for item in listed}]
+    if absent:
+        return failed(f"no pods of {', '.join(absent)} serve metrics in {found.namespace}", "down")
+    before = health.take(session.client, listed)
+    for item, answer in before.items():
+        if isinstance(answer, VmetricsError):
+            return failed(f"{item.name} does not answer: {answer.message}", _component_cause(answer))
+    time.sleep(APART)
+    rest = [item for item in listed if item.kind != components.HANDLER] or listed
+    after = health.take(session.client, rest)
+    for item, answer in after.items():
+        earlier = before[item]
+        if isinstance(answer, Snapshot) and isinstance(earlier, Snapshot):
+            lost = health.read(item, Pair(earlier, answer)).process.losing
+            if lost:
+                return failed(f"{item.name} lost {lost:.0f} requests to the apiserver just now", "lost")
+    return passed(f"all {len(listed)} components answer")
+
+
+def _component_cause(error: VmetricsError) -> str:
+    return "busy" if components.BUSY in getattr(error, "body", "") or components.BUSY in error.message else "down"
+
+
+def _seen(session: Session) -> Seen | None:
+    found = _installation(session)
+    return session.once("monitoring", lambda: monitoring.look(session.client, found) if found else None)
+
+
+_MONITORED = {
+    "monitoring": Cause(
+        "something is missing between Prometheus and KubeVirt",
+        "kubectl vmetrics manifests kubevirt --check",
+        "kubevirt/user-guide docs/cluster_admin/monitoring.md",
+    )
+}
+
+
+def _monitored(session: Session) -> Outcome:
+    seen = _seen(session)
+    if seen is None:
+        return skipped(NONE)
+    if seen.monitors is None:
+        return skipped("the Prometheus Operator is not installed")
+    bad: list[Finding] = [item for item in monitoring.check(seen) if item.result not in (PASS, "SKIP")]
+    worst = next((item for item in bad if item.result == FAIL), bad[0] if bad else None)
+    if worst is None:
+        return passed("Prometheus finds KubeVirt's components")
+    return (failed if worst.result == FAIL else warned)(worst.found, "monitoring", worst.remedy)
+
+
+_GUESTS = {
+    "balloon": Cause(
+        "guests without a balloon driver do not tell how much memory their programs use; the process' memory is shown, "
+        "marked with ~",
+        "install virtio-win's balloon driver and its service in Windows guests; autoattachMemBalloon: true",
+        "kubevirt/kubevirt issue 7633",
+    ),
+    "schedstats": Cause(
+        "the nodes' kernels do not measure how long vCPUs wait for their turn, so WAIT(%) and STEAL(%) are 0",
+        "schedstats=enable on the kernel's command line",
+        "kubevirt/kubevirt pull request 10107",
+    ),
+}
+
+
+def _read(answer: Answered) -> Scrape:
+    return guests.read(Reader(series.wanted).read([answer.body]), answer.at)
+
+
+def _guests(session: Session) -> Outcome:
+    if _installation(session) is None:
+        return skipped(NONE)
+    if not any(item.status.phase == "Running" for item in machines.find(session.client, None)):
+        return skipped("no virtual machine runs")
+    handlers = [item for item in _pods(session) if item.kind == components.HANDLER]
+    known = [
+        guest
+        for scrape in components.scrape(session.client, handlers, _read)
+        if not isinstance(scrape, VmetricsError)
+        for guest in scrape.guests.values()
+    ]
+    vcpus = [vcpu for guest in known for vcpu in guest.vcpus.values()]
+    if vcpus and not any(vcpu.wait or vcpu.delay for vcpu in vcpus):
+        return warned(f"none of {len(vcpus)} vCPUs has ever waited", "schedstats")
+    without = ["/".join(guest.key) for guest in known if guest.usable is None and guest.unused is None]
+    if without:
+        some = ", ".join(sorted(without)[:3])
+        return warned(f"{len(without)} of {len(known)} machines tell nothing of their memory: {some}", "balloon")
+    return passed(f"{len(known)} machines tell of their memory")
+
+
+CHECKS = (
+    Check("VM401", AREA, "KubeVirt", _DEPLOYED, _deployed),
+    Check("VM402", AREA, "components", _COMPONENTS, _components, ("VM401",)),
+    Check("VM403", AREA, "Prometheus", _MONITORED, _monitored, ("VM401",)),
+    Check("VM404", AREA, "guests", _GUESTS, _guests, ("VM402",)),
+)
