@@ -61,10 +61,13 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...], command: cl
         if not text.startswith(("demo", "proxy"))
     ],
 )
-def test_every_example_of_the_help_is_understood(line: str, on_demo: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_of_the_help_is_understood(
+    line: str, on_demo: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Names in them are made up, so they need not be found; but flags and arguments must be right."""
     hurried = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda _: None)
     monkeypatch.setattr(sampling, "time", hurried)
+    monkeypatch.chdir(tmp_path)  # some write a file
     result = on_demo(*[part for part in shlex.split(line) if part != "-w"])
 
     assert "usage" not in result.stderr
