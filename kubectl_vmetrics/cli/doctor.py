@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
 
-from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
+from kubectl_vmetrics.kube.errors import StatusError, UsageError, VmetricsError
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
@@ -52,10 +53,15 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
         environment.stdout.write("\n".join(catalogue.explain(item) for item in wanted))
         return 0
     for area in areas:
+        if area.upper() in explained:
+            raise UsageError("areas are looked at, identifiers explained: one or the other")
         if area not in check.AREAS:
             raise UsageError(f'there is no area or check "{area}"; areas are {", ".join(check.AREAS)}')
     show = Show(context, "" if output == "table" else output, no_headers=False, watch=False, interval="15s")
-    session = check.Session(open_client(context))
+    client = open_client(context)
+    with contextlib.suppress(StatusError):
+        client.get("/version")  # a cluster that does not answer at all is one error, and not one for each check
+    session = check.Session(client)
     results = check.run(catalogue.of(areas), session, Progress(environment, "checks"))
     granted: list[Any] = []
     if not areas or rights.AREA in areas:

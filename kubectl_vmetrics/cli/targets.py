@@ -209,7 +209,10 @@ def _looks(show: Show, find: Find) -> Iterator[list[Target]]:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that who reads it sees the one or the other, never half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(f"--to: {path}: {(error.strerror or 'cannot be written').lower()}") from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
