@@ -161,6 +161,22 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
     def empty(body: Any) -> None:
         body["items"] = []
 
+    def twice(body: Any) -> None:
+        """Two replicas, and an apiserver that leads to one of them at a time."""
+        ours = [item for item in body["items"] if item["metadata"]["name"].startswith("metrics-server")]
+        for item in ours:
+            second = json.loads(json.dumps(item))
+            second["metadata"]["name"] = "metrics-server-7b9c7d8f5c-9zk7t"
+            body["items"].append(second)
+
+    def routed(request: Request, answer: Answer) -> Reply:
+        if request.query.get("labelSelector") != "component=kube-apiserver":
+            return answer(request)
+        meta = {"name": "kube-apiserver-cp-1", "namespace": "kube-system"}
+        container = {"name": "kube-apiserver", "command": ["kube-apiserver", "--secure-port=6443"]}
+        pod = {"metadata": meta, "spec": {"containers": [container]}}
+        return Reply(200, json.dumps({"items": [pod]}).encode())
+
     def swap(body: Any) -> None:
         body["items"][0]["status"]["nodeInfo"]["swap"] = {"capacity": 1 << 33}
 
@@ -236,6 +252,9 @@ def _breaks_of_metrics_api() -> dict[str, Break]:
             "its resolution is too fine", "VM104", "resolution", _server(_told("--metric-resolution=5s"))
         ),
         "not-ready": Break("it has nothing to serve yet", "VM104", "unready", _server(_unready)),
+        "replicas": Break(
+            "two replicas, of which one is used", "VM104", "routing", together(alter(_PODS, twice), routed)
+        ),
         "just-started": Break(
             "it has just started: its lists are empty",
             "VM106",
@@ -416,6 +435,12 @@ def _breaks_of_tenants() -> dict[str, Break]:
             "VM402",
             "down",
             refuse(handler, 503, "ServiceUnavailable", "error trying to reach service: dial tcp: connection refused"),
+        ),
+        "virt-handler-busy": Break(
+            "virt-handlers are scraped by too many",
+            "VM402",
+            "busy",
+            say(handler, "Limit of concurrent requests reached (3), try again later.\n", 503),
         ),
         "virt-api-lost": Break("virt-api cannot reach the apiserver", "VM402", "lost", losing),
         "service-monitor": Break(

@@ -19,6 +19,7 @@ from .api_service import Condition, api_service
 from .check import Cause, Outcome, Session, failed, passed, skipped, warned
 
 ISSUES = "kubernetes-sigs/metrics-server issue "
+DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
 
 
 class _Ended(msgspec.Struct):
@@ -128,6 +129,12 @@ PODS = {
         "--secure-port=4443, and the same containerPort",
         ISSUES + "1026",
     ),
+    "routing": Cause(
+        "of several replicas one is used at a time: the apiserver asks the Service's own address, and keeps to the "
+        "connection",
+        "--enable-aggregator-routing=true on kube-apiserver",
+        DOCS,
+    ),
     "resolution": Cause(
         "--metric-resolution must be 10s or more, and longer than the kubelets take", "--metric-resolution=15s"
     ),
@@ -160,8 +167,17 @@ def pods(session: Session) -> Outcome:
     unready = [pod.metadata.name for pod in found if not pod.ready]
     if len(unready) == len(found):
         return failed(f"not ready: {', '.join(unready)}", "unready")
+    if len(found) > 1 and _unrouted(session):
+        return warned(f"{len(found)} pods, and kube-apiserver runs without --enable-aggregator-routing", "routing")
     image = found[0].spec.containers[0].image if found[0].spec.containers else "?"
     return passed(f"{len(found) - len(unready)} of {len(found)} pods are ready ({image.rpartition('/')[2]})")
+
+
+def _unrouted(session: Session) -> bool:
+    """Whether an apiserver that can be seen, as a static pod, was not told to ask pods themselves."""
+    path, wanted = pods_path("kube-system"), {"labelSelector": "component=kube-apiserver"}
+    found: list[Server] = list_all(session.client, path, decoder(ObjectList[Server]), wanted)
+    return any(pod.flags.get("enable-aggregator-routing") != "true" for pod in found)
 
 
 def _seconds(text: str) -> float | None:

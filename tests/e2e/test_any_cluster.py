@@ -52,3 +52,24 @@ def test_every_virtual_cluster_from_inside() -> None:
         assert inside.code == 0, inside.stderr
         assert len(inside.stdout.splitlines()) == item["pods"]
         assert "*" not in inside.stdout
+
+
+def test_control_planes_answer_through_port_forwards() -> None:
+    """Of virtual clusters that run: their apiserver, with the certificate of their own Secret."""
+    found = ours("controlplanes", "-A", "--kind=vcluster", "--interval=5s", "-o", "json")
+    assert found.code == 0, found.stderr
+    for item in json.loads(found.stdout)["items"]:
+        if item["status"] != "Running":
+            continue
+        apiservers = [part for part in item["components"] if part["name"] == "apiserver"]
+        assert apiservers
+        for part in apiservers:
+            assert part["up"], part
+            assert part["version"].startswith("v1.")
+            assert part["memoryBytes"] > 1 << 20
+
+
+def test_the_doctor_gives_an_answer() -> None:
+    found = ours("doctor", "-o", "json")
+    assert found.stderr == ""
+    assert {item["result"] for item in json.loads(found.stdout)["items"]} <= {"PASS", "WARN", "FAIL", "SKIP"}
