@@ -227,16 +227,17 @@ def fewer(body: Any) -> None:
 
 
 PODS = r"/api/v1/(namespaces/[^/]+/)?pods"
+SYSTEM = r"/api/v1/namespaces/kube-system/pods"
 SELDOM: dict[str, tuple[str, str, Change]] = {
     "no endpoints, pods hidden": (
         "VM105",
         "EndpointsNotFound",
-        together(hidden(PODS), condition(reason="EndpointsNotFound", message="cannot find endpointslices")),
+        together(hidden(SYSTEM), condition(reason="EndpointsNotFound", message="cannot find endpointslices")),
     ),
     "no addresses, pods hidden": (
         "VM105",
         "MissingEndpoints",
-        together(hidden(PODS), condition(reason="MissingEndpoints", message="have no addresses")),
+        together(hidden(SYSTEM), condition(reason="MissingEndpoints", message="have no addresses")),
     ),
     "not looked at": ("VM105", "unknown", condition()),
     "lists fail": ("VM106", "unavailable", say(r"/apis/metrics\.k8s\.io/.*", "service unavailable\n", 503)),
