@@ -14,6 +14,8 @@ from kubectl_vmetrics.output.terminal import Environment
 from .command import PROGRAM, Group, usage_error
 
 INTERRUPTED = 130
+VERB = "__complete"
+"""Asked by shells and kubectl, see `complete`; no command of the list."""
 BROKEN_PIPE = 141
 """What a shell reports for a program that SIGPIPE ended, as it would kubectl."""
 
@@ -45,6 +47,10 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
             "Kubernetes objects to apply: the proxy, monitoring.",
         ),
         "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
+        "completion": (
+            "kubectl_vmetrics.cli.completion:completion",
+            "What completes command lines at the Tab key, for shells and for kubectl.",
+        ),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },
     aliases={
@@ -78,6 +84,11 @@ def run(args: Sequence[str] | None = None, environment: Environment | None = Non
     """
     environment = environment or Environment.of_process()
     try:
+        words = list(sys.argv[1:] if args is None else args)
+        if words[:1] == [VERB]:
+            from . import complete
+
+            return complete.run(words[1:], environment)
         return _guarded(args, environment)
     except BrokenPipeError:
         _give_up_stdout(environment)

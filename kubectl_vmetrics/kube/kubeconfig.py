@@ -150,6 +150,11 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
     )
 
 
+def names(flags: Flags, environ: Mapping[str, str], kind: str) -> list[str]:
+    """The names of contexts, clusters or users, for completion. Raises ConfigError."""
+    return list(_load(flags, environ)[kind])
+
+
 def _load(flags: Flags, environ: Mapping[str, str]) -> dict[str, Any]:
     merged: dict[str, Any] = {"clusters": {}, "contexts": {}, "users": {}, "current-context": ""}
     for path in _files(flags, environ):

@@ -1,0 +1,112 @@
+"""`completion`: scripts for shells, and what kubectl looks for beside a plugin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import Command
+from .main import VERB
+
+NAME = "kubectl-vmetrics"
+SHIM = "kubectl_complete-vmetrics"
+"""What kubectl runs for the words behind `kubectl vmetrics` (k8s.io/kubectl, since v1.26)."""
+
+_BASH = f"""_kubectl_vmetrics() {{
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        case "$line" in
+            :*) ;;
+            *) COMPREPLY+=("${{line%%$'\\t'*}}") ;;
+        esac
+    done < <({NAME} {VERB} "${{COMP_WORDS[@]:1:$COMP_CWORD}}" 2>/dev/null)
+}}
+complete -o default -F _kubectl_vmetrics {NAME}
+"""
+_ZSH = f"""#compdef {NAME}
+_kubectl_vmetrics() {{
+    local -a found
+    local line
+    for line in "${{(@f)$({NAME} {VERB} "${{(@)words[2,$CURRENT]}}" 2>/dev/null)}}"; do
+        [[ "$line" == :* ]] && continue
+        found+=("${{${{line%%$'\\t'*}}//:/\\\\:}}${{${{(M)line:#*$'\\t'*}}:+:${{line#*$'\\t'}}}}")
+    done
+    _describe -t values value found
+}}
+compdef _kubectl_vmetrics {NAME}
+"""
+_FISH = f"""function __kubectl_vmetrics
+    set -l words (commandline -opc) (commandline -ct)
+    {NAME} {VERB} $words[2..-1] 2>/dev/null | string match -v ':*'
+end
+complete -c {NAME} -f -a '(__kubectl_vmetrics)'
+"""
+_POWERSHELL = f"""Register-ArgumentCompleter -Native -CommandName '{NAME}' -ScriptBlock {{
+    param($word, $line, $cursor)
+    $words = @($line.CommandElements | Select-Object -Skip 1 | ForEach-Object {{ "$_" }})
+    if ($word -eq '') {{ $words += '""' }}
+    & {NAME} {VERB} @words 2>$null | Where-Object {{ $_ -notlike ':*' }} | ForEach-Object {{
+        $value, $text = $_ -split "`t", 2
+        $tip = if ($text) {{ $text }} else {{ $value }}
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $tip)
+    }}
+}}
+"""
+_KUBECTL = f"""#!/usr/bin/env sh
+exec {NAME} {VERB} "$@"
+"""
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "powershell": _POWERSHELL, "kubectl": _KUBECTL}
+
+
+@click.command(
+    "completion",
+    cls=Command,
+    arguments="bash|zsh|fish|powershell|kubectl",
+    help=f"""Print what completes command lines at the Tab key.
+
+`completion kubectl --install` writes {SHIM} to krew's folder (or to --to), where kubectl looks for it: then its own
+completion knows this plugin as well. krew does not remove that file when the plugin is uninstalled. The others are for
+{NAME} itself.""",
+    examples=[
+        ("For `kubectl vmetrics`, once", "completion kubectl --install"),
+        ("For the executable, in ~/.bashrc", "completion bash"),
+    ],
+)
+@click.argument("shells", nargs=-1)
+@click.option("--install", is_flag=True, help=f"Write {SHIM} instead of printing it.")
+@click.option("--to", "folder", default="", metavar="FOLDER", help="Where to; a folder on the PATH.")
+@click.pass_context
+def completion(context: click.Context, /, shells: tuple[str, ...], install: bool, folder: str) -> int:
+    """Print or write."""
+    environment: Environment = context.obj
+    if len(shells) != 1 or shells[0] not in SCRIPTS:
+        raise UsageError(f"one of {', '.join(SCRIPTS)}")
+    if (install or folder) and shells[0] != "kubectl":
+        raise UsageError("--install and --to are for kubectl; the others are read by the shell when it starts")
+    if not install and not folder:
+        environment.stdout.write(SCRIPTS[shells[0]])
+        return 0
+    path = Path(folder or _krew(environment), SHIM)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755), "w", encoding="utf-8") as file:
+            file.write(_KUBECTL)
+        path.chmod(0o755)
+    except OSError as error:
+        raise UsageError(f"--install: {path}: {(error.strerror or 'cannot be written').lower()}") from None
+    environment.say(f"{path} is written")
+    return 0
+
+
+def _krew(environment: Environment) -> Path:
+    variables = environment.variables
+    home = variables.get("HOME") or variables.get("USERPROFILE") or ""
+    root = Path(variables.get("KREW_ROOT") or Path(home, ".krew"), "bin")
+    if not root.is_dir():
+        raise UsageError(f"--install: {root} does not exist; name a folder on the PATH with --to")
+    return root

@@ -1,0 +1,201 @@
+"""Completion: what is offered, by the protocol that the real kubectl speaks, and in a real bash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from kubectl_vmetrics.cli.completion import SHIM
+from tests.clients.test_kubectl import KUBECTL
+from tests.conftest import Cli, invoke
+
+
+@pytest.fixture
+def complete(on_demo: Cli, tmp_path: Path) -> Cli:
+    return lambda *words, **more: on_demo("__complete", *words, **{"HOME": str(tmp_path), **more})
+
+
+def values(complete: Cli, *words: str) -> list[str]:
+    result = complete(*words)
+    assert (result.code, result.stderr) == (0, "")
+    *lines, last = result.stdout.splitlines()
+    assert last == ":4"
+    return [line.partition("\t")[0] for line in lines]
+
+
+def test_commands_with_descriptions(complete: Cli) -> None:
+    found = complete("").stdout.splitlines()
+
+    assert "top\tWhat pods, nodes, virtual clusters and namespaces use." in found
+    assert "doctor\tWhy are there no metrics?" in found
+    assert values(complete, "to") == ["top"]
+    assert values(complete, "top", "v") == ["vclusters", "volumes"]
+    assert values(complete, "nope", "") == values(complete, "top", "nope", "") == []
+
+
+def test_flags(complete: Cli) -> None:
+    assert values(complete, "top", "pods", "--sort") == ["--sort-by"]
+    assert {"--context", "--namespace", "--vcluster", "--help"} <= set(values(complete, "top", "pods", "-"))
+    assert values(complete, "top", "pods", "--sort-by", "") == ["cpu", "memory"]
+    assert values(complete, "vmi", "--sort-by=n") == ["--sort-by=network"]
+    assert values(complete, "targets", "-o", "http") == ["http-sd"]
+    assert values(complete, "manifests", "kubevirt", "-o", "") == ["yaml", "json"]
+    assert "log-ip-sans" in values(complete, "demo", "--break", "log-")
+
+
+def test_names_of_the_kubeconfig_and_of_the_cluster(complete: Cli) -> None:
+    assert values(complete, "--context", "") == ["vmetrics-demo"]
+    assert values(complete, "top", "pods", "--context=") == ["--context=vmetrics-demo"]
+    assert {"team-a", "kube-system"} <= set(values(complete, "top", "pods", "-n", ""))
+    assert values(complete, "top", "pods", "--vcluster", "team-a/") == ["team-a/shop"]
+    assert "shop-0" in values(complete, "top", "pods", "-n", "team-a", "")
+    assert values(complete, "top", "pods", "-n", "team-a", "shop-0", "shop-0") == []
+    assert values(complete, "top", "nodes", "") == ["worker-1", "worker-2", "worker-3"]
+    assert values(complete, "vmi", "-n", "prod", "d") == ["db-0"]
+    assert values(complete, "controlplanes", "-n", "tenants", "a") == ["acme"]
+    assert values(complete, "cp", "-n", "tenants", "") == ["acme", "globex"]
+    assert values(complete, "doctor", "ku") == ["kubelets", "kubevirt"]
+    assert values(complete, "components", "virt-h") == ["virt-handler"]
+
+
+def test_files_are_the_shells_business(complete: Cli) -> None:
+    assert complete("top", "pods", "--kubeconfig", "").stdout == ":0\n"
+    assert complete("targets", "--to", "").stdout == ":0\n"
+
+
+def test_errors_are_silent_and_soon(complete: Cli, tmp_path: Path) -> None:
+    started = time.monotonic()
+    for words in (
+        ["top", "pods", "-s", "http://192.0.2.1", ""],
+        ["top", "pods", "--kubeconfig=/nowhere", ""],
+        ["--context=", ""],
+    ):
+        result = invoke("__complete", *words, HOME=str(tmp_path))
+        assert (result.code, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[-1] == ":4"
+    assert time.monotonic() - started < 6
+
+
+def test_answers_are_kept_for_a_moment(complete: Cli, tmp_path: Path) -> None:
+    values(complete, "top", "nodes", "")
+    (kept,) = (tmp_path / ".kube" / "cache" / "vmetrics").glob("complete-*")
+
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.write_text('[["another-node", ""]]')
+    assert values(complete, "top", "nodes", "") == ["another-node"]
+    os.utime(kept, (1, 1))
+    assert values(complete, "top", "nodes", "") == ["worker-1", "worker-2", "worker-3"]
+    kept.write_text("not json")
+    assert values(complete, "top", "nodes", "") == ["worker-1", "worker-2", "worker-3"]
+
+
+def test_commands_need_no_imports_of_what_they_are() -> None:
+    script = shutil.which("kubectl-vmetrics")
+    if script is None:
+        pytest.skip("kubectl-vmetrics is not on the PATH")
+    program = "import sys; from kubectl_vmetrics.cli.main import run; run(['__complete', 'top', 'p']); print(sorted(sys.modules), file=sys.stderr)"
+    python = Path(script).parent / "python"
+    found = subprocess.run([str(python), "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert found.stdout.startswith("pods\t")
+    for module in ("requests", "kubernetes", "yaml", "msgspec", "kubectl_vmetrics.demo"):
+        assert f"'{module}'" not in found.stderr
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
+@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+def test_the_real_kubectl(tmp_path: Path) -> None:
+    folder = tmp_path / "krew" / "bin"
+    folder.mkdir(parents=True)
+    result = invoke("completion", "kubectl", "--install", KREW_ROOT=str(tmp_path / "krew"))
+    assert (result.code, result.stdout, result.stderr) == (0, "", f"{folder / SHIM} is written\n")
+    script = shutil.which("kubectl-vmetrics")
+    environment = {"PATH": f"{folder}:{Path(str(script)).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def asked(*words: str) -> list[str]:
+        command = [str(KUBECTL), "__complete", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.splitlines()
+
+    assert [line.partition("\t")[0] for line in asked("vmetrics", "top", "v")] == ["vclusters", "volumes", ":4"]
+    assert asked("vmetrics", "vmi", "--sort-by", "d") == ["disk", ":4"]
+    assert "vmetrics" in "".join(asked("vmetri"))
+
+
+@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+def test_a_real_bash(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(invoke("completion", "bash").stdout)
+    line = (
+        f"source {tmp_path}/script; COMP_WORDS=(kubectl-vmetrics top v); COMP_CWORD=2; _kubectl_vmetrics; "
+        'printf "%s\\n" "${COMPREPLY[@]}"; complete -p kubectl-vmetrics'
+    )
+    path = f"{Path(str(shutil.which('kubectl-vmetrics'))).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        env={"PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [
+        "vclusters",
+        "volumes",
+        "complete -o default -F _kubectl_vmetrics kubectl-vmetrics",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_real_shells(shell: str, tmp_path: Path) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not on the PATH (Debian: {shell})")
+    script = tmp_path / "script"
+    script.write_text(invoke("completion", shell).stdout)
+    lines = {
+        "zsh": f"autoload -Uz compinit; compinit -u -D; source {script}; _describe() {{ print -l -- $found }}; "
+        "words=(kubectl-vmetrics top v); CURRENT=3; _kubectl_vmetrics",
+        "fish": f"source {script}; complete -C 'kubectl-vmetrics top v'",
+    }
+    path = f"{Path(str(shutil.which('kubectl-vmetrics'))).parent}:/usr/bin:/bin"
+    environment = {"PATH": path, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [program, "-c", lines[shell]], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert [line.replace("\t", ":").partition(":")[0] for line in done.stdout.splitlines()] == ["vclusters", "volumes"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])
+def test_the_other_shells_have_a_script(shell: str) -> None:
+    result = invoke("completion", shell)
+    assert (result.code, result.stderr) == (0, "")
+    assert "kubectl-vmetrics __complete" in result.stdout
+    program = shutil.which(shell)
+    if program and shell != "powershell":
+        subprocess.run([program, "-n"], input=result.stdout, text=True, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("args", "stderr"),
+    [
+        ([], "error: one of bash, zsh, fish, powershell, kubectl\n"),
+        (["tcsh"], "error: one of bash, zsh, fish, powershell, kubectl\n"),
+        (["bash", "--install"], "error: --install and --to are for kubectl; "),
+        (["kubectl", "--install"], "error: --install: .krew/bin does not exist; name a folder on the PATH with --to\n"),
+        (["kubectl", "--to=/nowhere"], f"error: --install: /nowhere/{SHIM}: no such file or directory\n"),
+    ],
+)
+def test_bad_input(args: list[str], stderr: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("completion", *args)
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr.startswith(stderr)
