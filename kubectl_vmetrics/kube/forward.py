@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import os
 import socket
 import ssl
@@ -17,10 +18,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .client import CONNECT_TIMEOUT, Answer, Client, escape
-from .errors import ConnectionFailed, VmetricsError
+from .errors import ConfigError, ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
 from .transport import load_certificate, proxies, tls_context, trust
 
+_log = logging.getLogger("kubectl_vmetrics.http")
 PROTOCOL = "v4.channel.k8s.io"
 LARGEST = 64 << 20
 """Bytes of an answer that are read; an apiserver's metrics are 3 to 20 MB."""
@@ -199,13 +201,16 @@ def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], lim
     headers = [f"{name}: {value}" for name, value in connection.impersonate]
     if header := client.credentials.authorization():
         headers.append(f"Authorization: {header}")
+    if any("\r" in text or "\n" in text for text in headers):
+        raise ConfigError("a user or group to impersonate holds a line break")
     options: dict[str, Any] = {}
     if scheme == "https":
         options["sslopt"] = {"context": tls_context(connection, client.credentials)}
         if name := connection.tls_server_name:
             options["sslopt"]["server_hostname"] = name
+    started = time.monotonic()
     try:
-        return websocket.create_connection(
+        made = websocket.create_connection(
             f"{'wss' if scheme == 'https' else 'ws'}://{rest}{path}?{query}",
             timeout=min(limit, CONNECT_TIMEOUT),
             header=headers,
@@ -214,6 +219,8 @@ def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], lim
             **options,
             **_proxy(client),
         )
+        _log.info("GET %s%s 101 in %d milliseconds", connection.server, path, (time.monotonic() - started) * 1000)
+        return made
     except websocket.WebSocketBadStatusException as error:
         body = error.resp_body if isinstance(error.resp_body, bytes) else b""
         raise refused(error.status_code, body, path) from None

@@ -263,6 +263,7 @@ def test_no_secret_is_shown_at_any_verbosity(
             assert text not in shown
     assert not (tmp_path / "cache").exists()
     assert "GET" in shown
+    assert "/portforward 101 in" in shown
 
 
 def test_a_hundred_tenants(now: None, tmp_path: Path) -> None:
@@ -334,6 +335,15 @@ def test_client_certificates_go_through(host: tuple[Host, str], client: Client) 
         answer = ways.open(8443, Peer(Identity(*pair), authority.pem)).get("/", accept="*/*")
 
     assert answer.body == b"User(name='me', groups=('group-a', 'group-b'))"
+
+
+def test_headers_hold_one_line_each(host: tuple[Host, str]) -> None:
+    from kubectl_vmetrics.kube.errors import ConfigError
+    from kubectl_vmetrics.kube.kubeconfig import Connection
+
+    client = Client(Connection(server=host[1], impersonate=(("Impersonate-User", "a\r\nX-Evil: b"),)))
+    with pytest.raises(ConfigError, match="line break"), forward(client, "any", "pod", [1], 5):
+        pass
 
 
 def test_refusals(host: tuple[Host, str], client: Client) -> None:
