@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import time
@@ -136,3 +137,22 @@ def test_cluster_flags_may_stand_anywhere(position: int, on_demo: Cli) -> None:
     assert on_demo(*line).stdout == on_demo(*words).stdout
     line.remove("-A")
     assert on_demo(*line).stdout == on_demo("top", "pods", "-n", "team-b").stdout
+
+
+def test_pages_are_made_of_the_code() -> None:
+    """docs/make.py; run it when this fails."""
+    spec = importlib.util.spec_from_file_location("make", Path(__file__).parents[2] / "docs" / "make.py")
+    assert spec
+    assert spec.loader
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+
+    for name, page in made.PAGES.items():
+        assert (made.FOLDER / name).read_text() == page()
+    text = made.command_page()
+    for path, command in ALL:
+        if path:
+            assert f"{'#' * (len(path) + 1)} {' '.join(path)}\n" in text
+        for option in command.params:
+            if path and isinstance(option, click.Option) and not option.hidden:
+                assert option.opts[-1] in text
