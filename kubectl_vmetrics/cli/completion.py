@@ -98,7 +98,7 @@ def completion(context: click.Context, /, shells: tuple[str, ...], install: bool
             file.write(_KUBECTL)
         path.chmod(0o755)
     except OSError as error:
-        raise UsageError(f"--install: {path}: {(error.strerror or 'cannot be written').lower()}") from None
+        raise UsageError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None
     environment.say(f"{path} is written")
     return 0
 

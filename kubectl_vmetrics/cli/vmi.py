@@ -202,6 +202,8 @@ def _virtual(
 
 def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[str]:
     """Why machines are without metrics."""
+    from kubectl_vmetrics.metrics.findings import some
+
     notes = [
         f"{failure.component.name} on node {failure.component.node} did not answer ({failure.error.message}): "
         "its machines are without metrics"
@@ -214,9 +216,8 @@ def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[st
         notes.append(f"no virt-handler runs on {', '.join(nowhere)}: its machines are without metrics")
     silent = [i.key for i in running if i.machine and i.machine.status.node in handled - failed]
     if silent:
-        names = ", ".join(f"{namespace}/{name}" for namespace, name in silent[:3])
-        more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
-        notes.append(f"virt-handler told nothing of {names}{more}: too young, or too slow to answer it in time")
+        names = some(["/".join(key) for key in silent])
+        notes.append(f"virt-handler told nothing of {names}: too young, or too slow to answer it in time")
     return notes
 
 

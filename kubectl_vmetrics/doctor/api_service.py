@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from kubectl_vmetrics.kube.core import Condition
 from kubectl_vmetrics.kube.errors import NotFound
 from kubectl_vmetrics.kube.lists import decoder
 
@@ -28,15 +29,6 @@ class _ServiceRef(msgspec.Struct):
 
 class _ApiSpec(msgspec.Struct):
     service: _ServiceRef | None = None
-
-
-class Condition(msgspec.Struct):
-    """A condition of an object's status."""
-
-    type: str = ""
-    status: str = ""
-    reason: str = ""
-    message: str = ""
 
 
 class _ApiStatus(msgspec.Struct):

@@ -9,6 +9,7 @@ from kubectl_vmetrics.controlplane.credentials import NoCredential
 from kubectl_vmetrics.controlplane.plane import KONNECTIVITY, Plane
 from kubectl_vmetrics.controlplane.scrape import through
 from kubectl_vmetrics.kube.errors import Forbidden
+from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Snapshot
 
@@ -41,7 +42,7 @@ def _ready(session: Session) -> Outcome:
         return skipped(NO_KAMAJI)
     bad = [plane.path for plane in found if not plane.asleep and plane.ready < plane.wanted]
     if bad:
-        return failed(f"replicas that are not ready: {', '.join(bad[:3])}", "not-ready")
+        return failed(f"replicas that are not ready: {some(bad)}", "not-ready")
     asleep = sum(plane.asleep for plane in found)
     return passed(f"{len(found)} tenant control planes" + (f", of which {asleep} sleep" if asleep else ""))
 
@@ -89,9 +90,9 @@ def _login(session: Session) -> Outcome:
             if cause == "group":
                 namespace, _, name = names[0].partition("/")
                 remedy = f"kubectl vmetrics manifests kamaji {name} -n {namespace} --credential"
-            return failed(f"no certificate may read the metrics of {', '.join(names[:3])}", cause, remedy)
+            return failed(f"no certificate may read the metrics of {some(names)}", cause, remedy)
     if ending:
-        return warned(f"certificates end within a week: {', '.join(ending[:3])}", "ends")
+        return warned(f"certificates end within a week: {some(ending)}", "ends")
     return passed(f"{len(found)} tenant control planes let their metrics be read")
 
 

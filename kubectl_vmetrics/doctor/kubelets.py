@@ -12,10 +12,11 @@ from typing import NamedTuple
 import msgspec
 
 from kubectl_vmetrics.kube.client import gather
-from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import Forbidden, Unauthorized, VmetricsError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.metrics import kubelet
+from kubectl_vmetrics.metrics.findings import some
 
 from .check import Cause, Check, Outcome, Session, failed, passed, warned
 
@@ -26,18 +27,12 @@ LIMIT = 10.0
 _TEXT = "text/plain;version=0.0.4"
 
 
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-    message: str = ""
-
-
 class _Info(msgspec.Struct):
     version: str = msgspec.field(default="", name="kubeletVersion")
 
 
 class _Status(msgspec.Struct):
-    conditions: list[_Condition] = []
+    conditions: list[Condition] = []
     info: _Info = msgspec.field(default_factory=_Info, name="nodeInfo")
 
 
@@ -77,7 +72,7 @@ def _ask(session: Session, name: str) -> Answer:
 
 
 def _ready(node: _Node) -> bool:
-    return any(item.type == "Ready" and item.status == "True" for item in node.status.conditions)
+    return holds(node.status.conditions, "Ready")
 
 
 _READY = {
@@ -93,7 +88,7 @@ def _all_ready(session: Session) -> Outcome:
     found = _nodes(session)
     bad = [node.metadata.name for node in found if not _ready(node)]
     if bad:
-        return failed(f"{len(bad)} of {len(found)} nodes are not ready: {_some(bad)}", "not-ready")
+        return failed(f"{len(bad)} of {len(found)} nodes are not ready: {some(bad)}", "not-ready")
     return passed(f"all {len(found)} nodes are ready")
 
 
@@ -136,7 +131,7 @@ def _reached(session: Session) -> Outcome:
     if not errors:
         return passed(f"all {len(found)} kubelets answer through the apiserver")
     error = next(iter(errors.values()))
-    several = f"{len(errors)} of {len(found)} kubelets do not answer: {_some(list(errors))}: {error.message}"
+    several = f"{len(errors)} of {len(found)} kubelets do not answer: {some(list(errors))}: {error.message}"
     return failed(several, _why(error))
 
 
@@ -174,10 +169,10 @@ def _complete(session: Session) -> Outcome:
         item.node for item in answers if b"resource_scrape_error 1" in item.text or b"\nscrape_error 1" in item.text
     ]
     if broken:
-        return failed(f"resource_scrape_error is 1 on {_some(broken)}", "error")
+        return failed(f"resource_scrape_error is 1 on {some(broken)}", "error")
     empty = [item.node for item in answers if b"container_cpu_usage_seconds_total{" not in item.text]
     if empty:
-        return failed(f"no container_* series on {_some(empty)}", "containers")
+        return failed(f"no container_* series on {some(empty)}", "containers")
     size = sum(len(item.text) for item in answers)
     return passed(f"{len(answers)} kubelets tell of containers ({size >> 10} KiB together)")
 
@@ -196,7 +191,7 @@ def _fast(session: Session) -> Outcome:
     slow = [item.node for item in answers if item.seconds > SLOW]
     longest = max((item.seconds for item in answers), default=0.0)
     if slow:
-        return warned(f"{_some(slow)} took up to {longest:.1f} s", "slow")
+        return warned(f"{some(slow)} took up to {longest:.1f} s", "slow")
     return passed(f"the slowest answered in {longest * 1000:.0f} ms")
 
 
@@ -239,10 +234,6 @@ def _one_kubelet(session: Session, endpoint: str) -> bytes:
     if node is None:
         return b""
     return bytes(session.client.get(kubelet.path(node, endpoint), accept="*/*", limit=LIMIT).body)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 CHECKS = (

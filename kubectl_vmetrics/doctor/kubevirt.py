@@ -11,7 +11,7 @@ from kubectl_vmetrics.kubevirt.components import Answered, Component
 from kubectl_vmetrics.kubevirt.guests import Scrape
 from kubectl_vmetrics.kubevirt.installation import Installation
 from kubectl_vmetrics.kubevirt.monitoring import Seen
-from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding, some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
 
@@ -166,8 +166,9 @@ def _guests(session: Session) -> Outcome:
         return warned(f"none of {len(vcpus)} vCPUs has ever waited", "schedstats")
     without = ["/".join(guest.key) for guest in known if guest.usable is None and guest.unused is None]
     if without:
-        some = ", ".join(sorted(without)[:3])
-        return warned(f"{len(without)} of {len(known)} machines tell nothing of their memory: {some}", "balloon")
+        return warned(
+            f"{len(without)} of {len(known)} machines tell nothing of their memory: {some(sorted(without))}", "balloon"
+        )
     return passed(f"{len(known)} machines tell of their memory")
 
 

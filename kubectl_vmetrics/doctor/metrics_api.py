@@ -17,6 +17,7 @@ from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.errors import NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.metrics_api import NodeMetrics, PodMetrics, Scope
 
 from . import api_service, server
@@ -145,10 +146,10 @@ def _node_metrics(session: Session) -> Outcome:
         return failed("the Metrics API knows of no nodes", "starting")
     lacking = [name for name in names if name not in known]
     if lacking:
-        return failed(f"{len(lacking)} of {len(names)} nodes are without metrics: {_some(lacking)}", "silent")
+        return failed(f"{len(lacking)} of {len(names)} nodes are without metrics: {some(lacking)}", "silent")
     ages = {name: age for name, item in known.items() if (age := _age(item.timestamp)) is not None and age > STALE}
     if ages:
-        return failed(f"the metrics of {_some(list(ages))} are {max(ages.values()):.0f} s old", "stale")
+        return failed(f"the metrics of {some(list(ages))} are {max(ages.values()):.0f} s old", "stale")
     return passed(f"all {len(names)} nodes have metrics")
 
 
@@ -190,7 +191,7 @@ def _pod_metrics(session: Session) -> Outcome:
     if running and not known:
         return failed(f"none of {len(running)} running pods has metrics", "none")
     if len(lacking) > max(1, len(running) // 10):
-        names = _some([f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in lacking])
+        names = some([f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in lacking])
         return warned(f"{len(lacking)} of {len(running)} running pods are without metrics: {names}", "some")
     return passed(f"{len(known)} pods have metrics")
 
@@ -209,12 +210,8 @@ def _swap(session: Session) -> Outcome:
         return passed("no node has swap, or tells of it")
     told = [item for item in node_metrics(session) if item.metadata.name in with_swap and item.usage.swap]
     if not told:
-        return warned(f"{_some(with_swap)} with swap, of which the Metrics API tells nothing", "not-told")
+        return warned(f"{some(with_swap)} with swap, of which the Metrics API tells nothing", "not-told")
     return passed(f"{len(with_swap)} nodes with swap")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 CHECKS = (

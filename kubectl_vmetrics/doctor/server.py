@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from kubectl_vmetrics.kube.client import escape
-from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import BadRequest, NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 
-from .api_service import Condition, api_service
+from .api_service import api_service
 from .check import Cause, Outcome, Session, failed, passed, skipped, warned
 
 ISSUES = "kubernetes-sigs/metrics-server issue "
@@ -73,7 +73,7 @@ class Server(msgspec.Struct):
     @property
     def ready(self) -> bool:
         """Whether it is."""
-        return any(item.type == "Ready" and item.status == "True" for item in self.status.conditions)
+        return holds(self.status.conditions, "Ready")
 
     @property
     def flags(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from kubectl_vmetrics.kube.client import escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound
 from kubectl_vmetrics.kube.lists import decoder
 from kubectl_vmetrics.metrics import metrics_api
+from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import discovery, naming, origins
 from kubectl_vmetrics.vcluster.discovery import VCluster
@@ -89,7 +90,7 @@ def _names(session: Session) -> Outcome:
             if pod.metadata.namespace in homes and naming.may_be_hashed(pod.metadata.name)
         ]
         if hashed:
-            return warned(f"{len(hashed)} pods whose names cannot be resolved: {', '.join(hashed[:3])}", "hidden")
+            return warned(f"{len(hashed)} pods whose names cannot be resolved: {some(hashed)}", "hidden")
         return passed("no name is hashed")
     return passed(f"the names of {len(found)} pods are resolved")
 
@@ -131,7 +132,7 @@ def _nodes(session: Session) -> Outcome:
     if not known:
         return skipped("no virtual cluster's configuration may be read" if running else "no virtual cluster runs")
     if fake:
-        return warned(f"nodes are made up inside of {', '.join(fake[:3])}", "fake")
+        return warned(f"nodes are made up inside of {some(fake)}", "fake")
     return passed(f"{known} virtual clusters have real nodes")
 
 

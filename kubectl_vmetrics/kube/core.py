@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from .client import PARTIAL_LIST, Client, escape
@@ -16,6 +18,20 @@ class ObjectMeta(msgspec.Struct):
     namespace: str = ""
     labels: dict[str, str] = {}
     created: str | None = msgspec.field(default=None, name="creationTimestamp")
+
+
+class Condition(msgspec.Struct):
+    """A condition of an object's status."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+def holds(conditions: Iterable[Condition], kind: str) -> bool:
+    """Whether a condition of that type is True; one that is not there is not."""
+    return any(item.type == kind and item.status == "True" for item in conditions)
 
 
 class _Swap(msgspec.Struct):

@@ -8,7 +8,7 @@ import msgspec
 
 from kubectl_vmetrics.kube import endpoints
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.endpoints import Address
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, StatusError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
@@ -38,15 +38,10 @@ class _Spec(msgspec.Struct):
     containers: list[_Container] = []
 
 
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-
-
 class _Status(msgspec.Struct):
     phase: str = ""
     ip: str = msgspec.field(default="", name="podIP")
-    conditions: list[_Condition] = []
+    conditions: list[Condition] = []
 
 
 class _Pod(msgspec.Struct):
@@ -66,7 +61,7 @@ def by_pods(client: Client, installation: Installation) -> list[Component]:
         if at is None or pod.status.phase in ("Succeeded", "Failed"):
             continue
         image, number = at
-        ready = any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
+        ready = holds(pod.status.conditions, "Ready")
         kind, meta = pod.metadata.labels.get(KIND_LABEL, ""), pod.metadata
         listed.append(Component(kind, meta.namespace, meta.name, pod.spec.node, number, pod.status.ip, ready, image))
     return listed

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
 from kubectl_vmetrics.metrics import process
+from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.process import Process
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
@@ -96,7 +97,7 @@ def problems(found: Sequence[Health], installation: Installation, seconds: float
     expected = installation.version or (versions.most_common(1)[0][0] if versions else "")
     for version in sorted(set(versions) - {expected}):
         names = [item.component.name for item in found if item.version == version]
-        told.append(f"{_some(names)} {_is(names)} of version {version}, KubeVirt of {expected}")
+        told.append(f"{some(names)} {_is(names)} of version {version}, KubeVirt of {expected}")
     return told
 
 
@@ -109,7 +110,7 @@ def missing(found: Sequence[Health], expected: Sequence[str]) -> list[str]:
 def _election(kind: str, found: Sequence[Health]) -> list[str]:
     leaders = [item.component.name for item in found if item.leading]
     if len(leaders) > 1:
-        return [f"{len(leaders)} of {kind} lead at once: {_some(leaders)}"]
+        return [f"{len(leaders)} of {kind} lead at once: {some(leaders)}"]
     # With one that does not answer, it may be that one.
     if not leaders and all(item.leading is False for item in found):
         return [f"no {kind} leads: nobody does its work"]
@@ -127,10 +128,6 @@ def _connection(item: Health, seconds: float) -> list[str]:
     elif item.process.failed is not None and item.process.failed >= BURST:
         told.append(f"{item.component.name}: {item.process.failed:.0%} of its requests to the apiserver fail")
     return told
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _is(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.core import Condition, holds
 from kubectl_vmetrics.kube.errors import NotFound
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.metrics.quantity import NANOS, cpu_nanocores, memory_bytes
@@ -52,11 +53,6 @@ class _Spec(msgspec.Struct):
     domain: _Domain = msgspec.field(default_factory=_Domain)
 
 
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-
-
 class _System(msgspec.Struct):
     pretty: str = msgspec.field(default="", name="prettyName")
     name: str = ""
@@ -77,7 +73,7 @@ class _Memory(msgspec.Struct):
 class _Status(msgspec.Struct):
     phase: str = ""
     node: str = msgspec.field(default="", name="nodeName")
-    conditions: list[_Condition] = []
+    conditions: list[Condition] = []
     system: _System = msgspec.field(default_factory=_System, name="guestOSInfo")
     moving: _Moving | None = msgspec.field(default=None, name="migrationState")
     memory: _Memory = msgspec.field(default_factory=_Memory)
@@ -128,7 +124,7 @@ class Machine(msgspec.Struct):
         """Its phase, or what is more to say than that it runs."""
         if self.target:
             return "Migrating"
-        if any(condition.type == "Paused" and condition.status == "True" for condition in self.status.conditions):
+        if holds(self.status.conditions, "Paused"):
             return "Paused"
         return self.status.phase or "Unknown"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client, escape
-from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from .kubelet import TEXTS
@@ -87,15 +87,10 @@ class _Endpoints(msgspec.Struct):
     kubelet: _Endpoint = msgspec.field(default_factory=_Endpoint, name="kubeletEndpoint")
 
 
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-
-
 class _Status(msgspec.Struct):
     addresses: list[_Address] = []
     endpoints: _Endpoints = msgspec.field(default_factory=_Endpoints, name="daemonEndpoints")
-    conditions: list[_Condition] = []
+    conditions: list[Condition] = []
 
 
 class _Node(msgspec.Struct):
@@ -111,7 +106,7 @@ def kubelets(client: Client) -> list[Target]:
         name, status = node.metadata.name, node.status
         addresses = {item.type: item.address for item in reversed(status.addresses)}
         host = next((addresses[kind] for kind in _ORDER if addresses.get(kind)), "")
-        ready = any(item.type == "Ready" and item.status == "True" for item in status.conditions)
+        ready = holds(status.conditions, "Ready")
         targets += [
             Target(
                 "kubelet",

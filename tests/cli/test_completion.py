@@ -191,7 +191,7 @@ def test_the_other_shells_have_a_script(shell: str) -> None:
         (["tcsh"], "error: one of bash, zsh, fish, powershell, kubectl\n"),
         (["bash", "--install"], "error: --install and --to are for kubectl; "),
         (["kubectl", "--install"], "error: --install: .krew/bin does not exist; name a folder on the PATH with --to\n"),
-        (["kubectl", "--to=/nowhere"], f"error: --install: /nowhere/{SHIM}: no such file or directory\n"),
+        (["kubectl", "--to=/nowhere"], f"error: /nowhere/{SHIM}: no such file or directory\n"),
     ],
 )
 def test_bad_input(args: list[str], stderr: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
