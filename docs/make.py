@@ -1,38 +1,55 @@
-"""Make the pages that are made from the code, by `python docs/make.py`.
+"""Make what is made from the code, by `python docs/make.py`.
 
-docs/commands.md holds the help of every command, docs/doctor.md ends with a table of its checks.
+- In all pages and in the README: what each command line behind a `$` prints, on the embedded cluster.
+- In docs/commands: the help of each command; docs/checks.md: the table of doctor's checks.
+- kubectl_vmetrics/cli/topics: the pages that `help TOPIC` prints, as plain text.
+
+What people write stays: text around the commands, and everything above the help.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import shown
+
 from kubectl_vmetrics.cli.command import Group
+from kubectl_vmetrics.cli.help import TOPICS
 from kubectl_vmetrics.cli.main import root, run
 from kubectl_vmetrics.doctor import catalogue
 from kubectl_vmetrics.output.terminal import Environment
 
 FOLDER = Path(__file__).parent
-HEAD = """# Commands
-
-What `kubectl vmetrics COMMAND --help` prints, for all commands. Made by `python docs/make.py`.
-"""
+ROOT = FOLDER.parent
+PRINTED = ROOT / "kubectl_vmetrics" / "cli" / "topics"
+_BLOCK = re.compile(r"(?ms)^```console\n(.*?)^```$")
+_HELP = "\n## Help\n"
 
 
 def commands(group: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all commands, in the order of the help."""
-    if path:
+    """The paths of all commands that do something, in the order of the help."""
+    if not isinstance(group, Group):
         yield path
-    if isinstance(group, Group):
-        context = click.Context(group)
-        for name in group.list_commands(context):
-            found = group.get_command(context, name)
-            if found:
-                yield from commands(found, (*path, name))
+        return
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if found:
+            yield from commands(found, (*path, name))
+
+
+def pages() -> list[Path]:
+    """All pages, the README first."""
+    return [ROOT / "README.md", *sorted(FOLDER.rglob("*.md"))]
 
 
 def help_of(path: tuple[str, ...]) -> str:
@@ -42,27 +59,74 @@ def help_of(path: tuple[str, ...]) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
 
 
-def command_page() -> str:
-    """docs/commands.md."""
-    parts = [HEAD]
-    for path in commands():
-        parts.append(f"\n{'#' * (len(path) + 1)} {' '.join(path)}\n\n```text\n{help_of(path)}\n```\n")
-    return "".join(parts)
+def page(path: Path, cluster: tuple[shown.Clock, str]) -> str:
+    """A page, made anew."""
+    text = path.read_text(encoding="utf-8")
+    if path == FOLDER / "checks.md":
+        text = text[: text.index("| identifier |")] + catalogue.table()
+    if path.parent == FOLDER / "commands":
+        written, _, _ = text.partition(_HELP)
+        text = f"{written.rstrip()}\n{_HELP}\n```text\n{help_of(tuple(title(text).split()))}\n```\n"
+    with contextlib.ExitStack() as stack:
+        runner: list[shown.Page] = []
+
+        def console(found: re.Match[str]) -> str:
+            if not runner:
+                runner.append(stack.enter_context(shown.page(*cluster)))
+            return f"```console\n{printed(found[1], runner[0])}```"
+
+        return _BLOCK.sub(console, text)
 
 
-def doctor_page() -> str:
-    """docs/doctor.md, with its table made anew."""
-    text = (FOLDER / "doctor.md").read_text(encoding="utf-8")
-    return text[: text.index("| identifier |")] + catalogue.table()
+def title(text: str) -> str:
+    """A page's first line, without the mark."""
+    return text.partition("\n")[0].removeprefix("# ")
 
 
-PAGES = {"commands.md": command_page, "doctor.md": doctor_page}
+def printed(block: str, runner: shown.Page) -> str:
+    """A block, with what its command lines print; what is above the first of them is left out."""
+    done = ""
+    for line in lines(block):
+        found = line.replace("\\\n", "")
+        out = "" if _elsewhere(found) else runner.run(found)
+        done += f"$ {line}\n" + "".join(f"{row.rstrip()}\n" for row in out.splitlines())
+    return done
+
+
+def lines(block: str) -> list[str]:
+    """The command lines of a block, those that go on in the next line in one piece."""
+    return re.findall(r"(?m)^\$ ((?:.*\\\n)*.*)$", block)
+
+
+def _elsewhere(line: str) -> bool:
+    """Whether a line is for the reader's own cluster or machine: it is shown, without output."""
+    return not line.startswith((shown.US, "kubectl top ", "curl ", "head "))
+
+
+def topic(name: str) -> str:
+    """A page as `help` prints it: Markdown without its marks."""
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    done, code = [], False
+    for line in text.splitlines():
+        if line.startswith("```"):
+            code = not code
+        elif code:
+            done.append(f"    {line}".rstrip())
+        elif line.startswith("#"):
+            done.append(line.lstrip("# ").upper())
+        else:
+            done.append(re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", line).replace("**", ""))
+    return "\n".join(done) + "\n"
 
 
 def main() -> None:
     """Write all pages."""
-    for name, make in PAGES.items():
-        (FOLDER / name).write_text(make(), encoding="utf-8")
+    with shown.cluster() as cluster:
+        # The topics first: one page shows how they begin.
+        for path in sorted(pages(), key=lambda path: path.stem not in TOPICS):
+            path.write_text(page(path, cluster), encoding="utf-8")
+            if path.stem in TOPICS:
+                (PRINTED / f"{path.stem}.txt").write_text(topic(path.stem), encoding="utf-8")
 
 
 if __name__ == "__main__":

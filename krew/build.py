@@ -54,6 +54,7 @@ def executable(folder: Path) -> Path:
     command = [
         *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR", "--onedir"),
         *("--name", NAME, "--paths", str(ROOT), "--collect-submodules", "kubectl_vmetrics"),
+        *("--collect-data", "kubectl_vmetrics"),
         *("--runtime-hook", str(ROOT / "krew" / "lean_kubernetes.py")),
         *(["--strip"] if sys.platform == "linux" else []),
         *(part for name in LEFT_OUT for part in ("--exclude-module", name)),

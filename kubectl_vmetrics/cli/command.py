@@ -97,7 +97,8 @@ class Command(click.Command):
     """A command with kubectl's cluster flags beside its own, and with examples.
 
     Args:
-        examples: pairs of a remark and a command line, without the program's name.
+        examples: pairs of a remark and a command line, without the program's name; one without a remark belongs to the
+            one before it.
         arguments: the arguments as the usage line shows them.
     """
 
@@ -275,8 +276,11 @@ def _write_help(
     formatter.width = 100
     formatter.write(f"{(command.help or '').strip()}\n")
     if examples:
+        newline = "\n"
         formatter.write("\nExamples:\n")
-        formatter.write("\n\n".join(f"  # {remark}\n  {PROGRAM} {text}".rstrip() for remark, text in examples) + "\n")
+        for index, (remark, text) in enumerate(examples):
+            formatter.write(f"{newline if index else ''}  # {remark}\n" if remark else "")
+            formatter.write(f"  {PROGRAM} {text}".rstrip() + "\n")
     if isinstance(command, Group):
         command.format_commands(ctx, formatter)
     options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]

@@ -11,7 +11,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 
 from .cluster import client as open_client
 from .command import Command
-from .show import Outcome, Show, output_options
+from .show import Outcome, Show, sampling_options
 
 SHORTEST = 1.0
 """Seconds between two samples, below which a rate is of too little."""
@@ -36,7 +36,7 @@ What is wrong is said below the table.""",
 )
 @click.argument("kinds", nargs=-1)
 @click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where something is wrong.")
-@output_options
+@sampling_options(SHORTEST)
 @click.pass_context
 def components(context: click.Context, /, kinds: tuple[str, ...], fail_on_problems: bool, **output: Any) -> int:
     """Read the options, sample, show."""

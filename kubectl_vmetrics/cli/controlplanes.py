@@ -12,7 +12,7 @@ from kubectl_vmetrics.kube.errors import NotFound, UsageError
 from .cluster import client as open_client
 from .command import Command
 from .components import SHORTEST
-from .show import Outcome, Show, output_options
+from .show import Outcome, Show, sampling_options
 
 
 @click.command(
@@ -40,7 +40,7 @@ is one, else the least powerful that may do it. It stays in memory, and goes thr
 @click.option("--kind", default="", help="Only those of kamaji or vcluster.")
 @click.option("--summary", is_flag=True, help="One row for each control plane, with a verdict.")
 @click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where one is degraded.")
-@output_options
+@sampling_options(SHORTEST)
 @click.pass_context
 def controlplanes(
     context: click.Context,

@@ -51,6 +51,7 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
             "kubectl_vmetrics.cli.completion:completion",
             "What completes command lines at the Tab key, for shells and for kubectl.",
         ),
+        "help": ("kubectl_vmetrics.cli.help:help_", "Help of commands, and topics: names, security, scale, …"),
         "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
     },
     aliases={

@@ -35,12 +35,13 @@ class Outcome(NamedTuple):
     failed: bool = False
 
 
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+_WATCHED = "With --watch: time between two looks, 500ms or more."
+
+
+def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Callable[..., Any]:
     """Add -o, --no-headers, -w and --interval."""
     for option in (
-        click.option(
-            "--interval", default="15s", show_default=True, help="With --watch: time between two looks, 500ms or more."
-        ),
+        click.option("--interval", default="15s", show_default=True, help=interval),
         click.option(
             "-w", "--watch", is_flag=True, help="Look again and again: repainted on a terminal, appended on a pipe."
         ),
@@ -54,6 +55,12 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def sampling_options(shortest: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the same where --interval is the time between two samples; the shortest in seconds."""
+    text = f"Time between two samples, {duration.render(shortest)} or more; with --watch, between two looks as well."
+    return lambda command: output_options(command, text)
 
 
 def sort_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,12 +11,13 @@ from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError, VmetricsError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_labels
+from kubectl_vmetrics.kubevirt import rates
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
 from .cluster import flags
 from .command import Command
-from .show import Outcome, Show, output_options
+from .show import Outcome, Show, sampling_options
 from .top.choose import choose, vcluster_option
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ the process' memory instead, where the guest has no balloon driver that tells, a
 @click.option("--disks", is_flag=True, help="One row for each disk.")
 @click.option("--interfaces", is_flag=True, help="One row for each network interface.")
 @vcluster_option
-@output_options
+@sampling_options(rates.SHORTEST)
 @click.pass_context
 def vmi(
     context: click.Context,
@@ -76,7 +77,7 @@ def vmi(
     **output: Any,
 ) -> int:
     """Read the options, sample, show."""
-    from kubectl_vmetrics.kubevirt import rates, sampling
+    from kubectl_vmetrics.kubevirt import sampling
     from kubectl_vmetrics.output.progress import Progress
     from kubectl_vmetrics.views import vmi as view
 

@@ -239,7 +239,9 @@ def _stores(client: Client, api: str) -> list[Plane]:
         inside = [parts for parts in hosts if len(parts) > 3 and parts[3] == "svc"]
         if store.spec.driver != "etcd" or not inside:
             continue
-        components = tuple(Component(ETCD, parts[0], "", 2381, authorized=False, scheme="http") for parts in inside)
+        components = tuple(
+            Component(ETCD, parts[0], ".".join(parts), 2381, authorized=False, scheme="http") for parts in inside
+        )
         ready = "" if store.status.ready is None else "Ready" if store.status.ready else "NotReady"
         count = len(components)
         found.append(Plane(KAMAJI, inside[0][2], store.metadata.name, "", ready, False, count, count, components))

@@ -16,7 +16,7 @@ class Component(NamedTuple):
 
     Attributes:
         pod: the replica's pod.
-        address: the pod's IP; "" while it has none.
+        address: the pod's IP, or its name for those inside of the cluster; "" while it has none.
         authorized: whether it asks for a client certificate; it is then reached by port-forward, else through the
             apiserver's proxy.
         verified: whether its certificate is signed by the control plane's authority; others make one for themselves.

@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 
 from kubectl_vmetrics.cli.command import Command, Group
+from kubectl_vmetrics.cli.help import TOPICS
 from kubectl_vmetrics.cli.main import root
 from kubectl_vmetrics.metrics import sampling
 from tests.conftest import Cli, invoke
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def commands(
@@ -83,16 +88,6 @@ def test_every_command_is_in_the_readme() -> None:
             assert f"`{' '.join(path)}" in README
 
 
-def test_the_tables_of_the_readme_are_real(on_demo: Cli) -> None:
-    theirs, ours = re.findall(r"```console\n\$ kubectl.*?\n(.*?)```", README, re.DOTALL)
-
-    def trimmed(text: str) -> str:
-        return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-
-    assert trimmed(on_demo("top", "pods", "-n", "team-a", "--host-names").stdout) == theirs
-    assert trimmed(on_demo("top", "pods", "-n", "team-a").stdout) == ours
-
-
 def test_two_command_lines_set_it_up() -> None:
     lines = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 
@@ -139,20 +134,91 @@ def test_cluster_flags_may_stand_anywhere(position: int, on_demo: Cli) -> None:
     assert on_demo(*line).stdout == on_demo("top", "pods", "-n", "team-b").stdout
 
 
-def test_pages_are_made_of_the_code() -> None:
-    """docs/make.py; run it when this fails."""
-    spec = importlib.util.spec_from_file_location("make", Path(__file__).parents[2] / "docs" / "make.py")
+# --------------------------------------------------------------------------------------------- docs/, and the README
+
+
+def module(name: str) -> Any:
+    """docs/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[name] = found
+    spec.loader.exec_module(found)
+    return found
 
-    for name, page in made.PAGES.items():
-        assert (made.FOLDER / name).read_text() == page()
-    text = made.command_page()
-    for path, command in ALL:
-        if path:
-            assert f"{'#' * (len(path) + 1)} {' '.join(path)}\n" in text
-        for option in command.params:
-            if path and isinstance(option, click.Option) and not option.hidden:
-                assert option.opts[-1] in text
+
+SHOWN, MAKE = module("shown"), module("make")
+PAGES: list[Path] = MAKE.pages()
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Any]:
+    with SHOWN.cluster() as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.stem for path in PAGES])
+def test_every_example_prints_what_the_page_shows(path: Path, standing: Any) -> None:
+    """Run `python docs/make.py` when this fails, and look at what has changed."""
+    text = path.read_text(encoding="utf-8")
+    if "$ curl " in text and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+
+    assert MAKE.page(path, standing) == text
+
+
+def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ kubectl vmetrics top nodes --no-headers\nworker-1   1m\n```\n")
+
+    assert MAKE.page(page, standing) == (
+        "```console\n$ kubectl vmetrics top nodes --no-headers\n"
+        "worker-1   1478m   18%   5992Mi   18%\nworker-2   992m    12%   4133Mi   12%\n"
+        "worker-3   1153m   14%   2570Mi   7%\n```\n"
+    )
+
+
+@pytest.mark.parametrize("path", list(MAKE.commands()), ids=" ".join)
+def test_every_command_has_a_page_with_an_example_and_all_its_flags(path: tuple[str, ...]) -> None:
+    text = (ROOT / "docs" / "commands" / f"{'-'.join(path)}.md").read_text(encoding="utf-8")
+
+    assert MAKE.title(text) == " ".join(path)
+    examples = [line for block in re.findall(r"(?ms)^```console\n(.*?)^```", text) for line in MAKE.lines(block)]
+    assert any(f" {' '.join(path)}" in line for line in examples)
+    command = next(found for known, found in ALL if known == path)
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.opts[-1] in text
+
+
+def test_every_page_is_in_the_index_and_every_link_leads_somewhere() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for path in PAGES[1:]:
+        if path.name != "README.md":
+            assert f"({path.relative_to(ROOT / 'docs').as_posix()})" in index
+    for path in (*PAGES, ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path}: {link}"
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topics_are_the_pages(name: str) -> None:
+    assert invoke("help", name) == (0, MAKE.topic(name), "")
+    assert "](" not in MAKE.topic(name)
+    assert "```" not in MAKE.topic(name)
+
+
+def test_help_of_commands() -> None:
+    assert invoke("help", "top", "pods") == invoke("top", "pods", "--help")
+    assert invoke("help", "controlplane") == invoke("controlplanes", "-h")
+    root_help = invoke("help").stdout
+    assert root_help.startswith(invoke("--help").stdout)
+    assert all(name in root_help.partition("Topics")[2] for name in TOPICS)
+
+
+@pytest.mark.parametrize("words", [("nothing",), ("top", "nothing"), ("names", "top"), ("vmi", "names")])
+def test_help_of_nothing(words: tuple[str, ...]) -> None:
+    message = f"error: there is no command or topic {' '.join(words)!r}\nSee 'kubectl vmetrics help' for both\n"
+
+    assert invoke("help", *words) == (1, "", message)

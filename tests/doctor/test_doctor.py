@@ -193,7 +193,7 @@ def test_identifiers_are_unique_and_in_order() -> None:
 
 
 def test_the_documentation_is_made_of_the_checks() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
 
     assert catalogue.table() in page
 

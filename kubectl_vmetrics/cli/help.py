@@ -1,0 +1,56 @@
+"""`help`: of commands, and of what belongs to no single one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.output.terminal import Environment
+
+from .command import PROGRAM, Command
+
+TOPICS = {
+    "names": "How a host pod gets its virtual cluster's names.",
+    "security": "What is read, what is never printed, and what to grant.",
+    "scale": "What commands cost on large clusters.",
+    "troubleshooting": "From what is seen to what is wrong.",
+}
+"""Pages of the documentation, and a line on each."""
+
+
+@click.command(
+    "help",
+    cls=Command,
+    arguments="[COMMAND | TOPIC]",
+    help="Print the help of a command, or a topic:\n\n"
+    + "\n".join(f"  {name:<16} {text}" for name, text in TOPICS.items()),
+    examples=[
+        ("Of a command", "help top pods"),
+        ("How names are found", "help names"),
+    ],
+)
+@click.argument("words", nargs=-1)
+@click.pass_context
+def help_(context: click.Context, /, words: tuple[str, ...]) -> None:
+    """Print it."""
+    from .main import root
+
+    environment: Environment = context.obj
+    if len(words) == 1 and words[0] in TOPICS:
+        page = Path(__file__).parent / "topics" / f"{words[0]}.txt"
+        environment.stdout.write(page.read_text(encoding="utf-8"))
+        return
+    command: click.Command = root
+    inner = click.Context(root, info_name=PROGRAM, obj=environment)
+    for word in words:
+        found = command.get_command(inner, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise UsageError(f"there is no command or topic {' '.join(words)!r}\nSee '{PROGRAM} help' for both")
+        inner = click.Context(found, inner, info_name=found.name, obj=environment)
+        command = found
+    environment.stdout.write(inner.get_help() + "\n")
+    if not words:
+        environment.stdout.write("\nTopics, for help TOPIC:\n")
+        environment.stdout.write("".join(f"  {name:<16} {text}\n" for name, text in TOPICS.items()))
