@@ -74,10 +74,12 @@ class Page:
         self._clock = clock
         self._url = url
         self._folder = folder
+        self._out: type[io.StringIO] = io.StringIO
         self._background: list[tuple[subprocess.Popen[str], int, str]] = []
 
-    def run(self, line: str) -> str:
-        """What one command line prints, stdout and stderr as they come."""
+    def run(self, line: str, *, terminal: bool = False) -> str:
+        """What one command line prints, stdout and stderr as they come; on a terminal, stdout alone, with colours."""
+        self._out = Terminal if terminal else io.StringIO
         if line.endswith("&"):
             return self._start(line[:-1].strip())
         if line.startswith("kubectl top "):
@@ -101,10 +103,11 @@ class Page:
         return self._on(self._url, words)
 
     def _on(self, url: str, words: list[str]) -> str:
-        out = io.StringIO()
+        out = self._out()
+        err = out if self._out is io.StringIO else io.StringIO()
         cache = tempfile.mkdtemp(prefix="vmetrics-cache-")
         with server.kubeconfig_file(url) as path, _inside(self._folder):
-            run(words, Environment(out, out, {"KUBECONFIG": str(path), "KUBECACHEDIR": cache}))
+            run(words, Environment(out, err, {"KUBECONFIG": str(path), "KUBECACHEDIR": cache, "TERM": "xterm"}))
         shutil.rmtree(cache)
         return out.getvalue()
 

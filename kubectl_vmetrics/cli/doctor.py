@@ -72,6 +72,6 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
     bad = {"fail": (FAIL,), "warning": (FAIL, WARN), "never": ()}[fail_on]
     failed = any(item.outcome.result in bad for item in results)
     if output in ("", "table"):
-        environment.stdout.write(view.text(results, granted))
+        environment.stdout.write(view.text(results, granted, coloured=environment.colours))
         return 1 if failed else 0
     return show.run(lambda: Outcome(view.view(results, granted), failed=failed))

@@ -38,6 +38,12 @@ class Environment(NamedTuple):
         return self.stdout.isatty() and self.variables.get("TERM", "") not in ("", "dumb")
 
     @property
+    def colours(self) -> bool:
+        """Whether stdout shows colours, and nobody asked for none (no-color.org: the variable counts even if empty)."""
+        windows = os.name == "nt" and "WT_SESSION" not in self.variables
+        return self.paints and "NO_COLOR" not in self.variables and not windows
+
+    @property
     def advises(self) -> bool:
         """Whether a person reads stderr: hints are for people, scripts get kubectl's own words alone."""
         return self.stderr.isatty()

@@ -14,7 +14,7 @@ from kubectl_vmetrics.output.formats import View
 from . import cells
 
 
-def text(results: Sequence[Result], granted: Sequence[Granted] = ()) -> str:
+def text(results: Sequence[Result], granted: Sequence[Granted] = (), *, coloured: bool = False) -> str:
     """Lines to read, area by area, and a last one that counts."""
     found: list[str] = []
     area = ""
@@ -26,7 +26,8 @@ def text(results: Sequence[Result], granted: Sequence[Granted] = ()) -> str:
         wrong = outcome.result in (FAIL, WARN)
         said = f"{outcome.found}{f': {cause.text}' if wrong and cause else ''}"
         title = f"{item.check.id} {item.check.title}"
-        found.append(report.render([(outcome.result, title, said, item.remedy if wrong else "")]))
+        line = (outcome.result, title, said, item.remedy if wrong else "")
+        found.append(report.render([line], coloured=coloured))
     if granted:
         found.append("\n" + table.render([_row(item) for item in granted], ["COMMAND", "WORKS", "WITHOUT"]))
     counts = ", ".join(f"{_count(results, kind)} {kind}" for kind in (PASS, WARN, FAIL, SKIP) if _count(results, kind))

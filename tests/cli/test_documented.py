@@ -148,7 +148,7 @@ def module(name: str) -> Any:
     return found
 
 
-SHOWN, MAKE = module("shown"), module("make")
+SHOWN, MAKE, PICTURES = module("shown"), module("make"), module("pictures")
 PAGES: list[Path] = MAKE.pages()
 
 
@@ -177,6 +177,18 @@ def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path:
         "worker-1   1478m   18%   5992Mi   18%\nworker-2   992m    12%   4133Mi   12%\n"
         "worker-3   1153m   14%   2570Mi   7%\n```\n"
     )
+
+
+@pytest.mark.parametrize("name", PICTURES.PICTURES)
+def test_pictures_show_what_is_printed(name: str, standing: Any) -> None:
+    """Run `python docs/pictures.py` when this fails."""
+    picture = (ROOT / "docs" / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    with SHOWN.page(*standing) as page:
+        assert PICTURES.told(picture) == PICTURES.plain(PICTURES.session(name, page))
+    assert f"(docs/pictures/{name}.svg)" in README
+    # Nothing is fetched, and nothing runs, where it is shown.
+    assert set(re.findall(r"https?://[^\"')\s]+", picture)) <= {"http://www.w3.org/2000/svg"}
+    assert "<script" not in picture
 
 
 @pytest.mark.parametrize("path", list(MAKE.commands()), ids=" ".join)

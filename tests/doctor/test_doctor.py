@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -316,3 +317,16 @@ def test_an_unreachable_cluster(client_of: Callable[[str], Client], tmp_path: Pa
 
     said = "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n"
     assert result == (1, "", said)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": ""}, False), ({}, False)],
+)
+def test_colours_are_for_terminals_that_want_them(
+    variables: dict[str, str], coloured: bool, on_demo: Any, tmp_path: Path
+) -> None:
+    for line in (("doctor", "vcluster"), ("manifests", "kubevirt", "--check")):
+        shown = on_demo(*line, terminal=True, **variables).stdout
+        assert ("\033[32mPASS\033[0m  " in shown) is coloured
+        assert re.sub(r"\033\[[\d;]*m", "", shown) == on_demo(*line, TERM="xterm").stdout

@@ -75,7 +75,8 @@ def show_findings(context: click.Context, output: str, found: Sequence[Finding])
     if context.get_parameter_source("output") is click.core.ParameterSource.DEFAULT:
         # Where nothing was said, manifests are YAML, and findings are for people.
         environment: Environment = context.obj
-        environment.stdout.write(report.render((item.result, item.check, item.found, item.remedy) for item in found))
+        lines = ((item.result, item.check, item.found, item.remedy) for item in found)
+        environment.stdout.write(report.render(lines, coloured=environment.colours))
         return 1 if failed else 0
     show = Show(context, output, no_headers=False, watch=False, interval="15s")
     return show.run(lambda: Outcome(view.view(found), failed=failed))

@@ -1,0 +1,103 @@
+"""Draw the pictures of terminals that the README shows, by `python docs/pictures.py`; needs the extra `dev`.
+
+Each is an SVG without fonts, scripts or addresses of its own, of what commands print on the embedded cluster.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import shown
+
+FOLDER = Path(__file__).parent / "pictures"
+PICTURES = {
+    "machines": ("kubectl vmetrics vmi -n prod", "kubectl vmetrics vmi web -n prod --disks"),
+    "doctor": ("kubectl vmetrics demo --break kubelet-down doctor metrics-api kubelets",),
+}
+"""The command lines of each."""
+WIDTH = 144
+"""Columns that a picture has at most."""
+_FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; \
+line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; font-family: arial, sans-serif; }}
+{styles}
+</style>
+<defs><clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>\
+</clipPath>{lines}</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix" xml:space="preserve">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+_MATRIX = 'xml:space="preserve">'  # above it are the window and its title
+
+
+def session(name: str, runner: shown.Page) -> str:
+    """What is on the terminal."""
+    parts = []
+    for line in PICTURES[name]:
+        printed = "".join(f"{row.rstrip()}\n" for row in runner.run(line, terminal=True).splitlines())
+        parts.append(f"$ {line.replace(' demo --break kubelet-down', '')}\n{printed}")
+    return "\n".join(parts).rstrip("\n")
+
+
+def plain(text: str) -> str:
+    """The text that a picture of it has: without colours, long lines cut."""
+    rows = re.sub(r"\033\[[\d;]*m", "", text).splitlines()
+    return "\n".join(row if len(row) <= WIDTH else f"{row[: WIDTH - 1]}…" for row in rows)
+
+
+def draw(name: str, text: str) -> str:
+    """The picture."""
+    from rich.console import Console
+    from rich.text import Text
+
+    rows = [Text.from_ansi(row, no_wrap=True) for row in text.split("\n")]
+    for row in rows:
+        row.truncate(WIDTH, overflow="ellipsis")
+        if row.plain.startswith("$"):
+            row.stylize("bold")
+    width = max(len(row.plain) for row in rows) + 1
+    console = Console(record=True, file=io.StringIO(), width=width, color_system="truecolor")
+    for row in rows:
+        console.print(row)
+    return console.export_svg(title="kubectl vmetrics", code_format=_FORMAT, unique_id=f"vmetrics-{name}")
+
+
+def told(picture: str) -> str:
+    """The text in a picture."""
+    # rich gives each run of one style an element, at a place of its own; rows have the same y.
+    rows: dict[float, list[tuple[float, str]]] = {}
+    for x, y, text in re.findall(
+        r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', picture.partition(_MATRIX)[2]
+    ):
+        rows.setdefault(float(y), []).append((float(x), html.unescape(text)))
+    lines = ["".join(text for _, text in sorted(rows[y])).replace("\xa0", " ").rstrip() for y in sorted(rows)]
+    return "\n".join(lines).strip("\n")
+
+
+def main() -> None:
+    """Draw all."""
+    FOLDER.mkdir(exist_ok=True)
+    with shown.cluster() as cluster:
+        for name in PICTURES:
+            with shown.page(*cluster) as runner:
+                (FOLDER / f"{name}.svg").write_text(draw(name, session(name, runner)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
