@@ -35,7 +35,9 @@ def run(words: Sequence[str], environment: Environment) -> int:
     found: Candidates = []
     files = False
     with contextlib.suppress(Exception):
-        found, files = candidates(list(words) or [""], environment)
+        # PowerShell before 7.3 passes no empty words to programs, so its script says "" instead.
+        asked = [*words[:-1], words[-1] if words and words[-1] != '""' else ""]
+        found, files = candidates(asked, environment)
     lines = [f"{value}\t{text}" if text else value for value, text in found if value.isprintable()]
     environment.stdout.write("".join(f"{line}\n" for line in [*lines, f":{FILES if files else NO_FILES}"]))
     return 0
@@ -43,6 +45,7 @@ def run(words: Sequence[str], environment: Environment) -> int:
 
 def candidates(words: list[str], environment: Environment) -> tuple[Candidates, bool]:
     """Candidates for the last word, with their descriptions, and whether files may be offered instead."""
+    from .help import TOPICS
     from .main import root
 
     *before, last = words
@@ -84,6 +87,9 @@ def candidates(words: list[str], environment: Environment) -> tuple[Candidates, 
         return _starting(last, [(name, text) for name, (_, text) in lazy.items()]), False
     if path[:1] == ["demo"]:
         return candidates([*arguments, last], environment)
+    if path == ["help"]:
+        topics = TOPICS if not arguments else {}
+        return _starting(last, topics.items()) + candidates([*arguments, last], environment)[0], False
     return [item for item in _starting(last, _arguments(path, ask)) if item[0] not in arguments], False
 
 
@@ -150,6 +156,8 @@ def _arguments(path: list[str], ask: _Asked) -> Candidates:
     known: dict[str, Callable[[], Candidates]] = {
         "top pods": lambda: ask.objects("/apis/metrics.k8s.io/v1beta1/{}pods"),
         "top nodes": lambda: ask.objects("/api/v1/nodes", spaces=False),
+        "top vclusters": ask.vclusters_by_name,
+        "manifests vcluster": ask.vclusters_by_name,
         "vmi": lambda: ask.objects("/apis/kubevirt.io/v1/{}virtualmachineinstances"),
         "controlplanes": lambda: ask.objects("/apis/kamaji.clastix.io/v1alpha1/{}tenantcontrolplanes"),
         "manifests kamaji": lambda: ask.objects("/apis/kamaji.clastix.io/v1alpha1/{}tenantcontrolplanes"),
@@ -206,6 +214,15 @@ class _Asked:
             return [(item["metadata"]["name"], "") for item in json.loads(answer.body).get("items") or []]
 
         return _kept(self._environment, f"{connection.server} {connection.user.name} {full}", read)
+
+    def vclusters_by_name(self) -> Candidates:
+        """Those of the line's namespace, or of all where it names none; each name once, and where it is."""
+        found: dict[str, list[str]] = {}
+        for value, _ in self.vclusters():
+            namespace, _, name = value.rpartition("/")
+            if self._given.get("namespace") in (None, namespace):
+                found.setdefault(name, []).append(namespace)
+        return [(name, ", ".join(namespaces)) for name, namespaces in found.items()]
 
     def vclusters(self) -> Candidates:
         """The virtual clusters of the host, by namespace and name."""

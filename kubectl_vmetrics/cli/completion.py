@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -47,9 +48,10 @@ _FISH = f"""function __kubectl_vmetrics
 end
 complete -c {NAME} -f -a '(__kubectl_vmetrics)'
 """
-_POWERSHELL = f"""Register-ArgumentCompleter -Native -CommandName '{NAME}' -ScriptBlock {{
+_POWERSHELL = f"""Register-ArgumentCompleter -Native -CommandName '{NAME}', '{NAME}.exe' -ScriptBlock {{
     param($word, $line, $cursor)
-    $words = @($line.CommandElements | Select-Object -Skip 1 | ForEach-Object {{ "$_" }})
+    $words = @($line.CommandElements | Where-Object {{ $_.Extent.StartOffset -lt $cursor }} |
+        Select-Object -Skip 1 | ForEach-Object {{ "$_" }})
     if ($word -eq '') {{ $words += '""' }}
     & {NAME} {VERB} @words 2>$null | Where-Object {{ $_ -notlike ':*' }} | ForEach-Object {{
         $value, $text = $_ -split "`t", 2
@@ -61,6 +63,8 @@ _POWERSHELL = f"""Register-ArgumentCompleter -Native -CommandName '{NAME}' -Scri
 _KUBECTL = f"""#!/usr/bin/env sh
 exec {NAME} {VERB} "$@"
 """
+_KUBECTL_WINDOWS = f"@{NAME} {VERB} %*\r\n"
+_WINDOWS = sys.platform == "win32"
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "powershell": _POWERSHELL, "kubectl": _KUBECTL}
 
 
@@ -92,10 +96,14 @@ def completion(context: click.Context, /, shells: tuple[str, ...], install: bool
     if not install and not folder:
         environment.stdout.write(SCRIPTS[shells[0]])
         return 0
-    path = Path(folder or _krew(environment), SHIM)
+    # Windows runs a file by its ending (PATHEXT), and knows nothing of #!.
+    name, text = (f"{SHIM}.cmd", _KUBECTL_WINDOWS) if _WINDOWS else (SHIM, _KUBECTL)
+    path = Path(folder or _krew(environment), name)
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755), "w", encoding="utf-8") as file:
-            file.write(_KUBECTL)
+        with open(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755), "w", encoding="utf-8", newline=""
+        ) as file:
+            file.write(text)
         path.chmod(0o755)
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None

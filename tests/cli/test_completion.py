@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_vmetrics.cli import completion
 from kubectl_vmetrics.cli.completion import SHIM
 from tests.clients.test_kubectl import KUBECTL
 from tests.conftest import Cli, invoke
@@ -39,6 +40,11 @@ def test_commands_with_descriptions(complete: Cli) -> None:
     assert values(complete, "nope", "") == values(complete, "top", "nope", "") == []
 
 
+def test_an_empty_word_of_powershell(complete: Cli) -> None:
+    assert complete("top", '""') == complete("top", "")
+    assert complete() == complete("")
+
+
 def test_flags(complete: Cli) -> None:
     assert values(complete, "top", "pods", "--sort") == ["--sort-by"]
     assert {"--context", "--namespace", "--vcluster", "--help"} <= set(values(complete, "top", "pods", "-"))
@@ -62,6 +68,19 @@ def test_names_of_the_kubeconfig_and_of_the_cluster(complete: Cli) -> None:
     assert values(complete, "cp", "-n", "tenants", "") == ["acme", "globex"]
     assert values(complete, "doctor", "ku") == ["kubelets", "kubevirt"]
     assert values(complete, "components", "virt-h") == ["virt-handler"]
+
+
+def test_virtual_clusters_by_the_name_that_a_command_takes(complete: Cli) -> None:
+    assert complete("top", "vclusters", "").stdout == "shop\tteam-a\ndev\tteam-b, team-c\n:4\n"
+    assert values(complete, "manifests", "vcluster", "-n", "team-b", "") == ["dev"]
+    assert values(complete, "top", "vclusters", "shop", "s") == []
+
+
+def test_help(complete: Cli) -> None:
+    assert values(complete, "help", "n") == ["names"]
+    assert values(complete, "help", "t") == ["troubleshooting", "top", "targets"]
+    assert values(complete, "help", "top", "no") == ["nodes"]
+    assert "security\tWhat is read" in complete("help", "").stdout
 
 
 def test_files_are_the_shells_business(complete: Cli) -> None:
@@ -199,3 +218,10 @@ def test_bad_input(args: list[str], stderr: str, tmp_path: Path, monkeypatch: py
     result = invoke("completion", *args)
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr.startswith(stderr)
+
+
+def test_windows_runs_files_by_their_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "_WINDOWS", True)
+
+    assert invoke("completion", "kubectl", f"--to={tmp_path}").code == 0
+    assert (tmp_path / f"{SHIM}.cmd").read_bytes() == b"@kubectl-vmetrics __complete %*\r\n"

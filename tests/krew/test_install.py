@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,13 +228,14 @@ def test_it_needs_no_python(link: Path) -> None:
         "demo top pods -A",
         "demo top pods -A -o github",
         "demo top pods -A -o yaml",
-        "demo vmi -A --interval 5s",
         "demo --tenants 1 controlplanes -A --interval 1s --summary",
         "demo targets -o scrape-config",
         "demo --tenants 1 doctor",
         "demo manifests kubevirt --check",
         "manifests dashboards",
         "manifests metrics-server",
+        "completion fish",
+        "help names",
         "options",
     ],
 )
@@ -244,6 +246,28 @@ def test_everything_is_in_it(line: str, link: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout
     assert "error" not in result.stderr
+
+
+def test_from_anywhere_and_without_a_home(link: Path, tmp_path: Path) -> None:
+    """krew links it from another folder; HOME may be unset, missing, or not writable, and so may the caches' folder."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    homes: list[dict[str, str]] = [{}, {"HOME": "/nowhere"}, {"HOME": "/proc"}, {"HOME": str(closed)}, {"HOME": ""}]
+    homes += [{"HOME": str(tmp_path), "KUBECACHEDIR": "/proc/none"}]
+    with ThreadPoolExecutor() as pool:  # each waits for five seconds
+        machines = pool.map(lambda more: call(link, "demo", "vmi", "-A", "--interval", "5s", **more), homes)
+    for variables, result in zip(homes, machines, strict=True):
+        assert (result.returncode, result.stderr) == (0, ""), variables
+        assert "windows" in result.stdout
+        nowhere = call(link, "top", "pods", **variables)
+        assert (nowhere.returncode, nowhere.stdout) == (1, "")
+        assert nowhere.stderr.startswith("The connection to the server localhost:8080 was refused")
+    # A working directory that somebody removed.
+    text = f"cd {gone} && rmdir {gone} && exec {link} --version"
+    done = subprocess.run(["/bin/sh", "-c", text], env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_logging_in_by_a_plugin(link: Path, tmp_path: Path) -> None:
