@@ -254,7 +254,13 @@ def test_from_anywhere_and_without_a_home(link: Path, tmp_path: Path) -> None:
     closed.mkdir(mode=0o555)
     gone = tmp_path / "gone"
     gone.mkdir()
-    homes: list[dict[str, str]] = [{}, {"HOME": "/nowhere"}, {"HOME": "/proc"}, {"HOME": str(closed)}, {"HOME": ""}]
+    homes: list[dict[str, str]] = [
+        {},
+        {"HOME": str(tmp_path / "none")},
+        {"HOME": "/proc"},
+        {"HOME": str(closed)},
+        {"HOME": ""},
+    ]
     homes += [{"HOME": str(tmp_path), "KUBECACHEDIR": "/proc/none"}]
     with ThreadPoolExecutor() as pool:  # each waits for five seconds
         machines = pool.map(lambda more: call(link, "demo", "vmi", "-A", "--interval", "5s", **more), homes)
