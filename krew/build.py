@@ -15,6 +15,7 @@ import hashlib
 import io
 import os
 import platform
+import re
 import subprocess
 import sys
 import tarfile
@@ -29,7 +30,11 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "kubectl-vmetrics"
 LARGEST = 20 << 20
 """Bytes that an archive may have."""
-LEFT_OUT = ("kubernetes.client.models", "kubernetes.client.api", "pydantic", "pydantic_core", "pydoc_data", "tkinter")
+LEFT_OUT = (
+    *("kubernetes.client.models", "kubernetes.client.api", "pydantic", "pydantic_core"),  # see lean_kubernetes.py
+    *("setuptools", "distutils", "pkg_resources", "wcwidth", "attr", "attrs", "pydoc_data", "tkinter"),
+)
+"""What is never used, so that the archive does not depend on what else is installed where it is built."""
 EPOCH = 1_700_000_000
 """The time of everything in the archive, so that it does not depend on when it was built."""
 
@@ -64,6 +69,15 @@ def executable(folder: Path) -> Path:
     environment = {**os.environ, "PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": str(EPOCH)}
     subprocess.run(command, check=True, cwd=folder, env=environment)
     return folder / "dist" / NAME
+
+
+def glibc(folder: Path) -> int:
+    """The minor version of the oldest glibc on which the programs and libraries of a folder run; 0 without any."""
+    found = [0]
+    for path in folder.rglob("*"):
+        if path.is_file() and path.open("rb").read(4) == b"\x7fELF":
+            found += [int(minor) for minor in re.findall(rb"\bGLIBC_2\.(\d+)", path.read_bytes())]
+    return max(found)
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -121,11 +135,18 @@ def write(found: dict[str, Any], path: Path) -> None:
     path.write_text(yaml.dump(found, Dumper=_Dumper, sort_keys=False, width=200), encoding="utf-8")
 
 
+def _minor(text: str) -> int:
+    return int(text.removeprefix("2."))
+
+
 def main() -> int:
     """Build; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where to (dist)")
     parser.add_argument("--collect", action="store_true", help="build nothing; a manifest of what is there")
+    parser.add_argument(
+        "--glibc", type=_minor, default=0, metavar="2.N", help="fail where it would need a newer one; Linux only"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     if options.collect:
@@ -133,14 +154,19 @@ def main() -> int:
     else:
         archives = [options.output / archive_name(*target())]
         with tempfile.TemporaryDirectory(prefix="vmetrics-build-") as folder:
-            pack(executable(Path(folder)), archives[0])
+            made = executable(Path(folder))
+            minor = glibc(made)
+            pack(made, archives[0])
         size = archives[0].stat().st_size
         if size > LARGEST:
             print(
                 f"error: {archives[0].name} has {size / (1 << 20):.1f} MiB, more than {LARGEST >> 20}", file=sys.stderr
             )
             return 1
-        print(f"{archives[0]}: {size / (1 << 20):.1f} MiB")
+        print(f"{archives[0]}: {size / (1 << 20):.1f} MiB{f', for glibc 2.{minor} and newer' if minor else ''}")
+        if options.glibc and minor > options.glibc:
+            print(f"error: it needs glibc 2.{minor}, newer than 2.{options.glibc}", file=sys.stderr)
+            return 1
     if not archives:
         print(f"error: no archives of {version()} in {options.output}", file=sys.stderr)
         return 1
