@@ -27,7 +27,7 @@ def notes(tag: str, version: str, changelog: str) -> str:
     """The notes. Raises ValueError with what is wrong."""
     if tag != f"v{version}":
         raise ValueError(f"the tag is {tag}, and the version of the sources {version}")
-    found = re.search(rf"(?ms)^## {re.escape(version)}\b([^\n]*)\n(.*?)(?=^## |\Z)", changelog)
+    found = re.search(rf"(?ms)^## {re.escape(version)}(?![.\w-])([^\n]*)\n(.*?)(?=^## |\Z)", changelog)
     if not found:
         raise ValueError(f"CHANGELOG.md says nothing of {version}")
     if not re.fullmatch(r" \(\d{4}-\d\d-\d\d\)", found[1]):
