@@ -26,7 +26,7 @@ from unittest import mock
 
 import kubectl_vmetrics
 from kubectl_vmetrics.cli.main import run
-from kubectl_vmetrics.demo import breakage, server
+from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.output.terminal import Environment
@@ -91,25 +91,18 @@ class Page:
                 found = self._shell(text.removeprefix("| "), found)
         else:
             found = self._shell(line)
-        return _same(_moved(found, self._url))
+        return _same(found).replace(str(self._folder), "/home/you")
 
     def _ours(self, words: list[str]) -> str:
-        if words[:1] == ["demo"] and words[1:3] != ["--break", "list"]:
-            broken = words[2] if words[1:2] == ["--break"] else None
-            application = Apiserver(build(Shape()), clock=self._clock.time)
-            application.change = breakage.BREAKS[broken].change if broken else None
-            with server.serving(application) as url:
-                return _moved(self._on(url, words[3 if broken else 1 :]), url)
-        return self._on(self._url, words)
-
-    def _on(self, url: str, words: list[str]) -> str:
         out = self._out()
         err = out if self._out is io.StringIO else io.StringIO()
         cache = tempfile.mkdtemp(prefix="vmetrics-cache-")
-        with server.kubeconfig_file(url) as path, _inside(self._folder):
-            run(words, Environment(out, err, {"KUBECONFIG": str(path), "KUBECACHEDIR": cache, "TERM": "xterm"}))
+        with server.kubeconfig_file(self._url) as path, _inside(self._folder):
+            variables = {"KUBECONFIG": str(path), "KUBECACHEDIR": cache, "HOME": str(self._folder), "TERM": "xterm"}
+            run(words, Environment(out, err, variables))
         shutil.rmtree(cache)
-        return out.getvalue()
+        found = out.getvalue().replace(self._url.removeprefix("http://"), ADDRESS)
+        return re.sub(r"127\.0\.0\.1:\d{5}", ADDRESS, found) if words[:1] == ["demo"] else found
 
     def _shell(self, line: str, given: str = "") -> str:
         for _, port, shown in self._background:
@@ -173,10 +166,6 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def _moved(text: str, url: str) -> str:
-    return text.replace(url.removeprefix("http://"), ADDRESS)
-
-
 def _same(text: str) -> str:
     """Dates and moments made the same ones."""
     text = re.sub(r"\b20\d\d-\d\d-\d\d\b(?!T)", "2027-01-01", text)
@@ -200,6 +189,8 @@ def cluster() -> Iterator[tuple[Clock, str]]:
             module = importlib.import_module(name)
             if name.split(".")[1] not in _REAL and getattr(module, "time", None) is time:
                 stack.enter_context(mock.patch.object(module, "time", fake))
+        # `demo` makes a cluster of its own, with the machine's clock unless told otherwise.
+        stack.enter_context(mock.patch.object(Apiserver.__init__, "__defaults__", (clock.time,)))
         yield clock, stack.enter_context(server.serving(Apiserver(build(Shape()), clock=clock.time)))
 
 
@@ -207,6 +198,7 @@ def cluster() -> Iterator[tuple[Clock, str]]:
 def page(clock: Clock, url: str) -> Iterator[Page]:
     """A page's folder, and what runs in it."""
     began, folder = clock.now, Path(tempfile.mkdtemp(prefix="vmetrics-page-"))
+    (folder / ".krew" / "bin").mkdir(parents=True)
     made = Page(clock, url, folder)
     try:
         yield made

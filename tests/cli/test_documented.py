@@ -168,6 +168,22 @@ def test_every_example_prints_what_the_page_shows(path: Path, standing: Any) -> 
     assert MAKE.page(path, standing) == text
 
 
+def test_what_pages_only_name_is_understood_at_least(standing: Any) -> None:
+    """Indented lines: servers, large clusters, what writes into folders."""
+    text = "".join(path.read_text(encoding="utf-8").replace("\\\n", "") for path in PAGES)
+    lines = re.findall(r"(?m)^    (?:\$ )?kubectl vmetrics (.*)", text)
+
+    assert len(lines) >= 3
+    for line in lines:
+        command: click.Command = root
+        words = shlex.split(line)
+        while isinstance(command, Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found, line
+            command = found
+        command.make_context("kubectl vmetrics", words)
+
+
 def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```console\n$ kubectl vmetrics top nodes --no-headers\nworker-1   1m\n```\n")
