@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import preferences
 from .errors import ConfigError
 from .kubeconfig import SERVICE_ACCOUNT, Connection
 
@@ -128,6 +129,7 @@ def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any
     from kubernetes.config.kube_config import ConfigNode
 
     command = plugin["command"]
+    plugin = {**plugin, "command": preferences.permitted(command, connection.preferences)}
     cluster = {"server": connection.server, **connection.cluster}
     try:
         nodes = ConfigNode("exec", plugin), None, ConfigNode("cluster", cluster)  # type: ignore[no-untyped-call]

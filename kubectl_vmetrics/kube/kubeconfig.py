@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from . import preferences
 from .duration import parse_timeout
 from .errors import ConfigError, UsageError
 
@@ -80,6 +81,7 @@ class Connection(msgspec.Struct, frozen=True):
         ca: the CA bundle as PEM; None for the system's.
         impersonate: Impersonate-* headers, repeated ones included.
         timeout: seconds for one request; 0 for no limit, None where the user did not say.
+        preferences: the file that says which credential plugins may run; None without.
     """
 
     server: str
@@ -95,6 +97,7 @@ class Connection(msgspec.Struct, frozen=True):
     impersonate: tuple[tuple[str, str], ...] = ()
     timeout: float | None = None
     in_cluster: bool = False
+    preferences: Path | None = None
 
     def __repr__(self) -> str:
         """Never a credential."""
@@ -147,6 +150,7 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
         impersonate=_impersonation(flags, user),
         timeout=None if flags.request_timeout is None else parse_timeout(flags.request_timeout),
         in_cluster=in_cluster,
+        preferences=preferences.location(environ),
     )
 
 
