@@ -208,7 +208,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 shutil.copy(ROOT / name, copy / name)
                 (copy / name).chmod(0o777 & ~mask if os.access(ROOT / name, os.X_OK) else 0o666 & ~mask)
         command = [sys.executable, str(copy / "release" / "distributions.py"), "--output", str(folder / kind / "dist")]
-        subprocess.run(command, check=True, capture_output=True, timeout=200, umask=mask)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, umask=mask, check=False)
+        assert done.returncode == 0, done.stderr
         outputs.append(folder / kind / "dist")
     return outputs
 
