@@ -30,11 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "kubectl-vmetrics"
 LARGEST = 20 << 20
 """Bytes that an archive may have."""
-LEFT_OUT = (
-    *("kubernetes.client.models", "kubernetes.client.api", "pydantic", "pydantic_core"),  # see lean_kubernetes.py
-    *("setuptools", "distutils", "pkg_resources", "wcwidth", "attr", "attrs", "pydoc_data", "tkinter"),
-)
-"""What is never used, so that the archive does not depend on what else is installed where it is built."""
 EPOCH = 1_700_000_000
 """The time of everything in the archive, so that it does not depend on when it was built."""
 
@@ -57,17 +52,12 @@ def target() -> tuple[str, str]:
 def executable(folder: Path) -> Path:
     """Make the folder of the executable with PyInstaller."""
     command = [
-        *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR", "--onedir"),
-        *("--name", NAME, "--paths", str(ROOT), "--collect-submodules", "kubectl_vmetrics"),
-        *("--collect-data", "kubectl_vmetrics"),
-        *("--runtime-hook", str(ROOT / "krew" / "lean_kubernetes.py")),
-        *(["--strip"] if sys.platform == "linux" else []),
-        *(part for name in LEFT_OUT for part in ("--exclude-module", name)),
-        *("--distpath", str(folder / "dist"), "--workpath", str(folder / "work"), "--specpath", str(folder)),
-        str(ROOT / "krew" / "entry.py"),
+        *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR"),
+        *("--distpath", str(folder / "dist"), "--workpath", str(folder / "work")),
+        str(ROOT / "krew" / "vmetrics.spec"),
     ]
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": str(EPOCH)}
-    subprocess.run(command, check=True, cwd=folder, env=environment)
+    fixed = {"PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": str(EPOCH), "VMETRICS_SOURCES": str(ROOT)}
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **fixed})
     return folder / "dist" / NAME
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 import types
 from collections.abc import Sequence
 from typing import Any
 
-_LEFT_OUT = ("kubernetes.client.models", "kubernetes.client.api", "kubernetes.client.apis", "pydantic")
+_LEFT_OUT = (
+    "multiprocessing",
+    "kubernetes.client.models",
+    "kubernetes.client.api",
+    "kubernetes.client.apis",
+    "pydantic",
+)
 
 
 class _Nothing:
@@ -48,6 +55,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Nothing to run."""
+        if module.__name__ == "multiprocessing":  # kubernetes.client.configuration counts with it
+            vars(module)["cpu_count"] = os.cpu_count
 
 
 sys.meta_path.insert(0, _Finder())
