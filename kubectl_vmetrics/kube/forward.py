@@ -226,7 +226,7 @@ def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], lim
         raise refused(error.status_code, body, path) from None
     except (websocket.WebSocketTimeoutException, TimeoutError):
         raise timed_out("forwarding a port") from None
-    except (websocket.WebSocketException, OSError) as error:
+    except (websocket.WebSocketException, OSError, ValueError) as error:
         raise unreachable(error, connection.server) from None
 
 
