@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,3 +135,13 @@ def scripted() -> Iterator[Callable[[dict[str, Any]], tuple[Scripted, str]]]:
             return application, stack.enter_context(server.serving(application))
 
         yield serve
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """-v and `proxy` direct the log of the whole process; the next test begins without that."""
+    logger = logging.getLogger("kubectl_vmetrics")
+    before = (logger.handlers[:], logger.propagate, logger.level)
+    yield
+    logger.handlers[:], logger.propagate = before[:2]
+    logger.setLevel(before[2])
