@@ -14,15 +14,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kubectl_vmetrics.output.terminal import Environment
 
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kube.kubeconfig import Connection
+
 NO_FILES, FILES = 4, 0
 LIMIT = 1.0
 """Seconds that a cluster is asked: who presses a key does not wait."""
+LOGIN = 3.0
+"""Seconds where a program logs in first, which has limits of its own or none."""
 KEPT = 15.0
 """Seconds for which an answer is kept."""
 
@@ -213,7 +218,7 @@ class _Asked:
             answer = Client(connection).get(full, {"limit": 500}, accept=PARTIAL_LIST, limit=LIMIT)
             return [(item["metadata"]["name"], "") for item in json.loads(answer.body).get("items") or []]
 
-        return _kept(self._environment, f"{connection.server} {connection.user.name} {full}", read)
+        return self._kept(connection, full, read)
 
     def vclusters_by_name(self) -> Candidates:
         """Those of the line's namespace, or of all where it names none; each name once, and where it is."""
@@ -239,7 +244,39 @@ class _Asked:
         def read() -> Candidates:
             return [(item.ref.path, item.status) for item in discovery.find(Client(connection), None)]
 
-        return _kept(self._environment, f"{connection.server} {connection.user.name} vclusters", read)
+        return self._kept(connection, "vclusters", read)
+
+    def _kept(self, connection: Connection, what: str, read: Callable[[], Candidates]) -> Candidates:
+        limit = LOGIN if connection.user.exec or connection.user.auth_provider else LIMIT
+        key = f"{connection.server} {connection.user.name} {what}"
+        return _kept(self._environment, key, lambda: _within(limit, read))
+
+
+def _within(seconds: float, read: Callable[[], Candidates]) -> Candidates:
+    """What `read` gives, in a thread that is left behind where it takes longer.
+
+    Raises:
+        TimeoutError: it does; and whatever `read` raises.
+    """
+    import queue
+    import threading
+
+    found: queue.Queue[Candidates | Exception] = queue.Queue()
+
+    def run() -> None:
+        try:
+            found.put(read())
+        except Exception as error:
+            found.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = found.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _kept(environment: Environment, key: str, read: Callable[[], Candidates]) -> Candidates:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import pytest
 from kubectl_vmetrics.cli import completion
 from kubectl_vmetrics.cli.completion import SHIM
 from tests.clients.test_kubectl import KUBECTL
-from tests.conftest import Cli, invoke
+from tests.conftest import Cli, invoke, write_kubeconfig
+from tests.kube.test_credentials import plugin
 
 
 @pytest.fixture
@@ -99,6 +102,19 @@ def test_errors_are_silent_and_soon(complete: Cli, tmp_path: Path) -> None:
         assert (result.code, result.stderr) == (0, "")
         assert result.stdout.splitlines()[-1] == ":4"
     assert time.monotonic() - started < 6
+
+
+def test_a_login_that_takes_long_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own, which must end though the plugin goes on."""
+    exec_ = plugin(tmp_path, 'echo $$ > "$0.pid"; exec sleep 30')
+    path = write_kubeconfig(tmp_path, "http://127.0.0.1:1", exec={**exec_, "interactiveMode": "Never"})
+    command = [sys.executable, "-m", "kubectl_vmetrics", "__complete", "--kubeconfig", str(path), "top", "nodes", ""]
+    began = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    os.kill(int((tmp_path / "plugin.pid").read_text()), signal.SIGTERM)
+    assert (done.returncode, done.stdout, done.stderr) == (0, ":4\n", "")
+    assert time.monotonic() - began < 10
 
 
 def test_answers_are_kept_for_a_moment(complete: Cli, tmp_path: Path) -> None:
