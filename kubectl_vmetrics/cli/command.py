@@ -148,6 +148,8 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As Command."""
+        if not args and self.no_args_is_help and ctx.parent is None:
+            args = ["--help"]  # `kubectl` alone is a question, `kubectl top` alone a mistake
         if not args and self.no_args_is_help:
             raise MissingCommand(ctx)
         with _located(ctx):

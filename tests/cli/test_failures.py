@@ -266,3 +266,12 @@ def test_a_bug_is_one_line_too(on_host: Cli, monkeypatch: pytest.MonkeyPatch) ->
         "",
         "error: internal error (RuntimeError); this is a bug: set VMETRICS_TRACEBACK=1 to see where, and report it\n",
     )
+
+
+def test_without_a_command() -> None:
+    """As kubectl: alone it prints its help, and a group alone is a mistake."""
+    assert invoke() == invoke("--help")
+    assert invoke().code == 0
+    group = invoke("top")
+    assert (group.code, group.stdout) == (1, "")
+    assert group.stderr == invoke("top", "--help").stdout
