@@ -111,6 +111,7 @@ class Page:
             ["bash", "-c", line],
             input=given,
             cwd=self._folder,
+            env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
