@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import ipaddress
 import logging
 import re
 import sys
@@ -65,13 +64,15 @@ def proxy(
 ) -> int:
     """Read the options, serve, wait."""
     environment: Environment = context.obj
+    from kubectl_vmetrics.kube.transport import loopback
+
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is no port")
     token = _token(token_file)
     tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
     if bool(tls_cert_file) != bool(tls_private_key_file):
         raise UsageError("--tls-cert-file and --tls-private-key-file go together")
-    if not _loopback(address) and not (token and tls):
+    if not loopback(address) and not (token and tls):
         raise UsageError(
             f"{address} can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file"
         )
@@ -116,10 +117,3 @@ def _token(path: str | None) -> str | None:
     if len(token) < 16:
         raise UsageError("--token-file: the token is shorter than 16 characters, which can be guessed")
     return token
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

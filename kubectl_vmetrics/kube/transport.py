@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from urllib3 import HTTPHeaderDict
 
@@ -90,13 +91,29 @@ def session(connection: Connection, credentials: Credentials) -> requests.Sessio
 
 
 def proxies(connection: Connection, environ: Mapping[str, str]) -> dict[str, str]:
-    """The proxy to use, as `requests` takes it: proxy-url of the kubeconfig, else HTTPS_PROXY and NO_PROXY."""
+    """The proxy to use, as `requests` takes it: proxy-url of the kubeconfig, else HTTPS_PROXY and NO_PROXY.
+
+    What the environment names is not for this machine itself: Go's rule (golang.org/x/net/http/httpproxy), by which
+    kubectl reaches a cluster on loopback whatever is set.
+    """
     if connection.proxy_url:
         return {"all": connection.proxy_url}
-    if not any(name.lower().endswith("_proxy") for name in environ):
+    if not any(name.lower().endswith("_proxy") for name in environ) or loopback(
+        urlsplit(connection.server).hostname or ""
+    ):
         return {}
     found: dict[str, str] = requests.utils.get_environ_proxies(connection.server)
     return found
+
+
+def loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLContext:
