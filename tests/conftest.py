@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,10 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.output.terminal import Environment
 from tests.replay import Replay
+
+# Servers of tests are on loopback, where Python's own clients, other than kubectl, would go through a proxy as well.
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]
 
 
 class Result(NamedTuple):
