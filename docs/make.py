@@ -26,6 +26,7 @@ from kubectl_vmetrics.cli.command import Group
 from kubectl_vmetrics.cli.help import TOPICS
 from kubectl_vmetrics.cli.main import root, run
 from kubectl_vmetrics.doctor import catalogue
+from kubectl_vmetrics.output import table
 from kubectl_vmetrics.output.terminal import Environment
 
 FOLDER = Path(__file__).parent
@@ -107,7 +108,17 @@ def topic(name: str) -> str:
     """A page as `help` prints it: Markdown without its marks."""
     text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
     done, code = [], False
-    for line in text.splitlines():
+    rows: list[list[str]] = []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            cells = [_plain(cell.strip()) for cell in line.strip("|").split("|")]
+            rows += [] if set(line) <= set("| -") else [cells]
+            continue
+        if rows:
+            head, *body = rows
+            made = table.render(body, [cell.upper() for cell in head])
+            done += [f"  {row}".rstrip() for row in made.splitlines()]
+            rows = []
         if line.startswith("```"):
             code = not code
         elif code:
@@ -115,8 +126,12 @@ def topic(name: str) -> str:
         elif line.startswith("#"):
             done.append(line.lstrip("# ").upper())
         else:
-            done.append(re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", line).replace("**", ""))
-    return "\n".join(done) + "\n"
+            done.append(_plain(line))
+    return "\n".join(done).rstrip("\n") + "\n"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text).replace("**", "")
 
 
 def main() -> None:
