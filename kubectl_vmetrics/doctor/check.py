@@ -81,6 +81,10 @@ class Result(NamedTuple):
         return self.outcome.remedy or (self.cause.remedy if self.cause else "")
 
 
+class Absent(VmetricsError):
+    """What a check is about is not installed; the check is skipped, and says so."""
+
+
 BECAUSE = "because of "
 AREAS = ("metrics-api", "kubelets", "vcluster", "kubevirt", "kamaji", "rbac")
 
@@ -163,6 +167,8 @@ def _one(check: Check, session: Session, results: Mapping[str, Result]) -> Outco
             return skipped(f"{BECAUSE}{_root(need, results)}")
     try:
         return check.run(session)
+    except Absent as error:
+        return skipped(error.message)
     except Forbidden as error:
         return skipped(f"may not be read: {error.message}")
     except VmetricsError as error:

@@ -13,20 +13,22 @@ from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Snapshot
 
-from .check import Cause, Check, Outcome, Session, failed, passed, skipped, warned
+from .check import Absent, Cause, Check, Outcome, Session, failed, passed, skipped, warned
 
 AREA = "kamaji"
 
 
-def _tenants(session: Session) -> list[Plane] | None:
-    def read() -> list[Plane] | None:
-        api = kamaji.served(session.client)
-        return None if api is None else kamaji.find(session.client, None, api)
+def _api(session: Session) -> str:
+    api = kamaji.served(session.client)
+    if api is None:
+        raise Absent("Kamaji is not installed")
+    return api
 
-    return session.once("tenants", read)
+
+def _tenants(session: Session) -> list[Plane]:
+    return session.once("tenants", lambda: kamaji.find(session.client, None, _api(session)))
 
 
-NO_KAMAJI = "Kamaji is not installed"
 _TENANTS = {
     "not-ready": Cause(
         "a tenant's control plane has no replica that is ready",
@@ -38,8 +40,6 @@ _TENANTS = {
 
 def _ready(session: Session) -> Outcome:
     found = _tenants(session)
-    if found is None:
-        return skipped(NO_KAMAJI)
     bad = [plane.path for plane in found if not plane.asleep and plane.ready < plane.wanted]
     if bad:
         return failed(f"replicas that are not ready: {some(bad)}", "not-ready")
@@ -67,8 +67,6 @@ _LOGIN = {
 
 def _login(session: Session) -> Outcome:
     found = _tenants(session)
-    if found is None:
-        return skipped(NO_KAMAJI)
     lost: list[str] = []
     none: list[str] = []
     ending: list[str] = []
@@ -106,10 +104,7 @@ _STORES = {
 
 
 def _stores(session: Session) -> Outcome:
-    api = kamaji.served(session.client)
-    if api is None:
-        return skipped(NO_KAMAJI)
-    found = [plane for plane in kamaji.operator(session.client, api) if plane.status]
+    found = [plane for plane in kamaji.operator(session.client, _api(session)) if plane.status]
     bad = [plane.name for plane in found if plane.status == "NotReady"]
     if bad:
         return failed(f"not ready: {', '.join(bad)}", "not-ready")
@@ -127,8 +122,6 @@ _TUNNEL = {
 
 def _tunnel(session: Session) -> Outcome:
     found = _tenants(session)
-    if found is None:
-        return skipped(NO_KAMAJI)
     asked = [(plane, part) for plane in found for part in plane.components if part.name == KONNECTIVITY]
     if not asked:
         return skipped("no konnectivity server tells of its agents without being logged in (v0.34 and newer do)")

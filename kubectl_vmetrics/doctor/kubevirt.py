@@ -15,22 +15,21 @@ from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding, some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
 
-from .check import Cause, Check, Outcome, Session, failed, passed, skipped, warned
+from .check import Absent, Cause, Check, Outcome, Session, failed, passed, skipped, warned
 
 AREA = "kubevirt"
 
 
-def _installation(session: Session) -> Installation | None:
-    def read() -> Installation | None:
+def _installation(session: Session) -> Installation:
+    def read() -> Installation:
         try:
             return installation.find(session.client)
         except MetricsNotAvailable:
-            return None
+            raise Absent("KubeVirt is not installed") from None
 
     return session.once("kubevirt", read)
 
 
-NONE = "KubeVirt is not installed"
 _DEPLOYED = {
     "deploying": Cause(
         "KubeVirt is being deployed, updated or deleted",
@@ -42,8 +41,6 @@ _DEPLOYED = {
 
 def _deployed(session: Session) -> Outcome:
     found = _installation(session)
-    if found is None:
-        return skipped(NONE)
     if found.phase not in ("", "Deployed"):
         return failed(f"KubeVirt in {found.namespace} is {found.phase}", "deploying")
     return passed(f"KubeVirt {found.version or ''} in {found.namespace}".replace("  ", " "))
@@ -72,13 +69,11 @@ APART = 0.7
 
 def _pods(session: Session) -> list[Component]:
     found = _installation(session)
-    return session.once("kubevirt pods", lambda: kubevirt_discovery.find(session.client, found) if found else [])
+    return session.once("kubevirt pods", lambda: kubevirt_discovery.find(session.client, found))
 
 
 def _components(session: Session) -> Outcome:
     found = _installation(session)
-    if found is None:
-        return skipped(NONE)
     listed = _pods(session)
     absent = [kind for kind in health.EXPECTED if kind not in {item.kind for item in listed}]
     if absent:
@@ -103,9 +98,9 @@ def _component_cause(error: VmetricsError) -> str:
     return "busy" if components.BUSY in getattr(error, "body", "") or components.BUSY in error.message else "down"
 
 
-def _seen(session: Session) -> Seen | None:
+def _seen(session: Session) -> Seen:
     found = _installation(session)
-    return session.once("monitoring", lambda: monitoring.look(session.client, found) if found else None)
+    return session.once("monitoring", lambda: monitoring.look(session.client, found))
 
 
 _MONITORED = {
@@ -119,8 +114,6 @@ _MONITORED = {
 
 def _monitored(session: Session) -> Outcome:
     seen = _seen(session)
-    if seen is None:
-        return skipped(NONE)
     if seen.monitors is None:
         return skipped("the Prometheus Operator is not installed")
     bad: list[Finding] = [item for item in monitoring.check(seen) if item.result not in (PASS, "SKIP")]
@@ -150,8 +143,7 @@ def _read(answer: Answered) -> Scrape:
 
 
 def _guests(session: Session) -> Outcome:
-    if _installation(session) is None:
-        return skipped(NONE)
+    _installation(session)  # raises Absent: without KubeVirt there are no machines to ask for
     if not any(item.status.phase == "Running" for item in machines.find(session.client, None)):
         return skipped("no virtual machine runs")
     handlers = [item for item in _pods(session) if item.kind == components.HANDLER]
