@@ -7,19 +7,12 @@ import re
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.core import ContainerCommand, ObjectMeta
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 
 
-class _Container(msgspec.Struct):
-    name: str = ""
-    image: str = ""
-    args: list[str] = []
-    command: list[str] = []
-
-
 class _Spec(msgspec.Struct):
-    containers: list[_Container] = []
+    containers: list[ContainerCommand] = []
 
 
 class _Status(msgspec.Struct):
@@ -34,7 +27,7 @@ class Pod(msgspec.Struct):
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
 
-    def container(self, name: str) -> _Container | None:
+    def container(self, name: str) -> ContainerCommand | None:
         """One of its containers."""
         return next((item for item in self.spec.containers if item.name == name), None)
 

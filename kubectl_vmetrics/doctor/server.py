@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kubectl_vmetrics.kube.client import escape
-from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
+from kubectl_vmetrics.kube.core import Condition, ContainerCommand, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import BadRequest, NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 
@@ -44,16 +44,9 @@ class _ContainerStatus(msgspec.Struct):
     last: _State = msgspec.field(default_factory=_State, name="lastState")
 
 
-class _Container(msgspec.Struct):
-    name: str = ""
-    image: str = ""
-    args: list[str] = []
-    command: list[str] = []
-
-
 class _PodSpec(msgspec.Struct):
     host_network: bool = msgspec.field(default=False, name="hostNetwork")
-    containers: list[_Container] = []
+    containers: list[ContainerCommand] = []
 
 
 class _PodStatus(msgspec.Struct):

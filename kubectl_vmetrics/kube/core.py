@@ -34,6 +34,15 @@ def holds(conditions: Iterable[Condition], kind: str) -> bool:
     return any(item.type == kind and item.status == "True" for item in conditions)
 
 
+class ContainerCommand(msgspec.Struct):
+    """A container of a pod, by what it runs."""
+
+    name: str = ""
+    image: str = ""
+    args: list[str] = []
+    command: list[str] = []
+
+
 class _Swap(msgspec.Struct):
     capacity: int | None = None
 
