@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
-import os
 import socket
 import ssl
 import time
@@ -232,7 +231,7 @@ def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], lim
 
 def _proxy(client: Client) -> dict[str, Any]:
     """The proxy that other requests go through, as websocket-client takes it."""
-    found = proxies(client.connection, os.environ)
+    found = proxies(client.connection)
     scheme = urlsplit(client.connection.server).scheme
     url = found.get("all") or found.get(scheme)
     if not url:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,7 +75,7 @@ def session(connection: Connection, credentials: Credentials) -> requests.Sessio
     """A session that talks to this cluster only. Raises ConfigError for certificates that cannot be used."""
     made = requests.Session()
     made.trust_env = False
-    made.proxies = proxies(connection, os.environ)
+    made.proxies = proxies(connection)
     made.headers.clear()
     made.headers["User-Agent"] = f"kubectl-vmetrics/{__version__}"
     # The apiserver compares with the bare word: "gzip, deflate" of `requests` is understood, "gzip;q=1.0" is not.
@@ -90,7 +89,7 @@ def session(connection: Connection, credentials: Credentials) -> requests.Sessio
     return made
 
 
-def proxies(connection: Connection, environ: Mapping[str, str]) -> dict[str, str]:
+def proxies(connection: Connection) -> dict[str, str]:
     """The proxy to use, as `requests` takes it: proxy-url of the kubeconfig, else HTTPS_PROXY and NO_PROXY.
 
     What the environment names is not for this machine itself: Go's rule (golang.org/x/net/http/httpproxy), by which
@@ -98,7 +97,7 @@ def proxies(connection: Connection, environ: Mapping[str, str]) -> dict[str, str
     """
     if connection.proxy_url:
         return {"all": connection.proxy_url}
-    if not any(name.lower().endswith("_proxy") for name in environ) or loopback(
+    if not any(name.lower().endswith("_proxy") for name in os.environ) or loopback(
         urlsplit(connection.server).hostname or ""
     ):
         return {}
