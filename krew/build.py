@@ -126,6 +126,8 @@ def write(found: dict[str, Any], path: Path) -> None:
 
 
 def _minor(text: str) -> int:
+    if not re.fullmatch(r"2\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no version of glibc (2.28)")
     return int(text.removeprefix("2."))
 
 

@@ -218,7 +218,7 @@ class _Asked:
             answer = Client(connection).get(full, {"limit": 500}, accept=PARTIAL_LIST, limit=LIMIT)
             return [(item["metadata"]["name"], "") for item in json.loads(answer.body).get("items") or []]
 
-        return self._kept(connection, full, read)
+        return self._look_up(connection, full, read)
 
     def vclusters_by_name(self) -> Candidates:
         """Those of the line's namespace, or of all where it names none; each name once, and where it is."""
@@ -244,9 +244,9 @@ class _Asked:
         def read() -> Candidates:
             return [(item.ref.path, item.status) for item in discovery.find(Client(connection), None)]
 
-        return self._kept(connection, "vclusters", read)
+        return self._look_up(connection, "vclusters", read)
 
-    def _kept(self, connection: Connection, what: str, read: Callable[[], Candidates]) -> Candidates:
+    def _look_up(self, connection: Connection, what: str, read: Callable[[], Candidates]) -> Candidates:
         limit = LOGIN if connection.user.exec or connection.user.auth_provider else LIMIT
         key = f"{connection.server} {connection.user.name} {what}"
         return _kept(self._environment, key, lambda: _within(limit, read))
