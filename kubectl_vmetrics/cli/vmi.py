@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kubectl_vmetrics.kubevirt.machines import Machine
     from kubectl_vmetrics.kubevirt.recall import Recall
     from kubectl_vmetrics.kubevirt.sampling import Sampled
+    from kubectl_vmetrics.vcluster.identity import VClusterRef
     from kubectl_vmetrics.vcluster.origins import Synced
     from kubectl_vmetrics.views.vmi import Shown
 
@@ -108,6 +109,7 @@ def vmi(
         namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
         machines, warnings = _machines(client, namespace)
         found, failures = _joined(client, sampler, namespace, machines, node)
+        warnings += _unresolved(found, ref)
         inside = None if all_namespaces or not given else given
         kept = []
         for item in found:
@@ -199,6 +201,22 @@ def _virtual(
         if machine is None and guest and (synced := vcluster_machines.by_labels(key, guest.labels)):
             found[key] = synced
     return found
+
+
+def _unresolved(found: list[Shown], vcluster: VClusterRef | None) -> list[str]:
+    """The machines of virtual clusters, or of one, whose virtual names are not known."""
+    from kubectl_vmetrics.metrics.findings import some
+    from kubectl_vmetrics.vcluster import naming
+
+    owners = {
+        "/".join(item.key): item.machine.metadata.labels.get(naming.MANAGED_BY)
+        for item in found
+        if item.machine and item.virtual is None
+    }
+    left = [key for key, owner in owners.items() if owner and (vcluster is None or owner == vcluster.name)]
+    keep = "keeps its host name" if len(left) == 1 else "keep their host names"
+    why = "the annotations that hold the virtual names are missing or not the machine's own"
+    return [f"{some(left)} {keep}: {why}"] if left else []
 
 
 def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[str]:

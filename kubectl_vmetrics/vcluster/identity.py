@@ -107,14 +107,16 @@ class Origin(msgspec.Struct):
 def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
     """What the annotations of a pod, or of another kind, say if they are its own; None if copied, foreign or missing.
 
-    The kind and the host names were added in v0.21. Without them the name itself must bear the claim out.
+    Which annotations there are tells which version wrote them: v0.21 has the kind and both host names, up to v0.20
+    there is none of the three, and pre-releases of v0.21 have the kind alone (host names came with
+    https://github.com/loft-sh/vcluster/pull/2083). Without host names the object's own name must prove the claim.
     """
     meta, said = found.metadata, found.metadata.annotations
     if not said.name or not said.namespace or not meta.labels.managed_by:
         return None
     if (said.kind, said.host_name, said.host_namespace) == (kind, meta.name, meta.namespace):
         return Claim(said.namespace, said.name)
-    if said.kind is None and said.host_name is None and said.host_namespace is None:
+    if said.kind in (None, kind) and said.host_name is None and said.host_namespace is None:
         names = (said.name, naming.host_name(said.name, said.namespace, meta.labels.managed_by))
         return Claim(said.namespace, said.name) if meta.name in names else None
     return None

@@ -217,21 +217,36 @@ def _wide(item: Shown) -> list[str]:
 
 
 def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
-    """Sums of what can be added."""
-    vcpus = sum(item.vcpus for item in items)
-    cores = sum(item.cores for item in items)
-    used = sum(item.memory.used or 0.0 for item in items)
+    """Sums of what is known, marked where an estimate is among it; "-" where nothing is."""
+    running = [item for item in items if item.rates and item.rates.cores is not None]
+    about = ABOUT if any(item.rates.coarse for item in running if item.rates) else ""
+    # A machine that is still being scheduled has vCPUs already, but no CPU time of which they would be a share.
+    sized = [item for item in running if item.vcpus]
+    share = sum(item.cores for item in sized) / sum(item.vcpus for item in sized) if sized else None
+    told_memory = [item.memory for item in items if item.memory.used is not None]
+    memory_about = ABOUT if any(used.estimated for used in told_memory) else ""
     rates = [item.rates for item in items if item.rates]
     speeds = [
-        sum(rate.network.rx_bytes or 0.0 for rate in rates),
-        sum(rate.network.tx_bytes or 0.0 for rate in rates),
-        sum(rate.disk.read_bytes or 0.0 for rate in rates),
-        sum(rate.disk.write_bytes or 0.0 for rate in rates),
+        _total(rate.network.rx_bytes for rate in rates),
+        _total(rate.network.tx_bytes for rate in rates),
+        _total(rate.disk.read_bytes for rate in rates),
+        _total(rate.disk.write_bytes for rate in rates),
     ]
-    cells = [str(vcpus), millicores(round(cores * 1e9)), percent(cores / vcpus if vcpus else None)]
-    cells += [mebibytes(int(used)), "", *map(speed, speeds)]
+    cells = [
+        str(sum(item.vcpus for item in items)),
+        f"{about}{millicores(round(sum(item.cores for item in running) * 1e9))}" if running else "-",
+        f"{about}{percent(share)}" if share is not None else "-",
+        f"{memory_about}{mebibytes(int(sum(used.used or 0.0 for used in told_memory)))}" if told_memory else "-",
+        "",
+        *map(speed, speeds),
+    ]
     blanks, rest = [""] * (lead + 1), [""] * (columns - 1 - len(cells))
     return [[*blanks, *[RULE if cell else "" for cell in cells], *rest], [*blanks, *cells, *rest]]
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 # --------------------------------------------------------------------------------------------------- devices

@@ -454,6 +454,43 @@ def test_machines_of_a_virtual_cluster(clock: Clock, run: Any, tmp_path: Path) -
     assert "plain" not in inside.stdout
 
 
+@pytest.mark.parametrize("annotations", ["v0.20", "a pre-release of v0.21", "v0.21", "of another", "none"])
+def test_machines_whose_names_were_hashed(annotations: str, clock: Clock, run: Any, tmp_path: Path) -> None:
+    """The annotations of each version of vCluster lead to the virtual name; those of another object do not."""
+    from kubectl_vmetrics.vcluster import naming
+
+    long = "a-virtual-machine-with-a-name-that-is-too-long-for-its-host"
+    host = naming.host_name(long, "shop", "vc1")
+    owned = machine("team-a", host, "node-a", 2)
+    owned["metadata"]["labels"] = {"vcluster.loft.sh/managed-by": "vc1", "vcluster.loft.sh/namespace": "shop"}
+    old = {"vcluster.loft.sh/object-name": long, "vcluster.loft.sh/object-namespace": "shop"}
+    between = {**old, "vcluster.loft.sh/object-kind": "kubevirt.io/v1, Kind=VirtualMachineInstance"}
+    new = {
+        **between,
+        "vcluster.loft.sh/object-host-name": host,
+        "vcluster.loft.sh/object-host-namespace": "team-a",
+    }
+    owned["metadata"]["annotations"] = {
+        "v0.20": old,
+        "a pre-release of v0.21": between,
+        "v0.21": new,
+        "of another": {**between, "vcluster.loft.sh/object-name": "another"},
+        "none": {},
+    }[annotations]
+    found = run(cluster(two(), [owned]), "-n", "team-a", f"--cache-dir={tmp_path}")
+
+    if annotations in ("of another", "none"):
+        assert list(table(found.stdout)) == [host]
+        assert found.stderr.splitlines()[0] == (
+            f"Warning: team-a/{host} keeps its host name: "
+            "the annotations that hold the virtual names are missing or not the machine's own"
+        )
+    else:
+        row = table(found.stdout)[long]
+        assert (row["VCLUSTER"], row["VNAMESPACE"]) == ("vc1", "shop")
+        assert "keeps its host name" not in found.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
@@ -480,4 +517,70 @@ def test_sums(clock: Clock, run: Any, tmp_path: Path) -> None:
     found = run(cluster(two(), MACHINES), "-A", "--sum", "--sort-by=cpu", f"--cache-dir={tmp_path}").stdout.splitlines()
 
     assert found[1].split()[1] == "db-0"
-    assert found[-1].split()[:2] == ["15", "2750m"]  # 1500 + 800 + 400 + 50; one began anew
+    # 1500 + 800 + 400 + 50m, one was reset: so a share of the other 13 vCPUs, and two memories are estimates.
+    used = 0.0
+    for name in (item["metadata"]["name"] for item in MACHINES):
+        now = {what: sum(values.values()) for what, values in series_of(T15)[name].items()}
+        usable = now.get("memory_usable_bytes")
+        used += now["memory_resident_bytes"] if usable is None else now["memory_available_bytes"] - usable
+    received = sum(gone(item["metadata"]["name"], "network_receive_bytes_total") or 0 for item in MACHINES) / 15
+    assert found[-1].split()[:5] == ["15", "2750m", "21%", f"~{int(used) >> 20}Mi", f"{received / (1 << 20):.1f}Mi/s"]
+
+
+SERIES = 'name="{name}",namespace="dev",node="node-a"'
+
+
+def counted(name: str, cpu: float | None, memory: str = "") -> str:
+    """One machine: its CPU seconds, and its memory in exact numbers ("balloon") or as its process has it ("process")."""
+    labels = SERIES.format(name=name)
+    text = "" if cpu is None else f"kubevirt_vmi_cpu_usage_seconds_total{{{labels}}} {cpu}\n"
+    sizes = {"balloon": {"available": 4, "usable": 3}, "process": {"resident": 2}}.get(memory, {})
+    return text + "".join(
+        f"kubevirt_vmi_memory_{what}_bytes{{{labels}}} {size << 30}\n" for what, size in sizes.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("machines", "sums"),
+    [
+        # name, vCPUs, phase, CPU seconds then and 15 s later, memory
+        ([("a", 2, "Running", (0, 15), "balloon")], ["2", "1000m", "50%", "1024Mi"]),
+        (
+            [("a", 2, "Running", (0, 15), "balloon"), ("new", 30, "Scheduling", None, "")],
+            ["32", "1000m", "50%", "1024Mi"],
+        ),
+        (
+            [("a", 2, "Running", (0, 15), "balloon"), ("reset", 6, "Running", (9, 0), "balloon")],
+            ["8", "1000m", "50%", "2048Mi"],
+        ),
+        (
+            [("a", 2, "Running", (0, 15), "balloon"), ("b", 2, "Running", (0, 15), "process")],
+            ["4", "2000m", "50%", "~3072Mi"],
+        ),
+        ([("new", 4, "Scheduling", None, "")], ["4", "-", "-", "-"]),
+        ([("reset", 6, "Running", (9, 0), "balloon")], ["6", "-", "-", "1024Mi"]),
+    ],
+    ids=["one", "one that is scheduling", "one that was reset", "one that is estimated", "none runs", "no rate"],
+)
+def test_sums_are_of_what_is_known(
+    machines: list[tuple[str, int, str, Any, str]], sums: list[str], clock: Clock, run: Any, tmp_path: Path
+) -> None:
+    """CPU(%) is of the vCPUs of those machines whose CPU is known; a sum with an estimate in it is one."""
+    texts = [
+        "".join(counted(name, cpu[at] if cpu else None, memory) for name, _, _, cpu, memory in machines)
+        for at in (0, 1)
+    ]
+    known = [machine("dev", name, "node-a", vcpus, phase=phase) for name, vcpus, phase, _, _ in machines]
+    handlers = {("virt-handler-a", "node-a"): scrapes(*(text.encode() for text in texts))}
+    found = run(cluster(handlers, known), "-n", "dev", "--sum", f"--cache-dir={tmp_path}")
+
+    assert found.stdout.splitlines()[-1].split()[:4] == sums
+
+
+def test_a_sum_of_whole_seconds_is_marked(clock: Clock, run: Any, tmp_path: Path) -> None:
+    labels = SERIES.format(name="old")
+    texts = [f"kubevirt_vmi_cpu_usage_seconds{{{labels}}} {value}\n".encode() for value in (0, 15)]
+    answers = cluster({("h", "node-a"): scrapes(*texts)}, [machine("dev", "old", "node-a", 2)])
+    found = run(answers, "-n", "dev", "--sum", f"--cache-dir={tmp_path}")
+
+    assert found.stdout.splitlines()[-1].split()[:3] == ["2", "~1000m", "~50%"]

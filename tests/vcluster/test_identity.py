@@ -57,6 +57,13 @@ def test_annotations_of_the_pod_itself() -> None:
         # Up to v0.20 there is no kind and no host name: the claim must explain the pod's own name.
         {"object_kind": None, "object_host_name": None, "object_host_namespace": None, "object_name": "forged"},
         {"object_kind": None, "object_host_name": "another-pod", "object_host_namespace": None},
+        # A pre-release of v0.21: a kind, and no host name yet.
+        {"object_host_name": None, "object_host_namespace": None, "object_name": "forged"},
+        {"object_host_name": None, "object_host_namespace": None, "object_namespace": "forged"},
+        {"object_kind": "/v1, Kind=Secret", "object_host_name": None, "object_host_namespace": None},
+        # No version writes one of the two host names without the other.
+        {"object_host_name": None},
+        {"object_host_namespace": None},
     ],
     ids=str,
 )
@@ -68,6 +75,16 @@ def test_annotations_of_old_versions_are_believed_if_the_name_bears_them_out() -
     old = metadata(object_kind=None, object_host_name=None, object_host_namespace=None)
 
     assert identity.claim(old) == Claim("shop", NAME)
+
+
+def test_annotations_of_a_pre_release_of_v0_21_have_a_kind_alone_and_are_trusted_if_the_name_proves_them() -> None:
+    """Of a pod, and of a virtual machine, whose kind is another."""
+    vmi = "kubevirt.io/v1, Kind=VirtualMachineInstance"
+    without = {"object_host_name": None, "object_host_namespace": None}
+
+    assert identity.claim(metadata(**without)) == Claim("shop", NAME)
+    assert identity.claim(metadata(**without, object_kind=vmi), vmi) == Claim("shop", NAME)
+    assert identity.claim(metadata(**without), vmi) is None
 
 
 def test_no_other_annotation_is_decoded() -> None:
