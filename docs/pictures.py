@@ -17,6 +17,7 @@ import shown
 
 FOLDER = Path(__file__).parent / "pictures"
 PICTURES = {
+    "top": ("kubectl vmetrics top pods -n team-a",),
     "machines": ("kubectl vmetrics vmi -n prod", "kubectl vmetrics vmi web -n prod --disks"),
     "doctor": ("kubectl vmetrics demo --break kubelet-down doctor metrics-api kubelets",),
 }

@@ -12,10 +12,12 @@ from kubectl_vmetrics.output.terminal import Environment
 from .command import PROGRAM, Command
 
 TOPICS = {
-    "names": "How a host pod gets its virtual cluster's names.",
-    "security": "What is read, what is never printed, and what to grant.",
+    "usage": "Who uses what: from virtual clusters down to pods.",
+    "troubleshooting": "Why metrics are missing or wrong, by symptom.",
+    "prometheus": "Scrape the same metrics with Prometheus.",
+    "names": "How host names are mapped to virtual names.",
+    "security": "What is read, what is never printed, which rights to grant.",
     "scale": "What commands cost on large clusters.",
-    "troubleshooting": "From what is seen to what is wrong.",
 }
 """Pages of the documentation, and a line on each."""
 
