@@ -13,14 +13,16 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 PORT = 8790
 URL = f"http://127.0.0.1:{PORT}"
-VMETRICS = os.environ.get("VMETRICS") or shutil.which("kubectl-vmetrics") or "kubectl-vmetrics"
+VMETRICS = os.environ.get("VMETRICS") or str(Path(sysconfig.get_path("scripts"), "kubectl-vmetrics"))
 KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
 
 

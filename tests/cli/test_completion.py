@@ -17,7 +17,10 @@ from kubectl_vmetrics.cli import completion
 from kubectl_vmetrics.cli.completion import SHIM
 from tests.clients.test_kubectl import KUBECTL
 from tests.conftest import Cli, invoke, write_kubeconfig
+from tests.installed import SCRIPT
 from tests.kube.test_credentials import plugin
+
+INSTALLED = pytest.mark.skipif(SCRIPT is None, reason="kubectl-vmetrics is not installed here")
 
 
 @pytest.fixture
@@ -131,12 +134,8 @@ def test_answers_are_kept_for_a_moment(complete: Cli, tmp_path: Path) -> None:
 
 
 def test_commands_need_no_imports_of_what_they_are() -> None:
-    script = shutil.which("kubectl-vmetrics")
-    if script is None:
-        pytest.skip("kubectl-vmetrics is not on the PATH")
     program = "import sys; from kubectl_vmetrics.cli.main import run; run(['__complete', 'top', 'p']); print(sorted(sys.modules), file=sys.stderr)"
-    python = Path(script).parent / "python"
-    found = subprocess.run([str(python), "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
     assert found.stdout.startswith("pods\t")
     for module in ("requests", "kubernetes", "yaml", "msgspec", "kubectl_vmetrics.demo"):
@@ -144,14 +143,13 @@ def test_commands_need_no_imports_of_what_they_are() -> None:
 
 
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
-@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+@INSTALLED
 def test_the_real_kubectl(tmp_path: Path) -> None:
     folder = tmp_path / "krew" / "bin"
     folder.mkdir(parents=True)
     result = invoke("completion", "kubectl", "--install", KREW_ROOT=str(tmp_path / "krew"))
     assert (result.code, result.stdout, result.stderr) == (0, "", f"{folder / SHIM} is written\n")
-    script = shutil.which("kubectl-vmetrics")
-    environment = {"PATH": f"{folder}:{Path(str(script)).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    environment = {"PATH": f"{folder}:{Path(str(SCRIPT)).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
 
     def asked(*words: str) -> list[str]:
         command = [str(KUBECTL), "__complete", *words]
@@ -163,14 +161,14 @@ def test_the_real_kubectl(tmp_path: Path) -> None:
     assert "vmetrics" in "".join(asked("vmetri"))
 
 
-@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+@INSTALLED
 def test_a_real_bash(tmp_path: Path) -> None:
     (tmp_path / "script").write_text(invoke("completion", "bash").stdout)
     line = (
         f"source {tmp_path}/script; COMP_WORDS=(kubectl-vmetrics top v); COMP_CWORD=2; _kubectl_vmetrics; "
         'printf "%s\\n" "${COMPREPLY[@]}"; complete -p kubectl-vmetrics'
     )
-    path = f"{Path(str(shutil.which('kubectl-vmetrics'))).parent}:/usr/bin:/bin"
+    path = f"{Path(str(SCRIPT)).parent}:/usr/bin:/bin"
     done = subprocess.run(
         ["bash", "-c", line],
         env={"PATH": path, "HOME": str(tmp_path)},
@@ -187,7 +185,7 @@ def test_a_real_bash(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("kubectl-vmetrics") is None, reason="kubectl-vmetrics is not on the PATH")
+@INSTALLED
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_real_shells(shell: str, tmp_path: Path) -> None:
     program = shutil.which(shell)
@@ -200,7 +198,7 @@ def test_other_real_shells(shell: str, tmp_path: Path) -> None:
         "words=(kubectl-vmetrics top v); CURRENT=3; _kubectl_vmetrics",
         "fish": f"source {script}; complete -C 'kubectl-vmetrics top v'",
     }
-    path = f"{Path(str(shutil.which('kubectl-vmetrics'))).parent}:/usr/bin:/bin"
+    path = f"{Path(str(SCRIPT)).parent}:/usr/bin:/bin"
     environment = {"PATH": path, "HOME": str(tmp_path)}
     done = subprocess.run(
         [program, "-c", lines[shell]], env=environment, capture_output=True, text=True, timeout=60, check=True

@@ -18,6 +18,7 @@ from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
 from tests.conftest import Result, invoke, write_kubeconfig
+from tests.installed import SCRIPT
 
 
 def find_kubectl() -> str | None:
@@ -172,13 +173,11 @@ def test_the_demo_is_read_only(kubeconfig: Path) -> None:
     assert "MethodNotAllowed" in result.stderr
 
 
+@pytest.mark.skipif(SCRIPT is None, reason="kubectl-vmetrics is not installed here")
 def test_as_a_plugin(tmp_path: Path, kubeconfig: Path) -> None:
     """kubectl finds `kubectl-vmetrics` on the PATH and hands it everything that follows."""
     plugin = tmp_path / "kubectl-vmetrics"
-    script = shutil.which("kubectl-vmetrics")
-    if script is None:
-        pytest.skip("kubectl-vmetrics is not installed on the PATH")
-    plugin.symlink_to(script)
+    plugin.symlink_to(str(SCRIPT))
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
     line = [str(KUBECTL), "vmetrics", "top", "--kubeconfig", str(kubeconfig), "nodes", "--no-headers"]
 
