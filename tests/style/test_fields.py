@@ -1,0 +1,113 @@
+"""Every field that JSON has is described in docs/fields.md, and every field that is described is there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_documented import SHOWN
+
+PAGE = (Path(__file__).parents[2] / "docs" / "fields.md").read_text(encoding="utf-8")
+LINES = (
+    "top pods -A",
+    "top pods --vcluster shop -A",
+    "top pods -A --source kubelet --pressure",
+    "top nodes",
+    "top nodes --show-swap",
+    "demo --break nodes-missing top nodes",
+    "top nodes --vcluster shop",
+    "top vclusters",
+    "top namespaces -A",
+    "top volumes -A",
+    "vmi -A",
+    "components",
+    "controlplanes -A",
+    "targets",
+    "targets kubelet",
+    "targets controlplanes",
+    "demo --break kubelet-down --break virt-handler-down doctor",
+    "demo --break virt-handler-down components",
+    "doctor rbac",
+)
+NAMED = ("filesystems", "vcpuRates", "interfaces", "disks", "migration")
+OPEN = (
+    "metadata.labels",
+    "labels",
+    "components[].pendingPods",
+    "components[].schedulingAttemptsPerSecond",
+    "components[].tenants",
+)
+"""Fields below which are names that the cluster gives."""
+
+
+ELSEWHERE = {"vcluster.parent", "containers[].usage.swap", "usage.swap"}
+ELSEWHERE |= {"disk.flush_latency", "network.drops", "network.errors"}
+"""What the demo cluster does not have: nested virtual clusters, swap, faulty networks, flushes."""
+
+
+def fields(value: Any, path: str = "") -> Iterator[str]:
+    if path in OPEN:
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            parent = path.rpartition(".")[2]
+            yield from fields(inner, f"{path}.{'NAME' if parent in NAMED[:4] else key}".removeprefix("."))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner, f"{path}[]")
+    else:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, set[str]]:
+    """The fields of each kind of item; those of a list itself are with its items."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    with SHOWN.cluster() as cluster, SHOWN.page(*cluster) as page:
+        for line in LINES:
+            printed = page.run(f"kubectl vmetrics {line} -o json")
+            assert "{" in printed, (line, printed)
+            document, _ = json.JSONDecoder().raw_decode(printed[printed.index("{") :])
+            kind = document["kind"].removesuffix("List")
+            for item in document.pop("items"):
+                kinds[kind] |= set(fields(item))
+            kinds[kind] |= set(fields(document))
+    return kinds
+
+
+def described() -> dict[str, set[str]]:
+    kinds: dict[str, set[str]] = {}
+    for section in re.split(r"(?m)^## ", PAGE):
+        title = section.partition("\n")[0].strip()
+        names = {name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`([^`]+)`", row)}
+        kinds["" if title.startswith("#") else title] = names
+    return kinds
+
+
+def test_every_field_is_described(found: dict[str, set[str]]) -> None:
+    words = described()
+    common = words.pop("")
+
+    assert set(words) == set(found)
+    for kind, names in found.items():
+        known = words[kind] | common
+        missing = {name for name in names if not any(name == each or name.startswith(f"{each}.") for each in known)}
+        assert not missing, kind
+
+
+def test_every_described_field_is_there(found: dict[str, set[str]]) -> None:
+    words = described()
+    common = words.pop("")
+    everywhere = set().union(*found.values())
+
+    for kind, names in words.items():
+        gone = {name for name in names if not any(each == name or each.startswith(f"{name}.") for each in found[kind])}
+        assert not gone - ELSEWHERE, kind
+    gone = {name for name in common if not any(each == name or each.startswith(f"{name}.") for each in everywhere)}
+    assert not gone - ELSEWHERE
