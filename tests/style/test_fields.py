@@ -33,7 +33,7 @@ LINES = (
     "targets controlplanes",
     "demo --break kubelet-down --break virt-handler-down doctor",
     "demo --break virt-handler-down components",
-    "doctor rbac",
+    "demo --break no-rights doctor rbac",
 )
 NAMED = ("filesystems", "vcpuRates", "interfaces", "disks", "migration")
 OPEN = (
