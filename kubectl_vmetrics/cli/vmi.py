@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     arguments="[NAME | -l label]",
     help="""Display what virtual machines use: one row for each VirtualMachineInstance.
 
-Rates are made of two samples, 15 seconds apart, since virt-handler's numbers may be 3 seconds old; a sample of a run
-up to a minute ago saves the wait. CPU(%) is of the guest's vCPUs. Memory is what the guest's programs use; "~" marks
-the process' memory instead, where the guest has no balloon driver that tells, and CPU made of whole seconds.
+Rates are made of two samples taken 15 seconds apart, since virt-handler's numbers may be 3 seconds old. Samples are
+cached: a call within a minute of another answers at once, with rates over the last 15 to 85 seconds. CPU(%) is of the
+guest's vCPUs. Memory is what the guest's programs use; "~" marks the memory of the process instead, where the guest
+has no balloon driver to report it, CPU from a counter of whole seconds, and sums that include either.
 
-"-" is what is not reported, or a counter that was begun anew meanwhile.""",
+"-" stands for what is not reported, and for a counter that was reset between the samples.""",
     examples=[
         ("The machines of the default namespace", "vmi"),
         ("All, the busiest first", "vmi -A --sort-by=cpu"),

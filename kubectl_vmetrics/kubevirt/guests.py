@@ -20,7 +20,7 @@ LABEL = "kubernetes_vmi_label_"
 Key = tuple[str, str]
 
 
-class Vcpu(msgspec.Struct):
+class Vcpu(msgspec.Struct, omit_defaults=True):
     """One virtual CPU: seconds that it ran, waited in the run queue, and was ready but not scheduled (steal)."""
 
     seconds: float | None = None
@@ -28,7 +28,7 @@ class Vcpu(msgspec.Struct):
     delay: float | None = None
 
 
-class Interface(msgspec.Struct):
+class Interface(msgspec.Struct, omit_defaults=True):
     """One network interface, as the guest sees it: counters of bytes and packets."""
 
     rx_bytes: float | None = None
@@ -41,7 +41,7 @@ class Interface(msgspec.Struct):
     tx_drops: float | None = None
 
 
-class Drive(msgspec.Struct):
+class Drive(msgspec.Struct, omit_defaults=True):
     """One disk: counters of operations and bytes, and the time that operations took together, in seconds."""
 
     reads: float | None = None
@@ -54,7 +54,7 @@ class Drive(msgspec.Struct):
     flush_seconds: float | None = None
 
 
-class Filesystem(msgspec.Struct):
+class Filesystem(msgspec.Struct, omit_defaults=True):
     """One mount inside the guest, told by the guest agent; bytes."""
 
     kind: str = ""
@@ -62,7 +62,7 @@ class Filesystem(msgspec.Struct):
     used: float | None = None
 
 
-class Migration(msgspec.Struct):
+class Migration(msgspec.Struct, omit_defaults=True):
     """A live migration under way, at its newest sample; bytes, and bytes a second."""
 
     total: float | None = None
@@ -72,7 +72,7 @@ class Migration(msgspec.Struct):
     transfer_rate: float | None = None
 
 
-class Guest(msgspec.Struct, kw_only=True):
+class Guest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A virtual machine in one scrape. None stands for what is not reported, which is not zero.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The counters of the last run, kept for a minute: who asks twice need not wait twice.
+"""The counters of runs in the last minute or so, kept in a file: a second call need not wait for a second sample.
 
 The file holds numbers by namespace and name of virtual machines and nothing else, can be read by its owner only, and
 is called after a hash, so that its name says nothing.
@@ -10,16 +10,24 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from .guests import Guest, Key
 
-YOUNGEST, OLDEST = 10.0, 60.0
-"""Seconds between which a sample is used: a younger one is as good as none, an older one says nothing of now."""
+SPACING = 10.0
+"""Seconds between two samples of a machine that are kept: several, so that one of them is always old enough."""
+REACH = 70.0
+"""Seconds for which a sample is kept, beyond the shortest time between two samples.
+
+So a call finds an old enough one wherever the call before it was within a minute: the newest such was kept up to
+SPACING before that call."""
 _LARGEST = 64 << 20
+
+Samples = Mapping[Key, Sequence[Guest]]
+"""The samples of each machine, the oldest first."""
 
 
 class _Kept(msgspec.Struct):
@@ -27,7 +35,7 @@ class _Kept(msgspec.Struct):
     guests: list[Guest]
 
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Recall:
@@ -42,8 +50,12 @@ class Recall:
         self._folder = folder / "vmetrics"
         self._path = self._folder / f"{hashlib.sha256(cluster.encode()).hexdigest()[:32]}.json"
 
-    def load(self, now: float) -> dict[Key, Guest]:
-        """The machines whose samples are young enough; none where the file cannot be read, or is not our own."""
+    def load(self, now: float) -> dict[Key, list[Guest]]:
+        """The samples of each machine, the oldest first; none where the file cannot be read, or is not our own.
+
+        Args:
+            now: samples from later than this are none, whatever the clock said then.
+        """
         try:
             with open(self._path, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -54,13 +66,29 @@ class Recall:
             return {}
         if kept.version != _VERSION:
             return {}
-        return {guest.key: guest for guest in kept.guests if YOUNGEST <= now - guest.at <= OLDEST}
+        found: dict[Key, list[Guest]] = {}
+        for guest in sorted(kept.guests, key=lambda guest: guest.at):
+            if guest.at <= now:
+                found.setdefault(guest.key, []).append(guest)
+        return found
 
-    def save(self, guests: Mapping[Key, Guest]) -> None:
-        """Keep these instead of what was kept; a folder that cannot be written is no error."""
+    def save(self, samples: Samples, now: float, apart: float) -> None:
+        """Add samples to what is kept, and drop what is too old; a folder that cannot be written is no error.
+
+        Args:
+            samples: of each machine, the oldest first.
+            now: seconds since 1970.
+            apart: the shortest time between two samples, in seconds.
+        """
+        kept = self.load(now)
+        for key, guests in samples.items():
+            kept[key] = _spaced([*kept.get(key, ()), *guests])
         # Neither labels nor paths of the guest's file systems: what is kept is what rates are made of.
         listed = [
-            msgspec.structs.replace(guest, labels={}, filesystems={}, migration=None) for guest in guests.values()
+            msgspec.structs.replace(guest, labels={}, filesystems={}, migration=None)
+            for guests in kept.values()
+            for guest in guests
+            if now - guest.at <= apart + REACH
         ]
         body = msgspec.json.encode(_Kept(_VERSION, listed))
         with contextlib.suppress(OSError):
@@ -73,3 +101,12 @@ class Recall:
             except OSError:
                 with contextlib.suppress(OSError):
                     Path(name).unlink()
+
+
+def _spaced(guests: Iterable[Guest]) -> list[Guest]:
+    """Without those that come too soon after the one before."""
+    found: list[Guest] = []
+    for guest in sorted(guests, key=lambda guest: guest.at):
+        if not found or guest.at - found[-1].at >= SPACING:
+            found.append(guest)
+    return found

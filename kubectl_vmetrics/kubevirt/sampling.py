@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from . import components, guests, series
 from .components import Answered, Component
 from .guests import Guest, Key, Scrape
 from .rates import Rates, between
-from .recall import Recall
+from .recall import REACH, Recall
 
 APART = 15.0
 """Seconds between two samples; virt-launcher's cache makes it uncertain by up to 3.25 s, a fifth of this."""
@@ -64,28 +63,38 @@ class Sampler:
         self._apart = apart
         self._recall = recall
         self._progress = progress
-        self._earlier: deque[dict[Key, Guest]] = deque()
+        self._earlier: dict[Key, list[Guest]] = {}
+        self._began = False
 
     def sample(self, handlers: Sequence[Component]) -> Sampled:
         """Scrape, once more if there is nothing to compare with, and compare."""
-        latest: dict[Key, Guest] = {}
-        failures: list[Failure] = []
-        if not self._earlier:
-            known = self._recall.load(time.time()) if self._recall else {}
-            if known:
-                self._earlier.append(known)
+        if not self._began:
+            self._began = True
+            self._earlier = self._recalled()
+            latest, failures = self._scrape(handlers)
+            # Without an earlier run, or after one that asked for other machines: these are the first samples.
+            if not latest or not all(self._comparable(guest) for guest in latest.values()):
+                self._earlier = {}
+                self._keep(latest)
+                self._sleep(latest)
                 latest, failures = self._scrape(handlers)
-            # Without an earlier run, or one that asked for other machines: these are the first samples.
-            if not latest.keys() <= known.keys() or not known:
-                first = latest or self._scrape(handlers)[0]
-                self._earlier.append(first)
-                self._sleep(first)
-                latest = {}
-        if not latest:
+        else:
             latest, failures = self._scrape(handlers)
         rates = {key: found for key, guest in latest.items() if (found := self._rates(guest))}
-        self._remember(latest)
+        self._keep(latest)
+        if self._recall:
+            self._recall.save(self._earlier, time.time(), self._apart)
         return Sampled(latest, rates, failures)
+
+    def _recalled(self) -> dict[Key, list[Guest]]:
+        """Of what earlier runs kept, the newest that is as old as the two samples of this one are to be apart."""
+        now = time.time()
+        found: dict[Key, list[Guest]] = {}
+        for key, kept in (self._recall.load(now) if self._recall else {}).items():
+            old = [guest for guest in kept if self._apart <= now - guest.at <= self._apart + REACH]
+            if old:
+                found[key] = old[-1:]
+        return found
 
     def _scrape(self, handlers: Sequence[Component]) -> tuple[dict[Key, Guest], list[Failure]]:
         found: dict[Key, Guest] = {}
@@ -103,23 +112,27 @@ class Sampler:
         age = time.time() - max(guest.at for guest in known.values())
         pause(self._apart - age, self._progress)
 
+    def _comparable(self, guest: Guest) -> bool:
+        return any(earlier.node == guest.node for earlier in self._earlier.get(guest.key, ()))
+
     def _rates(self, guest: Guest) -> Rates | None:
         """Against the earliest sample that can be compared: the longer the time, the less the cache matters."""
-        for earlier in self._earlier:
-            before = earlier.get(guest.key)
-            if before is not None and guest.at - before.at <= WINDOW + self._apart:
-                found = between(before, guest)
-                if found is not None and (found.cores is not None or earlier is self._earlier[-1]):
-                    return found
-        return None
+        found = [rates for earlier in self._earlier.get(guest.key, ()) if (rates := between(earlier, guest))]
+        # A counter that was reset has no rate yet; later samples may have been taken since.
+        complete = (rates for rates in found if rates.cores is not None)
+        return next(complete, found[-1] if found else None)
 
-    def _remember(self, latest: dict[Key, Guest]) -> None:
+    def _keep(self, latest: dict[Key, Guest]) -> None:
+        """Add to those of the last minute; of each machine the newest is kept for longer, to have one to compare."""
         now = time.time()
-        self._earlier.append(latest)
-        while len(self._earlier) > 1 and all(now - guest.at > WINDOW for guest in self._earlier[0].values()):
-            self._earlier.popleft()
-        if self._recall:
-            self._recall.save(latest)
+        kept: dict[Key, list[Guest]] = {}
+        for key, known in self._earlier.items():
+            recent = [guest for guest in known if now - guest.at <= WINDOW] or known[-1:]
+            if now - recent[-1].at <= self._apart + REACH:
+                kept[key] = recent
+        for key, guest in latest.items():
+            kept.setdefault(key, []).append(guest)
+        self._earlier = kept
 
 
 def _read(answer: Answered) -> Scrape:

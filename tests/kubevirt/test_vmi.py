@@ -390,13 +390,12 @@ def test_what_guests_write_is_harmless(clock: Clock, run: Any, tmp_path: Path) -
 # --------------------------------------------------------------------------------------------------- recall
 
 
-def test_a_second_run_does_not_wait_and_its_file_tells_nothing(clock: Clock, run: Any, tmp_path: Path) -> None:
+def test_another_server_has_another_file(clock: Clock, run: Any, tmp_path: Path) -> None:
     run(cluster(two(), MACHINES), "-A", f"--cache-dir={tmp_path}")
     waited = sum(clock.slept)
     clock.now += 20
     shown = run(cluster({("h", "node-a"): scrapes(T15)}, MACHINES), "-A", f"--cache-dir={tmp_path}")
 
-    # Another server, another file: the URL is new each time. So the wait is repeated, and both files are there.
     files = list((tmp_path / "vmetrics").iterdir())
     assert sum(clock.slept) == pytest.approx(2 * waited)
     assert len(files) == 2
@@ -406,32 +405,140 @@ def test_a_second_run_does_not_wait_and_its_file_tells_nothing(clock: Clock, run
     assert shown.code == 0
 
 
-def test_recall(tmp_path: Path) -> None:
-    from kubectl_vmetrics.kubevirt.recall import OLDEST, Recall
+def cpu_at(at: float, name: str = "a") -> guests.Guest:
+    """A machine whose CPU seconds are the time."""
+    text = vmi_series("cpu_usage_seconds_total", at).replace('name="a"', f'name="{name}"')
+    return guests.read(Reader(series.wanted).read([text.encode()]), at).guests["x", name]
+
+
+def test_the_file_of_samples(tmp_path: Path) -> None:
+    """Only its owner's own file is read, and only samples that can still be used are kept."""
+    from kubectl_vmetrics.kubevirt.recall import REACH, SPACING, Recall
+
+    def times(now: float, of: Recall) -> list[float]:
+        return [guest.at for guest in of.load(now).get(("x", "a"), ())]
 
     one = Recall(tmp_path, "https://a")
-    one.save({("x", "a"): guest(vmi_series("cpu_usage_seconds_total", 10), 100.0)})
-
-    assert one.load(120.0)["x", "a"].cpu_seconds == 10
-    assert one.load(105.0) == {}
-    assert one.load(100.0 + OLDEST + 1) == {}
+    one.save({("x", "a"): [cpu_at(100.0), cpu_at(115.0)]}, 115.0, 15.0)
+    assert times(116.0, one) == [100.0, 115.0]
+    assert times(110.0, one) == [100.0]  # a clock that was put back
     assert Recall(tmp_path, "https://b").load(120.0) == {}
+    one.save({("x", "a"): [cpu_at(115.0 + SPACING - 1)], ("x", "b"): [cpu_at(124.0, "b")]}, 124.0, 15.0)
+    assert times(124.0, one) == [100.0, 115.0]  # a third one so soon is of no use
+    assert set(one.load(124.0)) == {("x", "a"), ("x", "b")}
+    one.save({("x", "a"): [cpu_at(101.0 + 15 + REACH)]}, 101.0 + 15 + REACH, 15.0)
+    assert times(200.0, one) == [115.0, 186.0]
+
     [file] = (tmp_path / "vmetrics").iterdir()
-    file.write_text("{")
-    assert one.load(120.0) == {}
-    one.save({("x", "a"): guest(vmi_series("cpu_usage_seconds_total", 10), 100.0)})
+    assert b"kubernetes_vmi_label" not in file.read_bytes()
+    good = file.read_bytes()
+    for bad in (b"{", good.replace(b'"version":2', b'"version":1'), b"\xff", b"[]"):
+        file.write_bytes(bad)
+        assert one.load(200.0) == {}
+    file.write_bytes(good)
     os.chmod(file, 0o644)  # noqa: PTH101
-    assert one.load(120.0) == {}  # somebody else could have written it
+    assert one.load(200.0) == {}  # somebody else could have written it
 
 
-def test_the_same_server_again(clock: Clock, scripted: Serve, tmp_path: Path) -> None:
-    path = write_kubeconfig(tmp_path, scripted(cluster(two(), MACHINES))[1])
-    invoke("vmi", "-A", f"--cache-dir={tmp_path}", kubeconfig=path)
+def cpu_text(seconds: float, *names: str) -> bytes:
+    """Each machine at half a core."""
+    return "".join(
+        f'kubevirt_vmi_cpu_usage_seconds_total{{name="{name}",namespace="dev",node="node-a"}} {seconds / 2}\n'
+        for name in names
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("calls", "waits"),
+    [
+        # seconds after the end of the call before; how long each call then waits
+        ([0, 0], [15, 0]),
+        ([0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], [15] + [0] * 20),
+        ([0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], [15] + [0] * 11),
+        ([0, 14, 14, 14, 14, 14, 14], [15] + [0] * 6),
+        ([0, 20], [15, 0]),
+        ([0, 60, 1, 60, 9, 60, 14, 59, 1], [15] + [0] * 8),
+        ([0, 58, 8, 60, 3, 9, 60, 2], [15] + [0] * 7),
+        ([0, 86], [15, 15]),
+    ],
+)
+def test_a_call_within_a_minute_of_another_answers_at_once(
+    calls: list[int], waits: list[int], clock: Clock, scripted: Serve, tmp_path: Path
+) -> None:
+    """With a rate over at least --interval, of a sample as old as the help says at most."""
+    from kubectl_vmetrics.kubevirt.recall import REACH
+
+    def handler(_: Any) -> tuple[int, bytes]:
+        return 200, cpu_text(clock.now - 1_700_000_000, "vm")
+
+    answers = cluster({("h", "node-a"): handler}, [machine("dev", "vm", "node-a", 1)])
+    path = write_kubeconfig(tmp_path, scripted(answers)[1])
+    for after, wait in zip(calls, waits, strict=True):
+        clock.now += after
+        clock.slept.clear()
+        found = invoke("vmi", "-n", "dev", "-o", "json", f"--cache-dir={tmp_path}", kubeconfig=path)
+        [item] = json.loads(found.stdout)["items"]
+        assert sum(clock.slept) == pytest.approx(wait)
+        assert item["cpu"]["cores"] == pytest.approx(0.5)
+        assert 15 <= round(item["intervalSeconds"], 3) <= 15 + REACH
+
+
+def test_a_call_takes_no_sample_that_is_younger_than_its_interval(
+    clock: Clock, scripted: Serve, tmp_path: Path
+) -> None:
+    def handler(_: Any) -> tuple[int, bytes]:
+        return 200, cpu_text(clock.now - 1_700_000_000, "vm")
+
+    answers = cluster({("h", "node-a"): handler}, [machine("dev", "vm", "node-a", 1)])
+    path = write_kubeconfig(tmp_path, scripted(answers)[1])
+    waited = []
+    for interval in ("5s", "5s", "30s", "5s"):
+        clock.slept.clear()
+        invoke("vmi", "-n", "dev", f"--interval={interval}", f"--cache-dir={tmp_path}", kubeconfig=path)
+        waited.append(round(sum(clock.slept), 3))
+    assert waited == [5, 0, 30, 0]
+
+
+@pytest.mark.parametrize("second", ["another machine", "a machine on another node"])
+def test_a_call_that_asks_for_more_than_the_one_before_waits(
+    second: str, clock: Clock, scripted: Serve, tmp_path: Path
+) -> None:
+    names, node = ["vm"], ["node-a"]
+
+    def handler(_: Any) -> tuple[int, bytes]:
+        return 200, cpu_text(clock.now - 1_700_000_000, *names).replace(b"node-a", node[0].encode())
+
+    answers = cluster({("h", "node-a"): handler}, [machine("dev", "vm", "node-a", 1)])
+    path = write_kubeconfig(tmp_path, scripted(answers)[1])
+    invoke("vmi", "-n", "dev", f"--cache-dir={tmp_path}", kubeconfig=path)
+    if second == "another machine":
+        names.append("vm2")
+    else:
+        node[0] = "node-b"
     clock.slept.clear()
-    clock.now += 20
-    again = invoke("vmi", "-A", f"--cache-dir={tmp_path}", kubeconfig=path)
-    assert clock.slept == []
-    assert table(again.stdout)["db-0"]["CPU(cores)"] == "0m"  # the same text again, 20 seconds later
+    found = invoke("vmi", "-n", "dev", "-o", "json", f"--cache-dir={tmp_path}", kubeconfig=path)
+
+    assert sum(clock.slept) == pytest.approx(15)
+    assert json.loads(found.stdout)["items"][0]["intervalSeconds"] == pytest.approx(15)
+
+
+def test_a_call_about_one_namespace_keeps_what_another_call_kept(clock: Clock, scripted: Serve, tmp_path: Path) -> None:
+    def handler(_: Any) -> tuple[int, bytes]:
+        text = cpu_text(clock.now - 1_700_000_000, "vm")
+        return 200, text
+
+    def other(_: Any) -> tuple[int, bytes]:
+        return 200, cpu_text(clock.now - 1_700_000_000, "pm").replace(b'"dev"', b'"prod"').replace(b"node-a", b"node-b")
+
+    machines = [machine("dev", "vm", "node-a", 1), machine("prod", "pm", "node-b", 1)]
+    answers = cluster({("h", "node-a"): handler, ("i", "node-b"): other}, machines)
+    path = write_kubeconfig(tmp_path, scripted(answers)[1])
+    waited = []
+    for args in (["-A"], ["-n", "dev"], ["-n", "prod"], ["-A"]):
+        clock.slept.clear()
+        invoke("vmi", *args, f"--cache-dir={tmp_path}", kubeconfig=path)
+        waited.append(round(sum(clock.slept), 3))
+    assert waited == [15, 0, 0, 0]
 
 
 # --------------------------------------------------------------------------------------------- virtual clusters
