@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
+from . import cancel
 from .credentials import Credentials, in_cluster
 from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
 from .failures import refused, timed_out, unreachable
@@ -148,7 +149,9 @@ class Client:
 
     def _deadline(self) -> float | None:
         limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
-        return time.monotonic() + limit if limit else None
+        own = time.monotonic() + limit if limit else None
+        scope = cancel.current()
+        return min(own or math.inf, scope.deadline) if scope and scope.deadline is not None else own
 
     def _retrying(
         self,
@@ -171,7 +174,7 @@ class Client:
                 wait = retry.after + random.uniform(0, min(1.0, 0.1 + retry.after / 4))  # noqa: S311
                 if attempt > MAX_RETRIES or (deadline and time.monotonic() + wait > deadline):
                     raise retry.error from None
-                time.sleep(wait)
+                cancel.sleep(wait)
             except Unauthorized:
                 if renewed or not self.credentials.renewable():
                     raise
@@ -198,6 +201,7 @@ class Client:
         headers = {"Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
         if header := self.credentials.authorization():
             headers["Authorization"] = header
+        cancel.check()
         started = time.monotonic()
         left = max(0.001, deadline - started) if deadline else None
         full = self.connection.server + url
@@ -215,6 +219,7 @@ class Client:
                 timeout=(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left),
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            cancel.check()
             failure = unreachable(error, self.connection.server)
             if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout):
                 raise _Dropped(failure) from None
@@ -244,11 +249,14 @@ class Client:
             # read1 returns what has come: a server that sends a byte at a time cannot outlive the deadline.
             while chunk := response.raw.read1(1 << 18, decode_content=True):
                 yield chunk
+                cancel.check()
                 if deadline and time.monotonic() > deadline:
                     raise timed_out("reading body")
+            cancel.check()  # what a socket that was shut down gives is not the end of the answer
         except urllib3.exceptions.ReadTimeoutError:
             raise timed_out("reading body") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            cancel.check()
             raise unreachable(error, self.connection.server) from None
 
 

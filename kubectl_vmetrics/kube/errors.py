@@ -3,7 +3,8 @@
     VmetricsError                 "error: …"
     ├── UsageError                a flag or argument that cannot be used
     ├── ConfigError               kubeconfig files, contexts, credentials
-    ├── ConnectionFailed          no answer: refused, unknown host, TLS, time-out, reset
+    ├── ConnectionFailed          no answer: refused, unknown host, TLS, reset
+    │   └── TimedOut              no answer in time
     ├── BadAnswer                 an answer that cannot be read: not JSON, cut short, another kind
     ├── MetricsNotAvailable       metrics.k8s.io is not served, or has nothing to say yet
     └── StatusError               the apiserver said no: "Error from server (Reason): …"
@@ -58,6 +59,10 @@ class ConnectionFailed(VmetricsError):
     """The apiserver gave no answer. The message is complete: kubectl prints these without "error:"."""
 
     prefix = ""
+
+
+class TimedOut(ConnectionFailed):
+    """The server did not answer, or not to the end, in the time that it had."""
 
 
 class BadAnswer(VmetricsError):

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from .errors import BY_CODE, ConnectionFailed, StatusError
+from .errors import BY_CODE, ConnectionFailed, StatusError, TimedOut
 
 _UNABLE = "Unable to connect to the server: "
 
@@ -112,9 +112,9 @@ def unreachable(error: BaseException, server: str) -> ConnectionFailed:
     return ConnectionFailed(f"{_UNABLE}{name}")
 
 
-def timed_out(doing: str) -> ConnectionFailed:
+def timed_out(doing: str) -> TimedOut:
     """The error of a request that outlived its limit while `doing` something."""
-    return ConnectionFailed(
+    return TimedOut(
         f"{_UNABLE}net/http: request canceled (Client.Timeout exceeded while {doing})",
         hint="allow more with --request-timeout, 0 for no limit",
     )

@@ -17,6 +17,7 @@ from urllib3 import HTTPHeaderDict
 
 from kubectl_vmetrics import __version__
 
+from . import pools
 from .credentials import Credentials
 from .errors import ConfigError
 from .kubeconfig import Connection
@@ -38,10 +39,13 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         """Called by HTTPAdapter: adds the TLS context."""
         super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls())
+        self.poolmanager.pool_classes_by_scheme = dict(pools.CLASSES)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Called by HTTPAdapter for a request through a proxy: adds the same TLS context."""
-        return super().proxy_manager_for(proxy, **kwargs, **self._tls())
+        manager = super().proxy_manager_for(proxy, **kwargs, **self._tls())
+        manager.pool_classes_by_scheme = dict(pools.CLASSES)
+        return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """The host alone: `requests` would add the public CAs to those that are trusted."""

@@ -1,0 +1,105 @@
+"""Work on a cluster that ends early: at a deadline, or when nobody waits for it any more.
+
+A server answers many clients, each of which may hang up while a kubelet is silent. Whoever starts such work enters a
+CancelScope; every request that a thread makes meanwhile belongs to it (see client, transport). Another thread may
+cancel it: the sockets that the work waits on are shut down, so that a blocked read returns at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+from .errors import ConnectionFailed
+
+_current = threading.local()
+
+
+class Cancelled(ConnectionFailed):
+    """Nobody waits for the answer any more."""
+
+
+class CancelScope:
+    """Some work, from its beginning to its end; its steps may run in several threads, one after another.
+
+    Args:
+        limit: seconds until its deadline; None for no deadline of its own.
+
+    Attributes:
+        deadline: on time.monotonic's clock.
+        cancelled: whether it was.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        self.deadline = None if limit is None else time.monotonic() + limit
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._sockets: set[socket.socket] = set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._over.is_set()
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Requests of this thread belong to the scope while the context lasts."""
+        before = current()
+        _current.scope = self
+        try:
+            yield
+        finally:
+            _current.scope = before
+
+    def cancel(self) -> None:
+        """End the work: requests that wait fail at once, further ones are not sent. Any thread may call it."""
+        with self._lock:
+            self._over.set()
+            for waiting in self._sockets:
+                # Not SSLSocket.shutdown, which would take TLS away under the thread that reads.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+
+    def watch(self, connection: socket.socket) -> None:
+        """A request waits on this socket from now on. Raises Cancelled."""
+        with self._lock:
+            self._sockets.add(connection)
+        self.check()
+
+    def release(self, connection: socket.socket) -> None:
+        """The socket is another request's from now on."""
+        with self._lock:
+            self._sockets.discard(connection)
+
+    def check(self) -> None:
+        """Raises Cancelled where nobody waits any more."""
+        if self._over.is_set():
+            raise Cancelled("the client is gone")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep. Raises Cancelled at once when it is."""
+        self._over.wait(seconds)
+        self.check()
+
+
+def current() -> CancelScope | None:
+    """The scope of this thread."""
+    found: CancelScope | None = getattr(_current, "scope", None)
+    return found
+
+
+def check() -> None:
+    """Raises Cancelled where this thread's work is not waited for any more."""
+    if scope := current():
+        scope.check()
+
+
+def sleep(seconds: float) -> None:
+    """Sleep. Raises Cancelled at once when nobody waits any more."""
+    if scope := current():
+        scope.wait(seconds)
+    else:
+        time.sleep(seconds)
