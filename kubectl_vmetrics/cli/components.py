@@ -66,6 +66,12 @@ def components(context: click.Context, /, kinds: tuple[str, ...], fail_on_proble
         seconds = max((item.seconds for item in sampled.values() if not isinstance(item, Exception)), default=0.0)
         wrong = health.missing(found, kinds or health.EXPECTED) + health.problems(found, installed, seconds)
         empty = f"No pods of KubeVirt that serve metrics found in {installed.namespace} namespace."
-        return Outcome(view.view(found, wide=show.wide), empty, tuple(wrong), failed=fail_on_problems and bool(wrong))
+        return Outcome(
+            view.view(found, wide=show.wide),
+            empty,
+            tuple(wrong),
+            failed=fail_on_problems and bool(wrong),
+            partial=any(item.error for item in found),
+        )
 
     return show.run(find)

@@ -75,6 +75,7 @@ def controlplanes(
 
     def find() -> Outcome:
         planes, warnings = finder.find(client, namespace, [kind] if kind else KINDS)
+        partial = bool(warnings)
         if names:
             for name in names:
                 if name not in [plane.name for plane in planes]:
@@ -93,6 +94,8 @@ def controlplanes(
         where = f" in {namespace} namespace." if namespace else ""
         shown = view.summary(found) if summary else view.view(found, wide=show.wide)
         failed = fail_on_problems and any(verdict.reasons for verdict in found)
-        return Outcome(shown, f"No control planes found{where}", tuple(warnings), failed=failed)
+        # With --fail-on-problems the exit code is about verdicts alone.
+        partial = partial or (not fail_on_problems and any(not item.up for each in found for item in each.components))
+        return Outcome(shown, f"No control planes found{where}", tuple(warnings), failed=failed, partial=partial)
 
     return show.run(find)

@@ -23,7 +23,8 @@ from .show import Outcome, Show
 
 Each check has an identifier; what is wrong comes with its cause and what to do. Nothing is changed in the cluster. With
 an identifier alone, everything that the check knows of is explained, without a cluster. Areas are metrics-api,
-kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 where something failed.""",
+kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 where something failed, or where you lack the right to
+check it.""",
     examples=[
         ("Everything", "doctor"),
         ("The Metrics API and the kubelets alone", "doctor metrics-api kubelets"),
@@ -71,7 +72,8 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
             granted = []  # the check has said so
     bad = {"fail": (FAIL,), "warning": (FAIL, WARN), "never": ()}[fail_on]
     failed = any(item.outcome.result in bad for item in results)
+    partial = fail_on != "never" and any(item.outcome.refused for item in results)
     if output in ("", "table"):
         environment.stdout.write(view.text(results, granted, coloured=environment.colours))
-        return 1 if failed else 0
-    return show.run(lambda: Outcome(view.view(results, granted), failed=failed))
+        return 1 if failed or partial else 0
+    return show.run(lambda: Outcome(view.view(results, granted), failed=failed, partial=partial))

@@ -19,22 +19,24 @@ def find(client: Client, namespace: str | None, kinds: Sequence[str] = KINDS) ->
     """
     found: list[Plane] = []
     warnings: list[str] = []
+    refused = 0
     for kind in kinds:
         try:
-            found += _of_kamaji(client, namespace, alone=len(kinds) == 1) if kind == KAMAJI else []
-            found += vclusters.find(client, namespace) if kind == VCLUSTER else []
+            found += _of_kamaji(client, namespace, warnings, alone=len(kinds) == 1) if kind == KAMAJI else []
+            found += vclusters.find(client, namespace, warnings.append) if kind == VCLUSTER else []
         except Forbidden as error:
-            if len(kinds) == 1 or warnings:
+            refused += 1
+            if refused == len(kinds):
                 raise
             warnings.append(f"control planes of {kind} are not known: {error.message}")
     return sorted(found, key=lambda plane: plane.key), warnings
 
 
-def _of_kamaji(client: Client, namespace: str | None, *, alone: bool) -> list[Plane]:
+def _of_kamaji(client: Client, namespace: str | None, warnings: list[str], *, alone: bool) -> list[Plane]:
     api = kamaji.served(client)
     if api is None:
         if alone:
             raise MetricsNotAvailable("Kamaji is not installed: the cluster knows no tenant control planes")
         return []
     found = kamaji.find(client, namespace, api)
-    return found if namespace else found + kamaji.operator(client, api)
+    return found if namespace else found + kamaji.operator(client, api, warnings.append)

@@ -26,6 +26,7 @@ class Outcome(NamedTuple):
         warnings: what could not be resolved.
         skipped: what could not be read.
         failed: whether the exit code says so, though everything could be shown.
+        partial: whether rows or numbers are missing that could not be read; the warnings name them.
     """
 
     view: View
@@ -33,6 +34,7 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     failed: bool = False
+    partial: bool = False
 
 
 _WATCHED = "With --watch: time between two looks, 500ms or more."
@@ -117,7 +119,7 @@ class Show:
         self.environment.stdout.flush()
         for note in self._notes(outcome):
             self.environment.say(note)
-        return 1 if outcome.skipped or outcome.failed else 0
+        return 1 if outcome.skipped or outcome.failed or outcome.partial else 0
 
     def _text(self, outcome: Outcome, *, headers: bool) -> str:
         if not outcome.view.rows and not self.document:

@@ -27,27 +27,32 @@ if TYPE_CHECKING:
 SOURCES = ("pods", "endpointslices", "endpoints")
 
 
-def _kubevirt(client: Client, source: str | None) -> list[Target]:
+Found = tuple["list[Target]", list[str]]
+"""Targets, and what could not be read: where there is any of it, targets are missing."""
+
+
+def _kubevirt(client: Client, source: str | None) -> Found:
     from kubectl_vmetrics.kubevirt import targets
 
-    return targets.find(client, source)
+    return targets.find(client, source), []
 
 
-def _kubelet(client: Client, _: str | None) -> list[Target]:
+def _kubelet(client: Client, _: str | None) -> Found:
     from kubectl_vmetrics.metrics import targets
 
-    return targets.kubelets(client)
+    return targets.kubelets(client), []
 
 
-def _controlplanes(client: Client, _: str | None) -> list[Target]:
+def _controlplanes(client: Client, _: str | None) -> Found:
     from kubectl_vmetrics.controlplane import targets
 
     from . import planes
 
-    return targets.find(planes.find(client, None)[0])
+    found, missing = planes.find(client, None)
+    return targets.find(found), missing
 
 
-KINDS: dict[str, Callable[[Client, str | None], list[Target]]] = {
+KINDS: dict[str, Callable[[Client, str | None], Found]] = {
     "kubevirt": _kubevirt,
     "kubelet": _kubelet,
     "controlplanes": _controlplanes,
@@ -100,16 +105,18 @@ def targets(
     config = form in prometheus.FORMATS
     if (through_apiserver or file) and not config:
         raise UsageError(f"--through-apiserver and --to go with -o {', '.join(prometheus.FORMATS)}")
+    if not config and form != "table":
+        _check_format(form)
     show = Show(context, **{**output, "output": "" if config or form == "table" else form})
     client = open_client(context)
     wanted = list(KINDS) if not kinds or "all" in kinds else list(dict.fromkeys(kinds))
 
-    def find() -> tuple[list[Target], list[str]]:
+    def find() -> Found:
         return _find(client, wanted, source or None, alone=bool(kinds) and "all" not in kinds)
 
     def find_view() -> Outcome:
-        found, warnings = find()
-        return Outcome(view.view(found, wide=show.wide), "No targets found", tuple(warnings))
+        found, missing = find()
+        return Outcome(view.view(found, wide=show.wide), "No targets found", tuple(missing), partial=bool(missing))
 
     apiserver = prometheus.Apiserver.at(client.connection.server) if through_apiserver else None
     if config:
@@ -120,20 +127,42 @@ def targets(
     return show.run(find_view)
 
 
-def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool) -> tuple[list[Target], list[str]]:
+def _check_format(form: str) -> None:
+    """Raises UsageError, with the formats for Prometheus among those that there are."""
+    from kubectl_vmetrics.manifests import prometheus
+    from kubectl_vmetrics.output import formats
+
+    try:
+        formats.check(form)
+    except ValueError:
+        known = ",".join(["table", *prometheus.FORMATS, *formats.known()])
+        raise UsageError(
+            f'unable to match a printer suitable for the output format "{form}", allowed formats are: {known}'
+        ) from None
+
+
+def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool) -> Found:
+    from kubectl_vmetrics.kubevirt.installation import Unseen
+
     found: list[Target] = []
-    warnings = []
+    missing: list[str] = []
     for kind in kinds:
         try:
-            found += KINDS[kind](client, source)
-        except MetricsNotAvailable:
+            more, unread = KINDS[kind](client, source)
+        except MetricsNotAvailable as error:
             if alone:
-                raise  # of all kinds, those that are not installed have no targets
+                raise
+            if isinstance(error, Unseen):
+                missing.append(f"targets of {kind} are not known: {error.message}")
+            # of all kinds, those that are not installed have no targets
         except Forbidden as error:
             if len(kinds) == 1:
                 raise
-            warnings.append(f"targets of {kind} are not known: {error.message}")
-    return found, warnings
+            missing.append(f"targets of {kind} are not known: {error.message}")
+        else:
+            found += more
+            missing += unread
+    return found, missing
 
 
 def _render(form: str, apiserver: Apiserver | None, found: Sequence[Target]) -> str:
@@ -142,15 +171,19 @@ def _render(form: str, apiserver: Apiserver | None, found: Sequence[Target]) -> 
     return prometheus.render(found, form, apiserver)
 
 
-Find = Callable[[], "tuple[list[Target], list[str]]"]
+Find = Callable[[], Found]
 
 
 def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], file: Path | None) -> int:
-    """Print or write what Prometheus reads; with --watch whenever it is another."""
+    """Print or write what Prometheus reads; with --watch whenever it is another.
+
+    A file is what Prometheus scrapes: it is replaced by a complete list only, since one target less is one that
+    nobody watches any more.
+    """
     environment = show.environment
-    last = ""
-    for found in _looks(show, find):
-        text = render(found)
+    last, complete = "", True
+    for found, missing in _looks(show, find, file):
+        text, complete = render(found), not missing
         if text == last:
             continue
         if file:
@@ -159,7 +192,7 @@ def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], fi
             environment.stdout.write(text)
             environment.stdout.flush()
         last = text
-    return 0
+    return 0 if complete else 1
 
 
 def _follow(show: Show, find: Find) -> int:
@@ -170,7 +203,7 @@ def _follow(show: Show, find: Find) -> int:
 
     headers = ["EVENT", *view.view([], wide=show.wide).headers]
     known: dict[Target, Target] = {}
-    for found in _looks(show, find):
+    for found, _ in _looks(show, find):
         now = {item._replace(ready=True): item for item in found}
         events = [("REMOVED", item) for key, item in known.items() if key not in now]
         events += [("ADDED", item) for key, item in now.items() if key not in known]
@@ -183,13 +216,18 @@ def _follow(show: Show, find: Find) -> int:
     return 0
 
 
-def _looks(show: Show, find: Find) -> Iterator[list[Target]]:
-    """The targets, once, or with --watch again and again; failures later on are told, and do not end it."""
+def _looks(show: Show, find: Find, file: Path | None = None) -> Iterator[tuple[list[Target], bool]]:
+    """The targets and whether some are missing, once, or with --watch every --interval.
+
+    Failures after the first time are reported and do not end it. For a file, a list that is not complete is a failure.
+    """
     told: list[str] | None = None
     while True:
         started = time.monotonic()
         try:
-            found, warnings = find()
+            found, missing = find()
+            if file and missing:
+                raise VmetricsError(f"{file} was not changed: {'; '.join(missing)}")
         except VmetricsError as error:
             if told is None:
                 raise
@@ -197,11 +235,11 @@ def _looks(show: Show, find: Find) -> Iterator[list[Target]]:
                 show.environment.say(error.line)
             told = [error.line]
         else:
-            notes = [f"Warning: {warning}" for warning in warnings] + ([] if found else ["No targets found"])
+            notes = [f"Warning: {text}" for text in missing] + ([] if found else ["No targets found"])
             for note in notes if told != notes else []:
                 show.environment.say(note)
             told = notes
-            yield found
+            yield found, bool(missing)
         if not show.watch:
             return
         time.sleep(max(0.0, show.interval - (time.monotonic() - started)))
@@ -212,13 +250,21 @@ def _replace(path: Path, text: str) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise UsageError(f"--to: {path}: {(error.strerror or 'cannot be written').lower()}") from None
+        raise _unwritable(path, error) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(handle)  # else a crash may leave the name with nothing behind it
         Path(name).chmod(0o644)  # Prometheus is another user
         Path(name).replace(path)
-    except OSError:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             Path(name).unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from None
         raise
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"--to: {path}: {(error.strerror or 'cannot be written').lower()}")

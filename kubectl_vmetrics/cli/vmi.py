@@ -109,7 +109,7 @@ def vmi(
         given = flags(context).namespace
         namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
         machines, warnings = _machines(client, namespace)
-        found, failures = _joined(client, sampler, namespace, machines, node)
+        found, failures, partial = _joined(client, sampler, namespace, machines, node)
         warnings += _unresolved(found, ref)
         inside = None if all_namespaces or not given else given
         kept = []
@@ -129,7 +129,7 @@ def vmi(
         where = "" if namespace is None or ref else f" in {namespace} namespace."
         warnings += failures
         shown = options._replace(namespaces=all_namespaces or bool(ref and inside is None))
-        return Outcome(view.view(kept, shown), f"No resources found{where}", tuple(warnings))
+        return Outcome(view.view(kept, shown), f"No resources found{where}", tuple(warnings), partial=partial)
 
     return show.run(find)
 
@@ -156,7 +156,8 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
 
 def _joined(
     client: Client, sampler: Any, namespace: str | None, machines: list[Machine] | None, node: str
-) -> tuple[list[Shown], list[str]]:
+) -> tuple[list[Shown], list[str], bool]:
+    """The machines, why some are without metrics, and whether a handler did not answer."""
     from kubectl_vmetrics.kubevirt import components, discovery, installation
     from kubectl_vmetrics.views.vmi import Shown
 
@@ -180,7 +181,7 @@ def _joined(
         for key, machine in known.items()
         if not node or node in (machine.status.node if machine else "", _node(sampled, key))
     ]
-    return found, _unheard(found, sampled, {handler.node for handler in handlers})
+    return found, _unheard(found, sampled, {handler.node for handler in handlers}), bool(sampled.failures)
 
 
 def _node(sampled: Sampled, key: Key) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client, escape
@@ -202,8 +204,13 @@ def _components(pod: Pod, apiserver_port: int) -> list[Component]:
     return found
 
 
-def operator(client: Client, api: str) -> list[Plane]:
+def operator(client: Client, api: str, warn: Callable[[str], object] = lambda _: None) -> list[Plane]:
     """Kamaji itself, with its own series of all tenants; and the etcds of its datastores.
+
+    Args:
+        client: the cluster.
+        api: see `served`.
+        warn: told what could not be read.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
@@ -224,13 +231,16 @@ def operator(client: Client, api: str) -> list[Plane]:
             for pod in here
         )
         found.append(Plane(KAMAJI, namespace, "kamaji", wanted=len(here), ready=len(here), components=components))
-    return found + _stores(client, api)
+    return found + _stores(client, api, warn)
 
 
-def _stores(client: Client, api: str) -> list[Plane]:
+def _stores(client: Client, api: str, warn: Callable[[str], object]) -> list[Plane]:
     try:
         stores: list[_Store] = list_all(client, f"{api}/datastores", decoder(ObjectList[_Store]))
-    except (Forbidden, NotFound):
+    except NotFound:
+        return []
+    except Forbidden as error:
+        warn(f"the etcd of datastores is missing: {error.message}")
         return []
     found = []
     for store in stores:

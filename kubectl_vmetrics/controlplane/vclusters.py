@@ -6,6 +6,8 @@ turned round in v0.35, when etcd and kine came; v0.37 added the syncer (loft-sh/
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.vcluster import discovery
 
@@ -27,9 +29,15 @@ PORT = 8443
 CERTIFICATE = "certificate"
 
 
-def find(client: Client, namespace: str | None) -> list[Plane]:
-    """The control planes of the virtual clusters of a host namespace, or of all. Raises as Client.get."""
-    known = discovery.find(client, namespace)
+def find(client: Client, namespace: str | None, warn: Callable[[str], object] = lambda _: None) -> list[Plane]:
+    """The control planes of the virtual clusters of a host namespace, or of all. Raises as Client.get.
+
+    Args:
+        client: the host.
+        namespace: None for all.
+        warn: told what could not be listed.
+    """
+    known = discovery.find(client, namespace, warn)
     if not known:
         return []
     found: dict[tuple[str, str], list[Pod]] = {}

@@ -36,12 +36,14 @@ class Outcome(NamedTuple):
         found: one line of what was seen.
         cause: which of the check's causes it is; "" where it is none of them.
         remedy: instead of the cause's, where it can be said more exactly.
+        refused: whether it was skipped because the user lacks a right.
     """
 
     result: str
     found: str
     cause: str = ""
     remedy: str = ""
+    refused: bool = False
 
 
 class Check(NamedTuple):
@@ -170,7 +172,7 @@ def _one(check: Check, session: Session, results: Mapping[str, Result]) -> Outco
     except Absent as error:
         return skipped(error.message)
     except Forbidden as error:
-        return skipped(f"may not be read: {error.message}")
+        return Outcome(SKIP, f"may not be read: {error.message}", refused=True)
     except VmetricsError as error:
         return Outcome(FAIL, error.message)
 

@@ -64,11 +64,16 @@ class Installation(msgspec.Struct, frozen=True):
     service_monitor_namespace: str = ""
 
 
+class Unseen(MetricsNotAvailable):
+    """Whether there is a KubeVirt may not be seen."""
+
+
 def find(client: Client) -> Installation:
     """Find KubeVirt: by its object, by its pods, or in the namespaces where it usually is.
 
     Raises:
-        MetricsNotAvailable: there is none, as far as can be seen.
+        Unseen: there is none that may be seen.
+        MetricsNotAvailable: there is none.
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
     hidden = False
@@ -97,7 +102,7 @@ def find(client: Client) -> Installation:
         )
     namespace = _by_pods(client) if hidden else None
     if namespace is None:
-        raise MetricsNotAvailable(
+        raise (Unseen if hidden else MetricsNotAvailable)(
             "KubeVirt was not found: no KubeVirt object"
             + (
                 " may be listed, and none of its pods is where it is usually installed"

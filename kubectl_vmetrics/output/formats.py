@@ -43,13 +43,18 @@ def check(form: str) -> None:
     """Raises ValueError, with the formats that there are, for one that is not."""
     if form in TABLES or form in OWN:
         return
+    if form not in known():
+        raise ValueError(
+            f'unable to match a printer suitable for the output format "{form}", allowed formats are: '
+            + ",".join(known())
+        )
+
+
+def known() -> list[str]:
+    """All formats of -o: those of this module, and tabulate's."""
     import tabulate
 
-    if form not in tabulate.tabulate_formats:
-        known = ",".join([*OWN, *tabulate.tabulate_formats])
-        raise ValueError(
-            f'unable to match a printer suitable for the output format "{form}", allowed formats are: {known}'
-        )
+    return [*OWN, *tabulate.tabulate_formats]
 
 
 def render(view: View, form: str, *, headers: bool = True) -> str:

@@ -80,28 +80,42 @@ class _Workload(msgspec.Struct):
     status: _Status = msgspec.field(default_factory=_Status)
 
 
-def find(client: Client, namespace: str | None = None) -> list[VCluster]:
+def find(
+    client: Client, namespace: str | None = None, warn: Callable[[str], object] = lambda _: None
+) -> list[VCluster]:
     """The virtual clusters of a host namespace, or of all, in order of namespace and name.
 
     Without the right to list the whole host, the kubeconfig's namespace alone is looked at, as `vcluster list` does.
+
+    Args:
+        client: the host.
+        namespace: None for all.
+        warn: told what could not be listed, so that virtual clusters may be missing.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
     answers = gather([_workloads(client, kind, namespace) for kind in ("statefulsets", "deployments")])
     failed = [answer for answer in answers if isinstance(answer, VmetricsError)]
-    if failed and namespace is None and all(isinstance(error, Forbidden) for error in failed):
-        return find(client, client.namespace)
+    if len(failed) == len(answers) and namespace is None and all(isinstance(error, Forbidden) for error in failed):
+        try:
+            found = find(client, client.namespace)
+        except Forbidden:
+            raise failed[0] from None
+        warn(f"virtual clusters in other namespaces than {client.namespace} are not known: {failed[0].message}")
+        return found
     # One of the two kinds may be forbidden where the other is not; a virtual cluster is one or the other.
     if len(failed) == len(answers) or any(not isinstance(error, Forbidden) for error in failed):
         raise failed[0]
-    found: dict[VClusterRef, VCluster] = {}
+    for error in failed:
+        warn(f"virtual clusters may be missing: {error.message}")
+    clusters: dict[VClusterRef, VCluster] = {}
     for answer in answers:
         for workload in [] if isinstance(answer, VmetricsError) else answer:
             if name := workload.metadata.labels.release:
                 ref = VClusterRef(workload.metadata.namespace, name)
-                found[ref] = VCluster(ref, _status(workload), _version(workload))
-    return [found[ref] for ref in sorted(found, key=lambda ref: (ref.host_namespace, ref.name))]
+                clusters[ref] = VCluster(ref, _status(workload), _version(workload))
+    return [clusters[ref] for ref in sorted(clusters, key=lambda ref: (ref.host_namespace, ref.name))]
 
 
 def select(known: Sequence[VCluster], text: str) -> VClusterRef:

@@ -78,7 +78,7 @@ def test_every_example_of_the_help_is_understood(
 
     assert "usage" not in result.stderr
     # What checks find may be an exit code of 1, too.
-    found = bool(result.stdout) and re.search(r"--check|--fail-on|^doctor", line)
+    found = bool(result.stdout) and re.search(r"--check|--fail-on|^doctor|^controlplanes", line)
     assert result.code == 0 or found or re.search("not found|several virtual clusters|krew/bin", result.stderr)
 
 

@@ -348,7 +348,7 @@ def test_a_dead_node_is_one_warning(scripted: Serve, tmp_path: Path) -> None:
         result.stderr
         == "Warning: these nodes did not answer: n2, n3 (error trying to reach service: dial tcp: connection refused)\n"
     )
-    assert result.code == 0
+    assert result.code == 1
 
 
 def test_no_node_at_all_is_an_error(on_host: Cli, host: Replay) -> None:

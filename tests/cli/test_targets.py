@@ -209,12 +209,98 @@ def test_each_source(run: Callable[..., Result]) -> None:
     assert of("endpoints")[2:] == ["virt-handler-z", "<none>", "10.0.0.8:8443", "/metrics", "no"]
 
 
-def test_kinds_that_cannot_be_read(run: Callable[..., Result]) -> None:
-    forbidden = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "nodes is forbidden"}
-    found = {**answers("virt-handler-a"), "/api/v1/nodes": lambda _: (403, forbidden)}
-    result = run(found)
-    assert (result.code, result.stderr) == (0, "Warning: targets of kubelet are not known: nodes is forbidden\n")
-    assert run(found, "kubelet") == (1, "", "Error from server (Forbidden): nodes is forbidden\n")
+FORBIDDEN = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "it is forbidden"}
+UNREAD: dict[str, tuple[str, int, str]] = {
+    "nodes": ("/api/v1/nodes", 403, "targets of kubelet are not known: it is forbidden"),
+    "KubeVirt": (
+        "/apis/kubevirt.io/v1/kubevirts",
+        403,
+        "targets of kubevirt are not known: KubeVirt was not found: no KubeVirt object may be listed, and none of its "
+        "pods is where it is usually installed",
+    ),
+    "virtual clusters": (
+        "/apis/apps/v1/statefulsets",
+        403,
+        "virtual clusters may be missing: it is forbidden",
+    ),
+    "datastores": (
+        "/apis/kamaji.clastix.io/v1alpha1/datastores",
+        403,
+        "the etcd of datastores is missing: it is forbidden",
+    ),
+}
+
+
+def unread(what: str) -> dict[str, Any]:
+    """All kinds of targets, and one that may not be read."""
+    found: dict[str, Any] = answers("virt-handler-a")
+    kamaji = "/apis/kamaji.clastix.io"
+    found[kamaji] = {"preferredVersion": {"version": "v1alpha1"}}
+    for kind in ("tenantcontrolplanes", "datastores"):
+        found[f"{kamaji}/v1alpha1/{kind}"] = {"items": []}
+    found["/api/v1/pods"] = {"items": []}
+    path, code, _ = UNREAD[what]
+    if what == "KubeVirt":
+        found[PODS] = lambda _: (code, FORBIDDEN)
+    return {**found, path: lambda _: (code, FORBIDDEN)}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+@pytest.mark.parametrize("form", ["table", "wide", "json", "file-sd"])
+def test_what_cannot_be_read_is_named_and_the_rest_is_printed(form: str, what: str, run: Callable[..., Result]) -> None:
+    result = run(unread(what), "-o", form)
+
+    assert (result.code, result.stderr) == (1, f"Warning: {UNREAD[what][2]}\n")
+    assert ("virt-handler-a" in result.stdout) == (what != "KubeVirt")
+    assert ("10250" in result.stdout) == (what != "nodes")
+
+
+@pytest.mark.parametrize("what", UNREAD)
+@pytest.mark.parametrize("form", ["http-sd", "file-sd", "scrape-config"])
+def test_a_file_is_replaced_by_a_complete_list_only(
+    form: str, what: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "targets.yml"
+    path.write_text("good\n")
+    result = run(unread(what), "-o", form, f"--to={path}")
+
+    assert result == (1, "", f"error: {path} was not changed: {UNREAD[what][2]}\n")
+    assert path.read_text() == "good\n"
+    assert run(answers("virt-handler-a"), "-o", form, f"--to={path}") == (0, "", "")
+    assert "virt-handler-a" in path.read_text()
+
+
+def test_a_file_stays_where_the_cluster_does_not_answer(run: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "targets.yml"
+    path.write_text("good\n")
+    broken = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd is tired"}
+    result = run({**answers(), "/api/v1/nodes": lambda _: (500, broken)}, "-o", "file-sd", f"--to={path}")
+
+    assert result == (1, "", "Error from server (InternalError): etcd is tired\n")
+    assert path.read_text() == "good\n"
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
+
+
+def test_a_file_that_cannot_be_written_stays(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "targets.yml"
+    path.write_text("good\n")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command.os, "fsync", full)
+    result = run(answers("virt-handler-a"), "-o", "file-sd", f"--to={path}")
+
+    assert result == (1, "", f"error: --to: {path}: no space left on device\n")
+    assert path.read_text() == "good\n"
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
+
+
+def test_one_kind_that_cannot_be_read(run: Callable[..., Result]) -> None:
+    found = {**answers("virt-handler-a"), "/api/v1/nodes": lambda _: (403, FORBIDDEN)}
+    assert run(found, "kubelet") == (1, "", "Error from server (Forbidden): it is forbidden\n")
 
     without = {path: answer for path, answer in answers().items() if "kubevirt" not in path}
     assert run(without).code == 0
@@ -291,6 +377,33 @@ def test_a_file_is_replaced_when_something_changes(
     assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
 
 
+def test_while_watching_a_file_stays_at_an_incomplete_list(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = answers("virt-handler-a")
+    path = tmp_path / "targets.yml"
+    seen: list[str] = []
+
+    def refuse() -> None:
+        found["/api/v1/nodes"] = lambda _: (403, FORBIDDEN)
+        found[PODS] = {"items": [pod("virt-handler-b", "node01")]}
+
+    def look() -> None:
+        seen.append(path.read_text())
+
+    def mend() -> None:
+        look()
+        found["/api/v1/nodes"] = {"items": [NODE]}
+
+    Rounds(monkeypatch, refuse, look, mend, look)
+    result = run(found, "-w", "-o", "file-sd", f"--to={path}")
+
+    assert (result.code, result.stdout) == (130, "")
+    assert result.stderr == f"error: {path} was not changed: targets of kubelet are not known: it is forbidden\n"
+    assert ["virt-handler-a" in text for text in seen] == [True, True, False]
+    assert ["10250" in text for text in seen] == [True, True, True]
+
+
 def test_hostile_names_are_quoted(run: Callable[..., Result]) -> None:
     found = {**answers(), PODS: {"items": [pod("virt-handler-x\n- evil: [", "no\x1b[31mde")]}}
 
@@ -306,7 +419,11 @@ def test_hostile_names_are_quoted(run: Callable[..., Result]) -> None:
         (["--source=dns"], "error: --source accepts only pods, endpointslices, endpoints\n"),
         (["--to=x"], "error: --through-apiserver and --to go with -o http-sd, file-sd, scrape-config\n"),
         (["-o", "http-sd", "--to=/nowhere/at/all"], "error: --to: /nowhere/at/all: no such file or directory\n"),
-        (["-o", "prom"], 'error: unable to match a printer suitable for the output format "prom"'),
+        (
+            ["-o", "prom"],
+            'error: unable to match a printer suitable for the output format "prom", allowed formats are: '
+            "table,http-sd,file-sd,scrape-config,csv,json,name,wide,yaml,",
+        ),
     ],
 )
 def test_bad_input(args: list[str], stderr: str, on_demo: Cli) -> None:

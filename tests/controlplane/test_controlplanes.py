@@ -150,7 +150,7 @@ def test_a_tenant_that_lets_nobody_in_is_one_row_and_the_rest_is_intact(run: Cal
     assert [row[2] for row in rows[1:]] == ["acme"] * 6 + ["globex"]
     assert rows[-1][3:6] == ["<none>", "<none>", "no"]
     assert result.stdout.splitlines()[-1].rstrip().endswith("nothing to log in with")
-    assert result.code == 0
+    assert result.code == 1
     assert "names no group, so it may not read /metrics" in result.stderr
     assert "kubectl vmetrics manifests kamaji globex -n tenants --credential" in result.stderr
 

@@ -118,7 +118,7 @@ def test_a_user_without_rights_gets_an_answer(served: tuple[Apiserver, str], run
     served[0].change = BREAKS["no-rights"].change
     result = run()
 
-    assert result.code == 0
+    assert result.code == 1
     assert "FAIL" not in result.stdout
     assert "WARN  VM601 rights for each command: not for you: top pods, top nodes" in result.stdout
     matrix = {line.split("  ")[0]: line for line in result.stdout.splitlines() if " no  " in line}

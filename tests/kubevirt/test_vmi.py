@@ -333,7 +333,7 @@ def test_ten_handlers_of_which_one_hangs_and_one_refuses(
     assert {name for name, row in rows.items() if row["MEMORY(bytes)"] == "<unknown>"} == {"m3", "m5"}
     assert "Warning: h3 on node n3 did not answer (" in found.stderr
     assert "Warning: h5 on node n5 did not answer (" in found.stderr
-    assert found.code == 0
+    assert found.code == 1
 
 
 def test_machines_without_metrics_say_why(clock: Clock, run: Any, tmp_path: Path) -> None:

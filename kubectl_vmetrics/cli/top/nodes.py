@@ -86,7 +86,10 @@ def nodes(
         known = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         try:
             return Outcome(
-                view.view(metrics, known, options), warnings=tuple(chosen.warnings()), skipped=tuple(skipped)
+                view.view(metrics, known, options),
+                warnings=tuple(chosen.warnings()),
+                skipped=tuple(skipped),
+                partial=chosen.partial,
             )
         except ValueError as error:
             raise BadAnswer(f"a node's numbers cannot be read: {error}") from None
@@ -101,7 +104,11 @@ def nodes(
         )
         shown = view.shares(used, available, ref, options, total=total)
         return Outcome(
-            shown, nothing_inside(ref, known, None), (*found.warnings, *chosen.warnings()), tuple(found.skipped)
+            shown,
+            nothing_inside(ref, known, None),
+            (*found.warnings, *chosen.warnings()),
+            tuple(found.skipped),
+            partial=chosen.partial,
         )
 
     return show.run(share if vcluster else on_host)

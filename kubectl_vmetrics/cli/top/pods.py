@@ -122,7 +122,7 @@ def pods(
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
         empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
-        return _outcome(client, found, shown, scope, empty, show)
+        return _outcome(client, found, shown, scope, empty, show)._replace(partial=chosen.partial)
 
     def from_inside() -> Outcome:
         ref, known = choose(client, vcluster or "")
@@ -135,7 +135,8 @@ def pods(
         while home.parent:
             home = home.parent
         host = Scope(None if any(p.host.namespace != home.host_namespace for p in found.pods) else home.host_namespace)
-        return _outcome(client, found, shown, host, nothing_inside(ref, known, namespace), show)
+        outcome = _outcome(client, found, shown, host, nothing_inside(ref, known, namespace), show)
+        return outcome._replace(partial=chosen.partial)
 
     return show.run(from_inside if vcluster else on_host)
 

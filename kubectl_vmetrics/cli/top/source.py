@@ -54,6 +54,11 @@ class Chosen:
         warning = self._warning()
         return [warning] if warning else []
 
+    @property
+    def partial(self) -> bool:
+        """Whether nodes did not answer, so that rows are missing."""
+        return bool(self.kubelets and self.kubelets.failures)
+
     def reported(self) -> Mapping[HostPod, Pod] | None:
         """What the kubelets told of pods beside CPU and memory; None where they were not asked."""
         return (self.kubelets.reported if self.kubelets else None) or None

@@ -55,7 +55,7 @@ def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vclu
         found, warnings = _mounted(client, known, show, lambda item: namespace in (None, item.claim.namespace))
         names = Names.BOTH if any(item.vcluster for item in found) else Names.HOST
         shown = view.view(found, view.Options(names, all_namespaces, sort_by))
-        return Outcome(shown, "" if found else _empty(client, namespace), warnings)
+        return Outcome(shown, "" if found else _empty(client, namespace), warnings, partial=bool(warnings))
 
     def from_inside() -> Outcome:
         ref, listed = choose(client, vcluster or "")
@@ -76,6 +76,7 @@ def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vclu
                 f"namespace {namespace} of virtual cluster {ref.path}" if namespace else f"virtual cluster {ref.path}",
             ),
             warnings,
+            partial=bool(warnings),
         )
 
     return show.run(from_inside if vcluster else on_host)
