@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kubectl_vmetrics.kube.transport import load_certificate
+from kubectl_vmetrics.kube.tls import load_certificate
 
 _DAY = datetime.timedelta(days=1)
 

@@ -8,20 +8,19 @@ import math
 import random
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-import urllib3
 
 from . import cancel
 from .credentials import Credentials, in_cluster
 from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
-from .failures import refused, timed_out, unreachable
+from .failures import refused, timed_out
 from .kubeconfig import Connection
-from .lean_requests import requests
-from .transport import session
+from .transport import Dropped, Reply, Timeouts, Transport, proxies, standing_headers
 
 T = TypeVar("T")
 
@@ -73,7 +72,7 @@ class Client:
             connection = in_cluster(connection)
         self.connection = connection
         self.credentials = Credentials(connection)
-        self._session = session(connection, self.credentials)
+        self._transport = _transport(connection, self.credentials)
         self._answered = False
 
     @property
@@ -160,7 +159,7 @@ class Client:
         accept: str,
         deadline: float | None,
         body: bytes | None = None,
-    ) -> requests.Response:
+    ) -> Reply:
         query = urlencode([(key, value) for key, value in (params or {}).items() if value is not None])
         url = f"{path}?{query}" if query else path
         renewed = resent = False
@@ -180,7 +179,7 @@ class Client:
                     raise
                 renewed = True
                 self.credentials.forget()
-            except _Dropped as dropped:
+            except Dropped as dropped:
                 # A pooled connection that the server closed while it was idle: Go's client asks again as well.
                 if resent or not self._answered:
                     raise dropped.error from None
@@ -197,7 +196,7 @@ class Client:
         """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
         return decode(self.get(path, params, accept=accept), decoder, path)
 
-    def _once(self, url: str, accept: str, deadline: float | None, body: bytes | None) -> requests.Response:
+    def _once(self, url: str, accept: str, deadline: float | None, body: bytes | None) -> Reply:
         headers = {"Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
         if header := self.credentials.authorization():
             headers["Authorization"] = header
@@ -207,57 +206,46 @@ class Client:
         full = self.connection.server + url
         method = "GET" if body is None else "POST"
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s %s\nRequest headers:%s", method, full, _shown({**self._session.headers, **headers}))
+            shown = _shown({**standing_headers(self.connection), **headers})
+            _log.debug("%s %s\nRequest headers:%s", method, full, shown)
         try:
-            response = self._session.request(
-                method,
-                full,
-                data=body,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left),
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            timeouts = Timeouts(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left)
+            response = self._transport.send(method, url, headers, body, timeouts)
+        except (ConnectionFailed, Dropped):
             cancel.check()
-            failure = unreachable(error, self.connection.server)
-            if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout):
-                raise _Dropped(failure) from None
-            raise failure from None
+            raise
         except UnicodeError:
             raise ConnectionFailed(
                 f"Unable to connect to the server: {self.connection.server}: not a host name"
             ) from None
-        status = f"{response.status_code} {response.reason or ''}".strip()
+        status = f"{response.status} {response.reason}".strip()
         _log.info("%s %s %s in %d milliseconds", method, full, status, (time.monotonic() - started) * 1000)
         if _log.isEnabledFor(logging.DEBUG - 1):
-            _log.debug("Response headers:%s", _shown(response.headers))
+            _log.debug("Response headers:%s", _shown(dict(response.headers.items())))
         self._answered = True
-        if response.status_code < 300:
+        if response.status < 300:
             return response
         with response:
-            if response.status_code < 400:
+            if response.status < 400:
                 raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is it an apiserver?")
-            error_ = refused(response.status_code, b"".join(self._chunks(response, deadline)), url)
+            error_ = refused(response.status, b"".join(self._chunks(response, deadline)), url)
             after = response.headers.get("Retry-After", "")
-            if response.status_code in (429, 503) and after.isdigit():
+            if response.status in (429, 503) and after.isdigit():
                 raise _Retry(error_, float(after))
             raise error_
 
-    def _chunks(self, response: requests.Response, deadline: float | None) -> Iterator[bytes]:
+    def _chunks(self, response: Reply, deadline: float | None) -> Iterator[bytes]:
         try:
-            # read1 returns what has come: a server that sends a byte at a time cannot outlive the deadline.
-            while chunk := response.raw.read1(1 << 18, decode_content=True):
+            # What has come is read: a server that sends a byte at a time cannot outlive the deadline.
+            for chunk in _decoded(lambda: response.read(1 << 18), response.headers.get("Content-Encoding", "")):
                 yield chunk
                 cancel.check()
                 if deadline and time.monotonic() > deadline:
                     raise timed_out("reading body")
             cancel.check()  # what a socket that was shut down gives is not the end of the answer
-        except urllib3.exceptions.ReadTimeoutError:
-            raise timed_out("reading body") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except ConnectionFailed:
             cancel.check()
-            raise unreachable(error, self.connection.server) from None
+            raise
 
 
 class _Retry(Exception):
@@ -267,10 +255,34 @@ class _Retry(Exception):
         self.after = after
 
 
-class _Dropped(Exception):
-    def __init__(self, error: ConnectionFailed) -> None:
-        super().__init__()
-        self.error = error
+def _decoded(read: Callable[[], bytes], encoding: str) -> Iterator[bytes]:
+    """The pieces of a body, decompressed."""
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        yield from iter(read, b"")
+        return
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        for data in iter(read, b""):
+            while data:
+                if stream.eof:  # gzip may follow gzip (RFC 1952, 2.2)
+                    stream = zlib.decompressobj(wbits=31)
+                yield stream.decompress(data)
+                data = stream.unused_data  # noqa: PLW2901
+    except zlib.error:
+        raise BadAnswer("the server sent what is not gzip") from None
+    if not stream.eof:
+        raise ConnectionFailed("Unable to connect to the server: unexpected EOF")
+
+
+def _transport(connection: Connection, credentials: Credentials) -> Transport:
+    # A password in the server's URL is for `requests` to make a header of.
+    if proxies(connection) or "@" in connection.server:
+        from .proxied import Proxied
+
+        return Proxied(connection, credentials)
+    from .direct import Direct
+
+    return Direct(connection, credentials)
 
 
 def escape(part: str) -> str:

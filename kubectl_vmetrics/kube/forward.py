@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from .client import CONNECT_TIMEOUT, Answer, Client, escape
 from .errors import ConfigError, ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
-from .transport import load_certificate, proxies, tls_context, trust
+from .tls import load_certificate, tls_context, trust
+from .transport import proxies
 
 _log = logging.getLogger("kubectl_vmetrics.http")
 PROTOCOL = "v4.channel.k8s.io"

@@ -16,6 +16,8 @@ import trustme
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
+from kubectl_vmetrics.kube import client as client_module
+from kubectl_vmetrics.kube import proxied
 from kubectl_vmetrics.kube.client import Client, gather
 from kubectl_vmetrics.kube.errors import (
     BadAnswer,
@@ -33,6 +35,13 @@ from tests.conftest import Scripted
 
 Serve = Callable[[dict[str, Any]], tuple[Scripted, str]]
 ANY = msgspec.json.Decoder(dict[str, Any])
+
+
+@pytest.fixture(autouse=True, params=["direct", "proxied"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds for both ways to a server; without a proxy in between, the second is as good as the first."""
+    if request.param == "proxied":
+        monkeypatch.setattr(client_module, "_transport", proxied.Proxied)
 
 
 def test_headers(scripted: Serve) -> None:

@@ -11,12 +11,12 @@ def run(code: str) -> None:
 
 
 def test_it_is_not_imported() -> None:
-    run("import kubectl_vmetrics.kube.client, sys; assert not {'charset_normalizer', 'chardet'} & sys.modules.keys()")
+    run("import kubectl_vmetrics.kube.lean_requests, sys; assert not {'charset_normalizer', 'chardet'} & sys.modules.keys()")
 
 
 def test_it_works_when_text_is_read() -> None:
     run(
-        "import kubectl_vmetrics.kube.client, requests, io\n"
+        "import kubectl_vmetrics.kube.lean_requests, requests, io\n"
         "response = requests.Response()\n"
         "response.raw = io.BytesIO('grüße aus köln, schöne grüße'.encode('utf-8'))\n"
         "assert response.text == 'grüße aus köln, schöne grüße'\n"
