@@ -71,7 +71,7 @@ def components(context: click.Context, /, kinds: tuple[str, ...], fail_on_proble
             empty,
             tuple(wrong),
             failed=fail_on_problems and bool(wrong),
-            partial=any(item.error for item in found),
+            partial=any(item.error or item.broken.lines for item in found),
         )
 
     return show.run(find)

@@ -9,7 +9,7 @@ import click
 
 from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.kube.errors import BadAnswer, Forbidden, NotFound, UsageError, VmetricsError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_labels
 from kubectl_vmetrics.kubevirt import rates
 from kubectl_vmetrics.output.terminal import Environment
@@ -157,7 +157,7 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
 def _joined(
     client: Client, sampler: Any, namespace: str | None, machines: list[Machine] | None, node: str
 ) -> tuple[list[Shown], list[str], bool]:
-    """The machines, why some are without metrics, and whether a handler did not answer."""
+    """The machines, why some are without metrics, and whether the answer of a handler could not be read."""
     from kubectl_vmetrics.kubevirt import components, discovery, installation
     from kubectl_vmetrics.views.vmi import Shown
 
@@ -171,7 +171,10 @@ def _joined(
         handlers = [handler for handler in handlers if handler.node == node]
     sampled: Sampled = sampler.sample(handlers)
     if sampled.failures and not sampled.guests and machines is None:
-        raise sampled.failures[0].error
+        component, failure = sampled.failures[0]
+        if isinstance(failure, BadAnswer):
+            raise BadAnswer(f"{component.place} could not be scraped: {failure.message}")
+        raise failure
     known: dict[Key, Machine | None] = {machine.key: machine for machine in machines or []}
     if machines is None:
         known = dict.fromkeys(key for key in sampled.guests if namespace in (None, key[0]))
@@ -181,7 +184,8 @@ def _joined(
         for key, machine in known.items()
         if not node or node in (machine.status.node if machine else "", _node(sampled, key))
     ]
-    return found, _unheard(found, sampled, {handler.node for handler in handlers}), bool(sampled.failures)
+    partial = bool(sampled.failures or sampled.broken)
+    return found, _unheard(found, sampled, {handler.node for handler in handlers}), partial
 
 
 def _node(sampled: Sampled, key: Key) -> str:
@@ -223,22 +227,25 @@ def _unresolved(found: list[Shown], vcluster: VClusterRef | None) -> list[str]:
 
 def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[str]:
     """Why machines are without metrics."""
+    from kubectl_vmetrics.kubevirt.components import reason, unread
     from kubectl_vmetrics.metrics.findings import some
 
     notes = [
-        f"{failure.component.name} on node {failure.component.node} did not answer ({failure.error.message}): "
-        "its machines are without metrics"
+        f"{failure.component.place} could not be scraped, so its machines have no metrics: {reason(failure.error)}"
         for failure in sampled.failures
     ]
+    notes += [unread(handler, broken) for handler, broken in sampled.broken]
     failed = {failure.component.node for failure in sampled.failures}
     running = [i for i in found if i.guest is None and i.machine and i.machine.status.phase == "Running"]
     nowhere = sorted({i.machine.status.node for i in running if i.machine} - handled)
     if nowhere:
-        notes.append(f"no virt-handler runs on {', '.join(nowhere)}: its machines are without metrics")
+        notes.append(f"no virt-handler runs on {', '.join(nowhere)}, so its machines have no metrics")
     silent = [i.key for i in running if i.machine and i.machine.status.node in handled - failed]
     if silent:
         names = some(["/".join(key) for key in silent])
-        notes.append(f"virt-handler told nothing of {names}: too young, or too slow to answer it in time")
+        notes.append(
+            f"virt-handler does not report {names}: started moments ago, or its virt-launcher did not answer in time"
+        )
     return notes
 
 

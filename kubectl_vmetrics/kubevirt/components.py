@@ -13,8 +13,10 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from kubectl_vmetrics.kube.client import Client, escape, gather
-from kubectl_vmetrics.kube.errors import Unavailable, VmetricsError
+from kubectl_vmetrics.kube.errors import StatusError, Unavailable, VmetricsError
 from kubectl_vmetrics.kube.lists import pods_path
+from kubectl_vmetrics.metrics import text
+from kubectl_vmetrics.metrics.text import Broken
 
 HANDLER = "virt-handler"
 LIMIT = 20.0
@@ -23,6 +25,8 @@ BUSY = "Limit of concurrent requests reached"
 """What a virt-handler answers, with 503, to a fourth scrape at once."""
 ATTEMPTS = 4
 CONCURRENCY = 32
+QUOTED = 200
+"""Characters of an answer that a message holds at most."""
 TEXT = "text/plain;version=0.0.4"
 
 _JITTER = random.SystemRandom()
@@ -53,12 +57,23 @@ class Component(NamedTuple):
         """Of its metrics, through the apiserver: a number, since the proxy takes no port names of pods."""
         return f"{pods_path(self.namespace)}/https:{escape(self.name)}:{self.port}/proxy/metrics"
 
+    @property
+    def place(self) -> str:
+        """Its name and node, for a message."""
+        return f"{self.name} on node {self.node}" if self.node else self.name
+
 
 class Answered(NamedTuple):
-    """What a component answered: bytes, and when, in seconds since 1970, halfway between question and answer."""
+    """What a component answered.
+
+    Attributes:
+        at: when, in seconds since 1970, halfway between question and answer.
+        broken: the lines of it that are no metrics.
+    """
 
     body: bytes
     at: float
+    broken: Broken = Broken()
 
 
 def scrape(
@@ -95,5 +110,20 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
                 raise
             time.sleep(wait)
             continue
-        return read(Answered(bytes(answer.body), (asked + time.time()) / 2))
+        at = (asked + time.time()) / 2
+        return read(Answered(bytes(answer.body), at, text.check(answer.body, answer.content_type)))
     raise AssertionError("the last attempt returns or raises")
+
+
+def unread(component: Component, broken: Broken) -> str:
+    """That a part of a component's answer is no metrics, as a message."""
+    lines = "1 line" if broken.lines == 1 else f"{broken.lines} lines"
+    return f"{component.place}: {lines} of its answer could not be read as metrics, starting with {broken.first}"
+
+
+def reason(error: VmetricsError) -> str:
+    """Why a component could not be scraped: what it answered, where it did, else what happened instead."""
+    if isinstance(error, StatusError) and error.body:
+        body = error.body
+        return f"{error.code}: {body if len(body) <= QUOTED else body[: QUOTED - 1] + '…'}"
+    return error.message

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from kubectl_vmetrics.metrics.samples import Sample
+from kubectl_vmetrics.metrics.text import Broken
 
 from . import series
 from .series import DRIVE, FILESYSTEM, INTERFACE, MIGRATION, VCPU, Meaning
@@ -119,10 +120,12 @@ class Scrape(msgspec.Struct):
 
     Attributes:
         version: KubeVirt's, "" where it is not told.
+        broken: the lines of it that are no metrics.
     """
 
     guests: dict[Key, Guest]
     version: str = ""
+    broken: Broken = Broken()
 
 
 _KINDS: dict[str, type[Any]] = {VCPU: Vcpu, INTERFACE: Interface, DRIVE: Drive, FILESYSTEM: Filesystem}

@@ -14,6 +14,7 @@ from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.process import Process
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
+from kubectl_vmetrics.metrics.text import Broken
 
 from . import components
 from .components import Answered, Component
@@ -38,6 +39,7 @@ class Health(NamedTuple):
         version: of KubeVirt, as it says itself, or the tag of its image; "" where neither tells.
         leading: whether it is the one that works; None where that is not told.
         process: what it uses, and how it gets on with the apiserver.
+        broken: the lines of its answer that are no metrics.
     """
 
     component: Component
@@ -45,6 +47,7 @@ class Health(NamedTuple):
     version: str = ""
     leading: bool | None = None
     process: Process = Process()
+    broken: Broken = Broken()
 
     @property
     def up(self) -> bool:
@@ -52,9 +55,17 @@ class Health(NamedTuple):
         return self.component.ready and self.error is None
 
 
+class _Scraped(Snapshot):
+    """One scrape of a component, and what of it could not be read."""
+
+    def __init__(self, answer: Answered) -> None:
+        super().__init__(Reader(_wanted).read([answer.body]), answer.at)
+        self.broken = answer.broken
+
+
 def take(client: Client, found: Sequence[Component]) -> dict[Component, Snapshot | VmetricsError]:
     """One scrape of each. In a dict as `metrics.sampling` takes it."""
-    answers = components.scrape(client, found, _read)
+    answers = components.scrape(client, found, _Scraped)
     return dict(zip(found, answers, strict=True))
 
 
@@ -64,7 +75,8 @@ def read(component: Component, sampled: Pair | VmetricsError) -> Health:
         return Health(component, sampled, _tag(component.image))
     after = sampled.after
     version = after.label(_INFO, "kubeversion") or _tag(component.image)
-    return Health(component, None, version, _leading(component, after), process.read(sampled))
+    broken = after.broken if isinstance(after, _Scraped) else Broken()
+    return Health(component, None, version, _leading(component, after), process.read(sampled), broken)
 
 
 def read_all(sampled: Mapping[Component, Pair | VmetricsError]) -> list[Health]:
@@ -83,12 +95,12 @@ def problems(found: Sequence[Health], installation: Installation, seconds: float
     kinds = {item.component.kind for item in found}
     told: list[str] = []
     for item in found:
-        name = item.component.name
-        where = f" on node {item.component.node}" if item.component.node else ""
         if item.error:
-            told.append(f"{name}{where} did not answer: {item.error.message}")
+            told.append(f"{item.component.place} could not be scraped: {components.reason(item.error)}")
         elif not item.component.ready:
-            told.append(f"{name}{where} is not ready")
+            told.append(f"{item.component.place} is not ready")
+        if item.broken.lines:
+            told.append(components.unread(item.component, item.broken))
     for kind in sorted(kinds & set(ELECTED)):
         told += _election(kind, [item for item in found if item.component.kind == kind])
     for item in found:
@@ -151,7 +163,3 @@ def _tag(image: str) -> str:
 
 def _wanted(name: str) -> bool:
     return name == _INFO or process.wanted(name) or bool(_LEADING.fullmatch(name))
-
-
-def _read(answer: Answered) -> Snapshot:
-    return Snapshot(Reader(_wanted).read([answer.body]), answer.at)

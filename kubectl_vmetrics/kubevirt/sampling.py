@@ -10,6 +10,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.sampling import WINDOW, pause
+from kubectl_vmetrics.metrics.text import Broken
 
 from . import components, guests, series
 from .components import Answered, Component
@@ -22,7 +23,7 @@ APART = 15.0
 
 
 class Failure(NamedTuple):
-    """A virt-handler that did not answer, and the node whose machines it knows."""
+    """A virt-handler that could not be scraped, and the node whose machines it knows."""
 
     component: Component
     error: VmetricsError
@@ -34,11 +35,13 @@ class Sampled(NamedTuple):
     Attributes:
         guests: the newest sample of each.
         rates: of those for which there is an earlier sample that can be compared.
+        broken: the virt-handlers of whose answers a part is no metrics.
     """
 
     guests: dict[Key, Guest]
     rates: dict[Key, Rates]
     failures: list[Failure]
+    broken: list[tuple[Component, Broken]]
 
 
 class Sampler:
@@ -64,6 +67,7 @@ class Sampler:
         self._recall = recall
         self._progress = progress
         self._earlier: dict[Key, list[Guest]] = {}
+        self._broken: list[tuple[Component, Broken]] = []
         self._began = False
 
     def sample(self, handlers: Sequence[Component]) -> Sampled:
@@ -84,7 +88,7 @@ class Sampler:
         self._keep(latest)
         if self._recall:
             self._recall.save(self._earlier, time.time(), self._apart)
-        return Sampled(latest, rates, failures)
+        return Sampled(latest, rates, failures, self._broken)
 
     def _recalled(self) -> dict[Key, list[Guest]]:
         """Of what earlier runs kept, the newest that is as old as the two samples of this one are to be apart."""
@@ -99,11 +103,14 @@ class Sampler:
     def _scrape(self, handlers: Sequence[Component]) -> tuple[dict[Key, Guest], list[Failure]]:
         found: dict[Key, Guest] = {}
         failures: list[Failure] = []
+        self._broken = []
         for component, answer in zip(handlers, components.scrape(self._client, handlers, _read), strict=True):
             if isinstance(answer, VmetricsError):
                 failures.append(Failure(component, answer))
             else:
                 found.update(answer.guests)
+                if answer.broken.lines:
+                    self._broken.append((component, answer.broken))
         return found, failures
 
     def _sleep(self, known: dict[Key, Guest]) -> None:
@@ -136,4 +143,6 @@ class Sampler:
 
 
 def _read(answer: Answered) -> Scrape:
-    return guests.read(Reader(series.wanted).read([answer.body]), answer.at)
+    found = guests.read(Reader(series.wanted).read([answer.body]), answer.at)
+    found.broken = answer.broken
+    return found

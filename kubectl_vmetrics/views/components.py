@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kubectl_vmetrics.kubevirt.components import reason
 from kubectl_vmetrics.kubevirt.health import Health
 from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Row
@@ -96,7 +97,7 @@ def _item(item: Health) -> dict[str, Any]:
             "component": component.kind,
             "node": component.node,
             "up": item.up,
-            "error": item.error.message if item.error else None,
+            "error": reason(item.error) if item.error else None,
             "version": item.version or None,
             "leader": item.leading,
             "startTimeSeconds": used.started,

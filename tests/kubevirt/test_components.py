@@ -158,10 +158,34 @@ def test_one_that_hangs_may_be_the_leader(run: Callable[..., Result]) -> None:
 
     assert result.code == 1
     assert result.stderr == (
-        "Warning: virt-controller-a on node node01 did not answer: error trying to reach service\n"
+        "Warning: virt-controller-a on node node01 could not be scraped: error trying to reach service\n"
     )
     row = next(line for line in result.stdout.splitlines() if "virt-controller-a" in line)
     assert row.split()[3:] == ["no", "v1.9.0", "-", "<unknown>", "<unknown>", "-", "-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "up", "said"),
+    [
+        ((200, b"<html>"), "no", "could not be scraped: an HTML page came instead of metrics"),
+        ((503, b"Limit of concurrent requests\n"), "no", "could not be scraped: 503: Limit of concurrent requests"),
+        (
+            (200, b"kubevirt_virt_controller_leading_status 1\nrest of it\n"),
+            "yes",
+            '1 line of its answer could not be read as metrics, starting with "rest of it"',
+        ),
+    ],
+)
+def test_one_that_answers_something_else(
+    answer: tuple[int, bytes], up: str, said: str, run: Callable[..., Result]
+) -> None:
+    handlers = well() | {("virt-controller-a", "node01"): lambda _: answer}
+    result = run(cluster(handlers))
+
+    where = "virt-controller-a on node node01"
+    assert f"Warning: {where}{':' if up == 'yes' else ''} {said}\n" in result.stderr
+    row = next(line for line in result.stdout.splitlines() if "virt-controller-a" in line)
+    assert row.split()[3] == up
 
 
 def test_not_ready_other_version_none_at_all(run: Callable[..., Result]) -> None:

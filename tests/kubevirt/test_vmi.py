@@ -331,9 +331,58 @@ def test_ten_handlers_of_which_one_hangs_and_one_refuses(
     assert time.monotonic() - started < 8
     rows = table(found.stdout)
     assert {name for name, row in rows.items() if row["MEMORY(bytes)"] == "<unknown>"} == {"m3", "m5"}
-    assert "Warning: h3 on node n3 did not answer (" in found.stderr
-    assert "Warning: h5 on node n5 did not answer (" in found.stderr
+    assert "Warning: h3 on node n3 could not be scraped, so its machines have no metrics: " in found.stderr
+    assert "Warning: h5 on node n5 could not be scraped, so its machines have no metrics: 500: boom" in found.stderr
     assert found.code == 1
+
+
+BUSY = b"Limit of concurrent requests reached (3), try again later.\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, b"<!doctype html><title>Sign in\x1b[2J</title>", 'an HTML page ("Sign in^[[2J") came instead of metrics'),
+        (200, b"", "an empty answer came instead of metrics"),
+        (200, b"it works", 'other text ("it works") came instead of metrics'),
+        (200, b"\x00\xff" * 5000, "binary data came instead of metrics"),
+        (503, BUSY, "503: Limit of concurrent requests reached (3), try again later."),
+        (503, b"\x1b]0;pwned\x07" + b"x" * 9000, "503: ^[]0;pwned\\x07" + "x" * 189 + "…"),
+        (503, b"<html>down</html>", "503: an HTML page, not the answer of an apiserver"),
+        (500, b"boom", "500: boom"),
+        (503, b"", "the server is currently unable to handle the request (get pods h:8443)"),
+    ],
+)
+def test_what_a_handler_answered_instead_of_metrics(
+    status: int, body: bytes, why: str, clock: Clock, run: Any, tmp_path: Path
+) -> None:
+    """Whatever it is: as text, in one line, at most 200 characters of it."""
+    answers = cluster({("h", "node-a"): lambda _: (status, body)}, [machine("dev", "vm", "node-a", 1)])
+    found = run(answers, "-n", "dev", f"--cache-dir={tmp_path}")
+
+    said = f"h on node node-a could not be scraped, so its machines have no metrics: {why}"
+    assert (found.code, found.stderr) == (1, f"Warning: {said.replace('pods h', 'pods https:h')}\n")
+    assert table(found.stdout)["vm"]["CPU(cores)"] == "<unknown>"
+
+
+def test_what_a_handler_answered_where_nothing_else_is_known(clock: Clock, run: Any, tmp_path: Path) -> None:
+    handlers = {("h", "node-a"): lambda _: (200, b"<html>")}
+    found = run(cluster(handlers), "-n", "dev", f"--cache-dir={tmp_path}")
+
+    assert (found.code, found.stdout) == (1, "")
+    assert found.stderr == "error: h on node node-a could not be scraped: an HTML page came instead of metrics\n"
+
+
+def test_metrics_followed_by_something_else(clock: Clock, run: Any, tmp_path: Path) -> None:
+    """What could be read is shown, and what could not be read is reported."""
+    handlers = {("h", "node-a"): scrapes(T0 + b"<html>\n502\n", T15 + b"<html>\n\x1b[2J502\n</html>")}
+    found = run(cluster(handlers, MACHINES), "-n", "prod", f"--cache-dir={tmp_path}")
+
+    assert table(found.stdout)["db-0"]["CPU(cores)"] == "1500m"
+    assert found.code == 1
+    assert found.stderr == (
+        'Warning: h on node node-a: 3 lines of its answer could not be read as metrics, starting with "<html>"\n'
+    )
 
 
 def test_machines_without_metrics_say_why(clock: Clock, run: Any, tmp_path: Path) -> None:
@@ -346,7 +395,7 @@ def test_machines_without_metrics_say_why(clock: Clock, run: Any, tmp_path: Path
     assert {row["CPU(cores)"] for row in rows.values()} == {"<unknown>"}
     assert rows["pending"]["STATUS"] == "Pending"
     assert "no virt-handler runs on node-z" in found.stderr
-    assert "virt-handler told nothing of dev/young:" in found.stderr
+    assert "virt-handler does not report dev/young:" in found.stderr
     assert "pending" not in found.stderr
 
 
