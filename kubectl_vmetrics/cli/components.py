@@ -35,10 +35,23 @@ What is wrong is said below the table.""",
     ],
 )
 @click.argument("kinds", nargs=-1)
+@click.option(
+    "-A",
+    "--all-namespaces",
+    is_flag=True,
+    expose_value=False,
+    help="Has no effect: KubeVirt's own pods are in one namespace.",
+)
 @click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where something is wrong.")
 @sampling_options(SHORTEST)
 @click.pass_context
-def components(context: click.Context, /, kinds: tuple[str, ...], fail_on_problems: bool, **output: Any) -> int:
+def components(
+    context: click.Context,
+    /,
+    kinds: tuple[str, ...],
+    fail_on_problems: bool,
+    **output: Any,
+) -> int:
     """Read the options, sample, show."""
     from kubectl_vmetrics.kubevirt import discovery, health, installation
     from kubectl_vmetrics.kubevirt.components import Component

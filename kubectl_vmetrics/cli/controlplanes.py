@@ -32,14 +32,19 @@ is one, else the least powerful that may do it. It stays in memory, and goes thr
         ("The control planes of all tenants, a verdict each", "controlplanes -A --summary"),
         ("Each component of one, with queues, pods that wait, and storage", "controlplanes acme -n tenants -o wide"),
         ("Kamaji's alone, within five seconds", "controlplanes -A --kind kamaji --interval 5s"),
-        ("In a script: exit code 1 where one is degraded", "controlplanes -A --summary --fail-on-problems"),
+        ("In a script: exit code 1 if one is degraded", "controlplanes -A --summary --fail-on-problems"),
+        (
+            "In a script: exit code 1 also if the health of one is not known",
+            "controlplanes -A --fail-on-problems --fail-on-unknown",
+        ),
     ],
 )
 @click.argument("names", nargs=-1)
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces; with Kamaji's own components.")
 @click.option("--kind", default="", help="Only those of kamaji or vcluster.")
 @click.option("--summary", is_flag=True, help="One row for each control plane, with a verdict.")
-@click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where one is degraded.")
+@click.option("--fail-on-problems", is_flag=True, help="Exit with code 1 if a control plane is Degraded.")
+@click.option("--fail-on-unknown", is_flag=True, help="Exit with code 1 if the health of a control plane is Unknown.")
 @sampling_options(SHORTEST)
 @click.pass_context
 def controlplanes(
@@ -50,6 +55,7 @@ def controlplanes(
     kind: str,
     summary: bool,
     fail_on_problems: bool,
+    fail_on_unknown: bool,
     **output: Any,
 ) -> int:
     """Read the options, sample, show."""
@@ -89,13 +95,15 @@ def controlplanes(
         for verdict in found:
             who = f"{verdict.plane.kind} {verdict.plane.path}"
             # The summary has the reasons in its rows.
-            warnings += [f"{who}: {reason}" for reason in verdict.reasons if not summary]
-            warnings += [f"{who}: {detail}" for detail in verdict.details]
+            warnings += [f"{who}: {reason}" for reason in verdict.because if not summary]
+            warnings += [f"{who}: {text}" for text in (*verdict.details, *verdict.notes)]
         where = f" in {namespace} namespace." if namespace else ""
         shown = view.summary(found) if summary else view.view(found, wide=show.wide)
-        failed = fail_on_problems and any(verdict.reasons for verdict in found)
-        # With --fail-on-problems the exit code is about verdicts alone.
-        partial = partial or (not fail_on_problems and any(not item.up for each in found for item in each.components))
+        words = {verdict.word for verdict in found}
+        failed = (fail_on_problems and health.DEGRADED in words) or (fail_on_unknown and health.UNKNOWN in words)
+        # With one of these flags the exit code is about verdicts alone.
+        asked = fail_on_problems or fail_on_unknown
+        partial = partial or (not asked and any(not item.up for each in found for item in each.components))
         return Outcome(shown, f"No control planes found{where}", tuple(warnings), failed=failed, partial=partial)
 
     return show.run(find)

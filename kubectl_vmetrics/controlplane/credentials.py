@@ -33,7 +33,7 @@ SOON = 7 * 86_400
 
 
 class NoCredential(VmetricsError):
-    """A control plane for which nothing to log in with can be had."""
+    """A control plane for which there is no usable client certificate."""
 
 
 class Credential(NamedTuple):

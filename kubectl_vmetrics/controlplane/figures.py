@@ -6,14 +6,17 @@ pkg/scheduler/metrics; which requests count is that of the kubernetes-mixin's da
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kubectl_vmetrics.metrics import process
-from kubectl_vmetrics.metrics.process import Process
+from kubectl_vmetrics.metrics.process import Process, Unanswered
 from kubectl_vmetrics.metrics.samples import Labels
 from kubectl_vmetrics.metrics.snapshot import Pair, Series, Where
 
-from .plane import APISERVER, SCHEDULER
+from . import connections
+from .plane import APISERVER, SCHEDULER, Component
 
 LONG_VERBS = ("WATCH", "WATCHLIST", "CONNECT", "PROXY")
 LONG_SUBRESOURCES = ("proxy", "log", "exec", "attach", "portforward")
@@ -28,19 +31,28 @@ LONG_RUNNING = "apiserver_longrunning_requests"
 ETCD = "etcd_request_duration_seconds_bucket"
 OBJECTS = ("apiserver_resource_objects", "apiserver_storage_objects")
 """Since v1.34, and before."""
-VERSION = "kubernetes_build_info"
+VERSIONS = (
+    ("kubernetes_build_info", "git_version"),
+    ("kamaji_build_info", "version"),
+    ("etcd_server_version", "server_version"),
+)
+"""Series whose label is a component's version."""
 LEADER = "leader_election_master_status"
 QUEUE = "workqueue_depth"
 PENDING = "scheduler_pending_pods"
 ATTEMPTS = "scheduler_schedule_attempts_total"
 ATTEMPT_DURATIONS = "scheduler_scheduling_attempt_duration_seconds_bucket"
 TENANT_STATUS = "kamaji_tenant_control_plane_status"
-KAMAJI_VERSION = "kamaji_build_info"
+MOST = 20
+"""Different values of a label that are read: queues, results, statuses."""
+_VERSION = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 
 _ALL = (
-    *(REQUESTS, DURATIONS, INFLIGHT, LONG_RUNNING, ETCD, *OBJECTS, VERSION, LEADER),
-    *(QUEUE, PENDING, ATTEMPTS, ATTEMPT_DURATIONS, TENANT_STATUS, KAMAJI_VERSION),
-    *("etcd_server_has_leader", "etcd_server_is_leader", "etcd_server_version"),
+    *(REQUESTS, DURATIONS, INFLIGHT, LONG_RUNNING, ETCD, *OBJECTS, LEADER),
+    *(QUEUE, PENDING, ATTEMPTS, ATTEMPT_DURATIONS, TENANT_STATUS),
+    *(name for name, _ in VERSIONS),
+    *("etcd_server_has_leader", "etcd_server_is_leader"),
 )
 
 
@@ -64,6 +76,9 @@ class Figures(NamedTuple):
         attempts: to schedule, a second, by result.
         objects: what is stored.
         tenants: control planes by their status, as Kamaji counts them.
+        lost: requests to the apiserver without an answer since it started; losing: those since the earlier scrape.
+        unreached: apiservers to which they went, where the number grows.
+        unanswered: webhooks and extension servers of an apiserver, and tenants of Kamaji, that did not answer.
     """
 
     version: str = ""
@@ -82,37 +97,41 @@ class Figures(NamedTuple):
     objects: float | None = None
     tenants: dict[str, float] = {}  # noqa: RUF012
     process: Process = Process()
+    lost: float | None = None
+    losing: float | None = None
+    unreached: tuple[str, ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
 
 
-def read(name: str, pair: Pair) -> Figures:
-    """What two scrapes of a component say.
-
-    Args:
-        name: of the component.
-        pair: the scrapes.
-    """
-    after = pair.after
+def read(component: Component, pair: Pair) -> Figures:
+    """What two scrapes of a component say. Tenants write these texts: what cannot be true counts as not told."""
+    name, after = component.name, pair.after
     used = process.read(pair)
-    version = after.label(VERSION, "git_version") or after.label(KAMAJI_VERSION, "version")
-    common = Figures(version or after.label("etcd_server_version", "server_version"), _leading(pair), process=used)
+    reached = connections.read(component, pair)
+    common = Figures(
+        _version(pair),
+        _leading(pair),
+        process=used,
+        lost=reached.lost,
+        losing=reached.losing,
+        unreached=reached.hosts,
+        unanswered=reached.others,
+    )
     if name == APISERVER:
         return _apiserver(common, pair)
     more = common._replace(
         requests=used.requests,
         failed=used.failed,
-        queued=after.total(QUEUE),
-        tenants=_by(after.series(TENANT_STATUS), "status"),
+        queued=_total(pair, QUEUE),
+        tenants=_by("status", after.series(TENANT_STATUS)),
     )
     if name != SCHEDULER:
         return more
-    attempts: dict[str, float] = {}
-    for labels, grown in pair.increases(ATTEMPTS):
-        result = labels.get("result", "")
-        attempts[result] = attempts.get(result, 0.0) + grown / pair.seconds
+    attempts = _by("result", (Series(labels, grown) for labels, grown in pair.increases(ATTEMPTS)))
     return more._replace(
         p99=pair.quantile(0.99, ATTEMPT_DURATIONS),
-        pending=_by(after.series(PENDING), "queue"),
-        attempts=attempts,
+        pending=_by("queue", after.series(PENDING)),
+        attempts={result: grown / pair.seconds for result, grown in attempts.items()} if pair.seconds > 0 else {},
     )
 
 
@@ -120,19 +139,19 @@ def _apiserver(common: Figures, pair: Pair) -> Figures:
     after = pair.after
     answered = pair.rate(REQUESTS, is_short)
     failed = pair.rate(REQUESTS, lambda labels: is_short(labels) and labels.get("code", "").startswith("5"))
-    stored = next((found for name in OBJECTS if (found := after.series(name))), [])
+    # -1 stands for a count that failed.
+    stored = next((found for name in OBJECTS if (found := [i for i in after.series(name) if i.value >= 0])), [])
     return common._replace(
         requests=answered,
         failed=(failed or 0.0) / answered if answered else None,
         p99=pair.quantile(0.99, DURATIONS, is_short),
         p99_read=pair.quantile(0.99, DURATIONS, _of(READS)),
         p99_write=pair.quantile(0.99, DURATIONS, _of(WRITES)),
-        inflight=after.total(INFLIGHT),
-        watches=after.total(LONG_RUNNING, lambda labels: labels.get("verb") == "WATCH"),
-        queued=after.total(QUEUE),
+        inflight=_total(pair, INFLIGHT),
+        watches=_total(pair, LONG_RUNNING, lambda labels: labels.get("verb") == "WATCH"),
+        queued=_total(pair, QUEUE),
         etcd_p99=pair.quantile(0.99, ETCD),
-        # -1 stands for a count that failed.
-        objects=sum(max(0.0, item.value) for item in stored) if stored else None,
+        objects=sum(item.value for item in stored) if stored else None,
     )
 
 
@@ -152,9 +171,22 @@ def _leading(pair: Pair) -> bool | None:
     return None if told is None else told > 0
 
 
-def _by(series: list[Series], label: str) -> dict[str, float]:
+def _version(pair: Pair) -> str:
+    told = (pair.after.label(name, label) for name, label in VERSIONS)
+    return next((text for text in told if _VERSION.fullmatch(text)), "")
+
+
+def _total(pair: Pair, name: str, where: Where | None = None) -> float | None:
+    """The sum of what counts things that there are: less than none is no such number."""
+    found = [item.value for item in pair.after.series(name, where) if item.value >= 0]
+    return sum(found) if found else None
+
+
+def _by(label: str, series: Iterable[Series]) -> dict[str, float]:
+    """Sums by the values of a label, which are words of upstream's own; others, and more of them, are not repeated."""
     found: dict[str, float] = {}
-    for item in series:
-        key = item.labels.get(label, "")
-        found[key] = found.get(key, 0.0) + item.value
+    for labels, value in series:
+        key = labels.get(label, "")
+        if value >= 0 and _WORD.fullmatch(key) and (key in found or len(found) < MOST):
+            found[key] = found.get(key, 0.0) + value
     return found

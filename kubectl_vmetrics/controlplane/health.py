@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
+from kubectl_vmetrics.metrics.findings import counted, is_
 from kubectl_vmetrics.metrics.snapshot import Pair
 
 from . import credentials, figures
@@ -15,13 +16,17 @@ from .figures import Figures
 from .plane import APISERVER, CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
 from .scrape import Instance
 
-HEALTHY, DEGRADED = "Healthy", "Degraded"
+NEEDED = (APISERVER, CONTROLLER_MANAGER, SCHEDULER)
+"""Components that have metrics of their own always."""
+HEALTHY, DEGRADED, UNKNOWN = "Healthy", "Degraded", "Unknown"
 FAILING = 0.05
 """Share of requests with 5xx from which on a control plane is degraded."""
 SLOW = 1.0
 """Seconds for 99 of 100 requests from which on it is, the field's usual objective."""
 STORAGE_SLOW = 0.5
 """Seconds for 99 of 100 requests to etcd, likewise."""
+MOST = 5
+"""Servers that do not answer a component, which are named."""
 
 
 class Health(NamedTuple):
@@ -29,12 +34,14 @@ class Health(NamedTuple):
 
     Attributes:
         error: why it did not tell; None where it did.
+        seconds: between the two scrapes that the figures are of.
     """
 
     plane: Plane
     component: Component
     figures: Figures = Figures()
     error: VmetricsError | None = None
+    seconds: float = 0.0
 
     @property
     def up(self) -> bool:
@@ -46,22 +53,31 @@ class Verdict(NamedTuple):
     """A control plane as a whole.
 
     Attributes:
-        reasons: why it is degraded, the worst first; none where it is well.
+        reasons: why it is degraded, the worst first; none where nothing is known to be wrong.
+        unknown: components whose health is not known, and why: they could not be asked.
         details: more words on what did not answer, and what to do.
+        notes: what does not work beside the control plane: its webhooks and extension servers.
     """
 
     plane: Plane
     components: list[Health]
     reasons: list[str]
+    unknown: list[str]
     details: list[str]
+    notes: list[str]
     credential: Credential | None = None
 
     @property
     def word(self) -> str:
-        """Healthy, Degraded, or why it does not run."""
+        """Healthy, Degraded, Unknown, or why it does not run."""
         if self.plane.asleep:
             return self.plane.status
-        return DEGRADED if self.reasons else HEALTHY
+        return DEGRADED if self.reasons else UNKNOWN if self.unknown else HEALTHY
+
+    @property
+    def because(self) -> list[str]:
+        """Why it is not healthy, or not known to be."""
+        return [*self.reasons, *self.unknown]
 
 
 def read(planes: Iterable[Plane], sampled: Mapping[Instance, Pair | VmetricsError]) -> list[list[Health]]:
@@ -75,13 +91,13 @@ def read(planes: Iterable[Plane], sampled: Mapping[Instance, Pair | VmetricsErro
         if isinstance(pair, VmetricsError):
             health = Health(plane, component, error=pair)
         else:
-            health = Health(plane, component, figures.read(component.name, pair))
+            health = Health(plane, component, figures.read(component, pair), seconds=pair.seconds)
         found.setdefault(key, []).append(health)
     return [found.get(plane.key, []) for plane in by_key.values()]
 
 
 def judge(plane: Plane, components: list[Health], credential: Credential | None, now: float | None = None) -> Verdict:
-    """What is wrong with a control plane.
+    """What is wrong with a control plane, and what is not known of it.
 
     Args:
         plane: the control plane.
@@ -90,10 +106,10 @@ def judge(plane: Plane, components: list[Health], credential: Credential | None,
         now: seconds since 1970.
     """
     if plane.asleep:
-        return Verdict(plane, components, [], [])
-    reasons, details = _unreachable(plane, components)
+        return Verdict(plane, components, [], [], [], [])
+    reasons, unknown, details = _unreachable(plane, components)
     if plane.wanted > plane.ready:
-        reasons.append(f"{plane.ready} of {plane.wanted} replicas are ready")
+        reasons.append(f"{plane.ready} of {counted(plane.wanted, 'replica')} {is_(plane.wanted)} ready")
     reasons += _elections(components)
     reasons += [reason for item in components for reason in _troubles(item)]
     versions = sorted({item.figures.version for item in components if item.component.name == APISERVER} - {""})
@@ -101,34 +117,47 @@ def judge(plane: Plane, components: list[Health], credential: Credential | None,
         reasons.append(f"replicas of different versions: {', '.join(versions)}")
     left = credential.expires - (time.time() if now is None else now) if credential else None
     if credential and left is not None and left < credentials.SOON:
-        reasons.append(f"the certificate in {credential.source} ends in {max(0, left / 86_400):.0f} days")
+        days = int(left // 86_400)
+        ends = "has expired" if days < 0 else f"expires in {counted(days, 'day')}" if days else "expires within a day"
+        reasons.append(f"the certificate in {credential.source} {ends}")
         if plane.kind == KAMAJI:
             secret = credential.source.partition("/")[0]
             rotate = "certs.kamaji.clastix.io/rotate="
             details.append(f"renew it: kubectl -n {plane.namespace} annotate secret {secret} {rotate}")
-    return Verdict(plane, components, list(dict.fromkeys(reasons)), list(dict.fromkeys(details)), credential)
+    notes = [note for item in components for note in _notes(item)]
+    reasons, unknown, details, notes = (list(dict.fromkeys(texts)) for texts in (reasons, unknown, details, notes))
+    return Verdict(plane, components, reasons, unknown, details, notes, credential)
 
 
-def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str], list[str]]:
-    """Components that did not answer, those with the same cause in one line; and the details."""
-    causes: dict[str, list[str]] = {}
+def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str], list[str], list[str]]:
+    """Components that did not answer, and those that could not be asked, with one cause in one line; and the details.
+
+    What may not be looked at may well be in order.
+    """
+    wrong: dict[str, list[str]] = {}
+    hidden: dict[str, list[str]] = {}
     details: list[str] = []
     for item in components:
         if item.error is not None:
+            causes = hidden if isinstance(item.error, (NoCredential, Forbidden, Unauthorized)) else wrong
             causes.setdefault(why(item.error), []).append(item.component.name)
             fix = remedy(plane, item.error)
             details.append(item.error.message + (f" -> {fix}" if fix else ""))
-    reasons = [f"{', '.join(dict.fromkeys(names))}: {cause}" for cause, names in causes.items()]
+        elif item.component.name in NEEDED and item.figures == Figures():
+            hidden.setdefault("no known metrics in its answer", []).append(item.component.name)
+    reasons, unknown = (
+        [f"{', '.join(dict.fromkeys(names))}: {cause}" for cause, names in causes.items()] for causes in (wrong, hidden)
+    )
     if not components:
         reasons.append("it has no pods")
-    return reasons, details
+    return reasons, unknown, details
 
 
 def why(error: VmetricsError) -> str:
     """In few words."""
     message = error.message.lower()
     if isinstance(error, NoCredential):
-        return "nothing to log in with"
+        return "no usable client certificate"
     if isinstance(error, Forbidden):
         return next(
             (f"no right to {what}" for what in ("pods/portforward", "pods/proxy") if what in message), "not let in"
@@ -139,7 +168,7 @@ def why(error: VmetricsError) -> str:
         return "not there"
     if "refused" in message:
         return "nobody listens"
-    if "timeout" in message or "time" in message:
+    if "time" in message:
         return "no answer in time"
     return "another certificate than expected" if "x509" in message or "tls" in message else "no answer"
 
@@ -179,10 +208,27 @@ def _troubles(item: Health) -> list[str]:
             told.append(f"99% of requests take up to {found.p99:.1f} s")
         if found.etcd_p99 is not None and found.etcd_p99 > STORAGE_SLOW:
             told.append(f"99% of requests to its storage take up to {found.etcd_p99:.1f} s")
-    if found.process.losing:
-        told.append(f"{name} cannot reach the apiserver")
-    if found.pending.get("unschedulable"):
-        told.append(f"{found.pending['unschedulable']:.0f} pods cannot be scheduled")
+    if found.losing:
+        whom = "itself" if name == APISERVER else f"the apiserver{' at ' if found.unreached else ''}"
+        where = "" if name == APISERVER else ", ".join(found.unreached[:MOST])
+        told.append(f"{name} cannot reach {whom}{where}")
+    # A scheduler that does not lead may hold numbers of the time when it did.
+    if found.leading is not False and (waiting := found.pending.get("unschedulable")):
+        told.append(f"{counted(round(waiting), 'pod')} cannot be scheduled")
     if found.attempts.get("error"):
         told.append("scheduling fails with errors")
     return told
+
+
+def _notes(item: Health) -> list[str]:
+    """Servers beside the control plane that do not answer it: they belong to its tenant."""
+    name, pairs = item.component.name, item.figures.unanswered
+    what = "the webhook or extension server " if name == APISERVER else ""
+    grown = [one for one in pairs if one.grown]
+    told = [
+        f"{name} gets no answer from {what}{one.host}: {counted(round(count), 'request')} in {item.seconds:.0f} s"
+        for one in grown[:MOST]
+        if (count := one.grown)
+    ]
+    rest = len(grown) - MOST
+    return [*told, f"{name} gets no answer from {counted(rest, 'more host')}"] if rest > 0 else told

@@ -6,6 +6,7 @@ turned round in v0.35, when etcd and kine came; v0.37 added the syncer (loft-sh/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from kubectl_vmetrics.kube.client import Client
@@ -27,6 +28,7 @@ from .pods import Pod
 
 PORT = 8443
 CERTIFICATE = "certificate"
+_RELEASE = re.compile(r"v?\d+\.\d+\.\d+(-(alpha|beta|rc)\.?\d+)?")
 
 
 def find(client: Client, namespace: str | None, warn: Callable[[str], object] = lambda _: None) -> list[Plane]:
@@ -65,8 +67,6 @@ def find(client: Client, namespace: str | None, warn: Callable[[str], object] = 
 
 
 def _components(pod: Pod, tag: str) -> list[Component]:
-    version = pods.version(tag)
-    old = bool(version) and version < (0, 24)
 
     def at(name: str, path: str, fallback: str = "", *, optional: bool = True) -> Component:
         return Component(
@@ -81,7 +81,15 @@ def _components(pod: Pod, tag: str) -> list[Component]:
         )
 
     apiserver = at(APISERVER, "/metrics", optional=False)
-    if old:
+    if _is_old(tag):
         return [apiserver]
     beside = [at(name, f"/metrics/{name}", f"/{name}/metrics") for name in (CONTROLLER_MANAGER, SCHEDULER)]
     return [apiserver, *beside, at(SYNCER, "/metrics/syncer"), at(ETCD, "/metrics/etcd"), at(KINE, "/metrics/kine")]
+
+
+def _is_old(tag: str) -> bool:
+    """Whether the image is a release that has no paths for components; of anything else, they are asked for.
+
+    What was built from source has tags such as 0.0.1, latest, a commit's hash or a branch.
+    """
+    return bool(_RELEASE.fullmatch(tag)) and (0, 0) < pods.version(tag)[:2] < (0, 24)

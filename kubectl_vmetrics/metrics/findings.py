@@ -31,3 +31,21 @@ def some(names: Sequence[str]) -> str:
     'a, b, c and 1 more'
     """
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, whose noun agrees with it.
+
+    >>> [counted(count, "datastore") for count in (0, 1, 2)]
+    ['0 datastores', '1 datastore', '2 datastores']
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def is_(count: int) -> str:
+    """The verb of so many.
+
+    >>> is_(1), is_(2)
+    ('is', 'are')
+    """
+    return "is" if count == 1 else "are"

@@ -56,15 +56,55 @@ def read(pair: Pair) -> Process:
     losing = None if sent is None else _appeared(pair, name)
     return Process(
         pair.rate("process_cpu_seconds_total"),
-        after.value("process_resident_memory_bytes"),
-        after.value("process_start_time_seconds"),
-        after.value("go_goroutines"),
+        _amount(pair, "process_resident_memory_bytes"),
+        _amount(pair, "process_start_time_seconds"),
+        _amount(pair, "go_goroutines"),
         pair.rate(name),
         (bad or 0.0) / sent if sent else None,
         lost if lost is not None or not after.family(name) else 0.0,
         losing,
         tuple(sorted({_what(labels) for labels, grown in pair.increases(name, _is_lost) if grown} - {""})),
     )
+
+
+def _amount(pair: Pair, name: str) -> float | None:
+    """A gauge of what a process has; less than nothing is no such amount."""
+    value = pair.after.value(name)
+    return value if value is not None and value >= 0 else None
+
+
+class Unanswered(NamedTuple):
+    """Requests to one host that had no answer.
+
+    Attributes:
+        total: since the process started.
+        grown: since the earlier scrape; None without one.
+    """
+
+    host: str
+    total: float
+    grown: float | None
+
+
+def unanswered(pair: Pair) -> list[Unanswered] | None:
+    """Requests without an answer by host, "" where it is not told; None of a process that does not count requests."""
+    after = pair.after
+    name = next((name for name in REQUESTS if after.family(name)), None)
+    if name is None:
+        return None
+    before = pair.before.family(name) if pair.before else {}
+    found: dict[str, Unanswered] = {}
+    grown = {tuple(sorted(labels.items())): value for labels, value in pair.increases(name, _is_lost)}
+    for identity, (labels, value) in after.family(name).items():
+        if not _is_lost(labels) or value < 0:
+            continue
+        host = labels.get("host", "")
+        total, more = (found[host].total, found[host].grown) if host in found else (0.0, None)
+        if pair.before is not None:
+            # A counter of failures is not there before the first of them.
+            more = (more or 0.0) + (grown.get(identity, 0.0) if identity in before else value)
+        found[host] = Unanswered(host, total + value, more)
+    return list(found.values())
 
 
 def _appeared(pair: Pair, name: str) -> float:

@@ -16,6 +16,10 @@ Where = Callable[[Labels], bool]
 Identity = tuple[tuple[str, str], ...]
 
 
+LARGEST = 1e18
+"""Of any value: an exbibyte, or ten billion years. A text from a tenant may hold more, and NaN."""
+
+
 class Series(NamedTuple):
     """One series at one time."""
 
@@ -27,7 +31,8 @@ class Snapshot:
     """One scrape.
 
     Args:
-        samples: what it told; of a series that comes twice, the newest counts.
+        samples: what it told; of a series that comes twice, the newest counts. What is no number, or too large for
+            one that was measured, counts as not there: no sum of the others may become infinite by it.
         at: when, in seconds since 1970.
     """
 
@@ -35,6 +40,8 @@ class Snapshot:
         self.at = at
         self._families: dict[str, dict[Identity, Series]] = {}
         for name, labels, value, _ in samples:
+            if not -LARGEST <= value <= LARGEST:  # nor is NaN
+                continue
             self._families.setdefault(name, {})[tuple(sorted(labels.items()))] = Series(labels, value)
 
     def family(self, name: str) -> dict[Identity, Series]:
@@ -78,6 +85,8 @@ class Pair(NamedTuple):
         for identity, (labels, value) in self.after.family(name).items():
             if identity in earlier and (where is None or where(labels)):
                 known = earlier[identity].value
+                if value < 0 or known < 0:
+                    continue  # no counter
                 yield labels, value if value < known else value - known
 
     def increase(self, name: str, where: Where | None = None) -> float | None:
@@ -103,6 +112,8 @@ class Pair(NamedTuple):
             try:
                 bound = float(labels.get("le", ""))
             except ValueError:
+                continue
+            if not -LARGEST <= bound <= LARGEST and bound != math.inf:  # nor is NaN
                 continue
             buckets[bound] = buckets.get(bound, 0.0) + grown
         return quantile(q, sorted(buckets.items()))

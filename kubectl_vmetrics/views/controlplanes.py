@@ -8,6 +8,7 @@ from typing import Any
 from kubectl_vmetrics.controlplane.figures import Figures
 from kubectl_vmetrics.controlplane.health import Health, Verdict, why
 from kubectl_vmetrics.controlplane.plane import APISERVER
+from kubectl_vmetrics.metrics.process import Unanswered
 from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
@@ -29,6 +30,8 @@ _WIDE = [
     "CERT-ENDS",
 ]
 PROBLEM = "PROBLEM"
+_MOST = 20
+"""Servers that did not answer a component, in a document; a tenant may have any number of them."""
 
 
 def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
@@ -105,7 +108,7 @@ def _wide(verdict: Verdict, item: Health) -> Row:
         _each(found.attempts, "{:.1f}/s"),
         cells.milliseconds(found.etcd_p99),
         _whole_number(found.objects),
-        "-" if item.component.name == APISERVER else _whole_number(found.process.lost),
+        _whole_number(found.lost),
         cells.moment(ends),
     ]
 
@@ -151,7 +154,7 @@ def _summed(verdict: Verdict) -> Row:
     slowest = max((item.p99 for item in servers if item.p99 is not None), default=None)
     cores = _sum([item.process.cores for item in up])
     memory = _sum([item.process.memory_bytes for item in up])
-    word = verdict.word + (f": {'; '.join(verdict.reasons)}" if verdict.reasons else "")
+    word = verdict.word + (f": {'; '.join(verdict.because)}" if verdict.because else "")
     return [
         plane.kind,
         plane.namespace,
@@ -193,7 +196,8 @@ def _document(found: Sequence[Verdict]) -> dict[str, Any]:
                 "readyReplicas": verdict.plane.ready,
                 "replicas": verdict.plane.wanted,
                 "verdict": verdict.word,
-                "reasons": verdict.reasons,
+                "reasons": verdict.because,
+                "notes": verdict.notes,
                 "components": [_component(item) for item in verdict.components],
             }
             for verdict in found
@@ -232,6 +236,12 @@ def _figures(found: Figures) -> dict[str, Any]:
         "cpuCores": used.cores,
         "memoryBytes": used.memory_bytes,
         "startTimeSeconds": used.started,
-        "connectionErrors": used.lost,
-        "connectionErrorsGrown": used.losing,
+        "connectionErrors": found.lost,
+        "connectionErrorsGrown": found.losing,
+        "unanswered": [_unanswered(item) for item in found.unanswered[:_MOST]] or None,
     }
+
+
+def _unanswered(item: Unanswered) -> dict[str, Any]:
+    """A webhook, an extension server or a tenant that did not answer."""
+    return cells.told({"host": item.host, "requests": item.total, "requestsGrown": item.grown})

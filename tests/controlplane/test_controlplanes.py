@@ -149,20 +149,50 @@ def test_a_tenant_that_lets_nobody_in_is_one_row_and_the_rest_is_intact(run: Cal
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [row[2] for row in rows[1:]] == ["acme"] * 6 + ["globex"]
     assert rows[-1][3:6] == ["<none>", "<none>", "no"]
-    assert result.stdout.splitlines()[-1].rstrip().endswith("nothing to log in with")
+    assert result.stdout.splitlines()[-1].rstrip().endswith("no usable client certificate")
     assert result.code == 1
     assert "names no group, so it may not read /metrics" in result.stderr
     assert "kubectl vmetrics manifests kamaji globex -n tenants --credential" in result.stderr
 
 
 def test_the_verdict(run: Callable[..., Result]) -> None:
-    result = run("-n", "tenants", "--summary", "--fail-on-problems")
+    result = run("-n", "tenants", "--summary", "--fail-on-problems", "--fail-on-unknown")
 
     rows = result.stdout.splitlines()
     assert rows[1].rstrip().endswith("Healthy")
-    assert rows[2].rstrip().endswith("Degraded: apiserver, controller-manager, scheduler: nothing to log in with")
+    assert rows[2].rstrip().endswith("Unknown: apiserver, controller-manager, scheduler: no usable client certificate")
     assert result.code == 1
-    assert run("acme", "-n", "tenants", "--summary", "--fail-on-problems").code == 0
+    found = planes(run("-n", "tenants", "-o", "json"))["globex"]
+    assert (found["verdict"], found["reasons"]) == (
+        "Unknown",
+        ["apiserver, controller-manager, scheduler: no usable client certificate"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("ready", "flags", "code"),
+    [
+        # acme is Healthy or Degraded by its replicas; globex is Unknown.
+        (2, ["acme"], 0),
+        (2, ["acme", "--fail-on-problems", "--fail-on-unknown"], 0),
+        (2, ["globex", "--fail-on-problems"], 0),
+        (2, ["globex", "--fail-on-unknown"], 1),
+        (2, ["--fail-on-problems"], 0),
+        (2, ["--fail-on-unknown"], 1),
+        (1, ["acme"], 0),
+        (1, ["acme", "--fail-on-problems"], 1),
+        (1, ["acme", "--fail-on-unknown"], 0),
+        (1, ["--fail-on-problems"], 1),
+        (1, ["--fail-on-problems", "--summary", "-o", "json"], 1),
+    ],
+)
+def test_exit_codes(
+    ready: int, flags: list[str], code: int, host: tuple[Host, str], run: Callable[..., Result]
+) -> None:
+    host[0].override[TENANT.rstrip("/")] = edited(
+        lambda item: item["status"]["kubernetesResources"]["deployment"].update(readyReplicas=ready)
+    )
+    assert run("-n", "tenants", *flags).code == code
 
 
 def test_who_sleeps_is_no_problem(host: tuple[Host, str], run: Callable[..., Result]) -> None:

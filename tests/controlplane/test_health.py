@@ -1,0 +1,237 @@
+"""Verdicts on control planes: tables of what components told, and what is concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from kubectl_vmetrics.controlplane import figures, health
+from kubectl_vmetrics.controlplane.credentials import Credential, NoCredential
+from kubectl_vmetrics.controlplane.health import DEGRADED, HEALTHY, UNKNOWN, Health, Verdict
+from kubectl_vmetrics.controlplane.plane import (
+    APISERVER,
+    CONTROLLER_MANAGER,
+    KAMAJI,
+    OPERATOR,
+    SCHEDULER,
+    SYNCER,
+    Component,
+    Plane,
+)
+from kubectl_vmetrics.controlplane.scrape import Instance
+from kubectl_vmetrics.kube.errors import ConnectionFailed, Forbidden, NotFound, Unauthorized, VmetricsError
+from kubectl_vmetrics.kube.forward import Identity
+from kubectl_vmetrics.metrics.samples import Reader
+from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
+
+ADDRESS = "10.244.1.5"
+SERVED = 'kubernetes_build_info{git_version="v1.36.2"} 1\n'
+
+
+def component(name: str, pod: str = "acme-0", port: int = 6443, **more: Any) -> Component:
+    return Component(name, pod, ADDRESS, port, **more)
+
+
+def plane(*components: Component, wanted: int = 1, ready: int = 1, kind: str = KAMAJI, asleep: bool = False) -> Plane:
+    status = "Sleeping" if asleep else "Ready"
+    return Plane(kind, "tenants", "acme", "v1.36.2", status, asleep, wanted, ready, components)
+
+
+def pair(before: str | None, after: str, seconds: float = 15.0) -> Pair:
+    reader = Reader(figures.wanted)
+    earlier = None if before is None else Snapshot(reader.read([before.encode()]), 1000.0)
+    return Pair(earlier, Snapshot(reader.read([after.encode()]), 1000.0 + seconds))
+
+
+def judged(
+    told: Mapping[Component, Pair | VmetricsError],
+    *,
+    wanted: int = 1,
+    ready: int = 1,
+    kind: str = KAMAJI,
+    expires: float | None = None,
+) -> Verdict:
+    """A control plane, judged at the time 0 by what each of its components told."""
+    one = plane(*told, wanted=wanted, ready=ready, kind=kind)
+    (found,) = health.read([one], {Instance(one.key, part): pair for part, pair in told.items()})
+    credential = None if expires is None else Credential("acme-x/value", Identity(b"", b""), b"", "u", ("g",), expires)
+    return health.judge(one, found, credential, now=0.0)
+
+
+def counted(**hosts: float) -> str:
+    """Requests without an answer, by host; "_" and "X" stand for what an argument's name cannot hold."""
+    return SERVED + "".join(
+        f'rest_client_requests_total{{code="<error>",host="{host}",method="POST"}} {count}\n'
+        for host, count in hosts.items()
+    )
+
+
+def lost(before: dict[str, float], after: dict[str, float]) -> Pair:
+    return pair(counted(**before), counted(**after))
+
+
+# ------------------------------------------------------------------------------------------ whom requests do not reach
+
+ITSELF = "127.0.0.1:6443"
+WEBHOOK = "webhook.default.svc:443"
+NOTE = "apiserver gets no answer from the webhook or extension server"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "reasons", "notes"),
+    [
+        # An apiserver asks itself at its loopback address, or at the address that it is bound to.
+        (APISERVER, {ITSELF: 3}, {ITSELF: 3}, [], []),
+        (APISERVER, {ITSELF: 3}, {ITSELF: 4}, ["apiserver cannot reach itself"], []),
+        (APISERVER, {}, {ITSELF: 2}, ["apiserver cannot reach itself"], []),
+        (APISERVER, {}, {"[::1]:6443": 2}, ["apiserver cannot reach itself"], []),
+        (APISERVER, {}, {"localhost:6443": 2}, ["apiserver cannot reach itself"], []),
+        (APISERVER, {}, {f"{ADDRESS}:6443": 2}, ["apiserver cannot reach itself"], []),
+        # Webhooks and extension servers are others, whatever their names look like.
+        (APISERVER, {WEBHOOK: 1}, {WEBHOOK: 5}, [], [f"{NOTE} {WEBHOOK}: 4 requests in 15 s"]),
+        (APISERVER, {WEBHOOK: 4}, {WEBHOOK: 5}, [], [f"{NOTE} {WEBHOOK}: 1 request in 15 s"]),
+        (APISERVER, {WEBHOOK: 5}, {WEBHOOK: 5}, [], []),
+        (APISERVER, {}, {"10.96.7.7:443": 2}, [], [f"{NOTE} 10.96.7.7:443: 2 requests in 15 s"]),
+        (APISERVER, {}, {"hooks.example.com": 2}, [], [f"{NOTE} hooks.example.com: 2 requests in 15 s"]),
+        (
+            APISERVER,
+            {},
+            {ITSELF: 1, WEBHOOK: 2},
+            ["apiserver cannot reach itself"],
+            [f"{NOTE} {WEBHOOK}: 2 requests in 15 s"],
+        ),
+        # A webhook may listen beside the apiserver; its port is not the one that the apiserver serves at.
+        (APISERVER, {ITSELF: 0}, {ITSELF: 0, "127.0.0.1:9443": 2}, [], [f"{NOTE} 127.0.0.1:9443: 2 requests in 15 s"]),
+        # Those that grew most come first, and only so many of them.
+        (
+            APISERVER,
+            {},
+            {f"h{index}.a.svc:443": index for index in range(1, 9)},
+            [],
+            [
+                *(f"{NOTE} h{index}.a.svc:443: {index} requests in 15 s" for index in (8, 7, 6, 5, 4)),
+                "apiserver gets no answer from 3 more hosts",
+            ],
+        ),
+        # What is no host is not repeated.
+        (APISERVER, {}, {"\\n\x1b[31m": 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
+        (APISERVER, {}, {"a" * 400: 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
+        (APISERVER, {}, {"": 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
+        # Everybody else asks apiservers alone.
+        (SCHEDULER, {}, {ITSELF: 2}, [f"scheduler cannot reach the apiserver at {ITSELF}"], []),
+        (CONTROLLER_MANAGER, {}, {WEBHOOK: 2}, [f"controller-manager cannot reach the apiserver at {WEBHOOK}"], []),
+        (SYNCER, {}, {"10.96.0.1:443": 2}, ["syncer cannot reach the apiserver at 10.96.0.1:443"], []),
+        (SCHEDULER, {}, {"": 2}, ["scheduler cannot reach the apiserver"], []),
+        # Kamaji asks its tenants' apiservers too, each of which has a row of its own.
+        (OPERATOR, {}, {"10.96.0.1:443": 2}, ["operator cannot reach the apiserver at 10.96.0.1:443"], []),
+        (
+            OPERATOR,
+            {},
+            {"globex.tenants.svc:6443": 2},
+            [],
+            ["operator gets no answer from globex.tenants.svc:6443: 2 requests in 15 s"],
+        ),
+        (
+            OPERATOR,
+            {},
+            {"kubernetes.default.svc:443": 2},
+            ["operator cannot reach the apiserver at kubernetes.default.svc:443"],
+            [],
+        ),
+    ],
+)
+def test_requests_without_an_answer_are_judged_by_host(
+    name: str, before: dict[str, float], after: dict[str, float], reasons: list[str], notes: list[str]
+) -> None:
+    verdict = judged({component(name): lost(before, after)})
+
+    assert (verdict.word, verdict.reasons, verdict.notes) == (DEGRADED if reasons else HEALTHY, reasons, notes)
+
+
+def test_an_only_scrape_tells_no_loss() -> None:
+    verdict = judged({component(APISERVER): pair(None, counted(**{ITSELF: 7, WEBHOOK: 9}))})
+
+    assert (verdict.word, verdict.reasons, verdict.notes) == (HEALTHY, [], [])
+    found = verdict.components[0].figures
+    assert (found.lost, found.losing) == (7, None)
+    assert [(item.host, item.total, item.grown) for item in found.unanswered] == [(WEBHOOK, 9, None)]
+
+
+# ----------------------------------------------------------------------------------------------------- what is unknown
+
+NOTHING = NoCredential("Secret acme-admin-kubeconfig does not exist", hint="make one")
+FORWARD = Forbidden('pods "acme-0" is forbidden: User "x" cannot create resource "pods/portforward"', code=403)
+FINE = pair(SERVED, SERVED)
+REFUSED = ConnectionFailed("nobody listens on the port: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("told", "more", "word", "reasons", "unknown"),
+    [
+        ({APISERVER: FINE, SCHEDULER: FINE}, {}, HEALTHY, [], []),
+        # Nothing can be said of what may not be looked at.
+        ({APISERVER: NOTHING}, {}, UNKNOWN, [], ["apiserver: no usable client certificate"]),
+        (
+            {APISERVER: NOTHING, SCHEDULER: NOTHING},
+            {},
+            UNKNOWN,
+            [],
+            ["apiserver, scheduler: no usable client certificate"],
+        ),
+        ({APISERVER: FORWARD}, {}, UNKNOWN, [], ["apiserver: no right to pods/portforward"]),
+        ({APISERVER: Forbidden("forbidden", code=403)}, {}, UNKNOWN, [], ["apiserver: not let in"]),
+        ({APISERVER: Unauthorized("Unauthorized", code=401)}, {}, UNKNOWN, [], ["apiserver: not let in"]),
+        ({APISERVER: FINE, SCHEDULER: NOTHING}, {}, UNKNOWN, [], ["scheduler: no usable client certificate"]),
+        ({APISERVER: pair("", "<html>")}, {}, UNKNOWN, [], ["apiserver: no known metrics in its answer"]),
+        ({KAMAJI: pair("", "<html>")}, {}, HEALTHY, [], []),
+        # What is known to be wrong is wrong, whatever else is not known.
+        (
+            {APISERVER: NOTHING},
+            {"wanted": 2},
+            DEGRADED,
+            ["1 of 2 replicas are ready"],
+            ["apiserver: no usable client certificate"],
+        ),
+        ({APISERVER: FINE, SCHEDULER: REFUSED}, {}, DEGRADED, ["scheduler: nobody listens"], []),
+        (
+            {APISERVER: ConnectionFailed("i/o timeout")},
+            {},
+            DEGRADED,
+            ["apiserver: no answer in time"],
+            [],
+        ),
+        ({APISERVER: ConnectionFailed("EOF")}, {}, DEGRADED, ["apiserver: no answer"], []),
+        (
+            {APISERVER: ConnectionFailed("tls: x509: unknown authority")},
+            {},
+            DEGRADED,
+            ["apiserver: another certificate than expected"],
+            [],
+        ),
+        ({APISERVER: NotFound("404 page not found", code=404)}, {}, DEGRADED, ["apiserver: not there"], []),
+        ({}, {}, DEGRADED, ["it has no pods"], []),
+        ({}, {"wanted": 3, "ready": 0}, DEGRADED, ["it has no pods", "0 of 3 replicas are ready"], []),
+    ],
+)
+def test_what_is_wrong_and_what_is_not_known_are_told_apart(
+    told: dict[str, Pair | VmetricsError], more: dict[str, int], word: str, reasons: list[str], unknown: list[str]
+) -> None:
+    verdict = judged({component(name): answer for name, answer in told.items()}, **more)  # type: ignore[arg-type]
+
+    assert (verdict.word, verdict.reasons, verdict.unknown) == (word, reasons, unknown)
+
+
+def test_who_sleeps_is_not_judged() -> None:
+    asleep = plane(wanted=0, ready=0, asleep=True)
+
+    assert health.judge(asleep, [], None).word == "Sleeping"
+    assert health.judge(asleep, [Health(asleep, component(APISERVER), error=NOTHING)], None).unknown == []
+
+
+def test_a_component_that_is_not_asked_for_is_in_no_plane() -> None:
+    one = plane(component(APISERVER))
+    stranger = Instance((KAMAJI, "tenants", "other"), component(APISERVER))
+
+    assert health.read([one], {stranger: FINE}) == [[]]
