@@ -11,7 +11,9 @@ def run(code: str) -> None:
 
 
 def test_it_is_not_imported() -> None:
-    run("import kubectl_vmetrics.kube.lean_requests, sys; assert not {'charset_normalizer', 'chardet'} & sys.modules.keys()")
+    run(
+        "import kubectl_vmetrics.kube.lean_requests, sys; assert not {'charset_normalizer', 'chardet'} & sys.modules.keys()"
+    )
 
 
 def test_it_works_when_text_is_read() -> None:

@@ -34,7 +34,7 @@ LINES = {
     ],
     "vmi": ["vmi -A --interval 5s -o wide", "vmi --vcluster shop --interval 5s"],
     "components": ["components --interval 1s"],
-    "controlplanes": ["controlplanes -A --interval 1s"],
+    "controlplanes": ["controlplanes -A --interval 1s --fail-on-problems"],
     "targets": ["targets"],
 }
 
