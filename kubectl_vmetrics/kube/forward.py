@@ -236,7 +236,8 @@ def _proxy(client: Client) -> dict[str, Any]:
     scheme = urlsplit(client.connection.server).scheme
     url = found.get("all") or found.get(scheme)
     if not url:
-        return {"http_no_proxy": ["*"]}
+        # Without a host, the library would ask the environment whatever else it is told.
+        return {"http_proxy_host": "none.invalid", "http_proxy_port": 1, "http_no_proxy": ["*"]}
     split = urlsplit(url)
     auth = (split.username, split.password or "") if split.username else None
     kind = {"socks5": "socks5", "socks5h": "socks5h"}.get(split.scheme, "http")
