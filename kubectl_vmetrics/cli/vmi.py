@@ -90,6 +90,8 @@ def vmi(
     kinds = [kind for kind, given in (("vcpus", per_vcpu), ("disks", disks), ("interfaces", interfaces)) if given]
     if len(kinds) > 1:
         raise UsageError("only one of --per-vcpu, --disks and --interfaces")
+    if kinds and total:
+        raise UsageError("--sum adds up machines: it does not go with --per-vcpu, --disks or --interfaces")
     labels = parse_labels(selector)
     show = Show(context, **output)
     if show.interval < rates.SHORTEST:

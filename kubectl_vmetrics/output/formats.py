@@ -24,7 +24,9 @@ class View(NamedTuple):
         rows: cells as text, as many as there are headers.
         footer: lines below the rows of the default table, of any length.
         document: the same as a Kubernetes-shaped object, made only where json or yaml asks for it.
-        names: TYPE/NAME of each row, for -o name.
+        names: TYPE/NAME of each object that the rows are about, for -o name.
+        records: for csv and tabulate's formats, a cell for each header and the sums at the end; None where that is
+            what `rows` are.
     """
 
     headers: Sequence[str]
@@ -32,6 +34,7 @@ class View(NamedTuple):
     document: Callable[[], Any]
     names: Callable[[], list[str]]
     footer: Sequence[Row] = ()
+    records: Callable[[], Sequence[Row]] | None = None
 
 
 def is_document(form: str) -> bool:
@@ -67,7 +70,8 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
         return "".join(f"{safe.line(name)}\n" for name in view.names())
     if form in TABLES:
         return table.render(view.rows, view.headers if headers else (), view.footer)
-    cells = [[safe.line(cell) for cell in row] for row in view.rows]
+    rows = view.records() if view.records else view.rows
+    cells = [[safe.line(cell) for cell in row] for row in rows]
     if form == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")

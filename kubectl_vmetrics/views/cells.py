@@ -9,6 +9,9 @@ from typing import Any
 ABOUT = "~"
 """Before a number that stands for another one that is not told, or that is made of too little."""
 
+LONGEST = 48
+"""Characters of what a guest wrote itself, in one cell."""
+
 
 def percent(share: float | None) -> str:
     """A share of 1, with a decimal where it is small."""

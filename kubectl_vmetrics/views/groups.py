@@ -13,8 +13,7 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, cpu_percent, mebibytes, millicores, percent
 from kubectl_vmetrics.vcluster.groups import NamespaceUsage, VClusterUsage
 
-from .nodes import usage_object
-from .pods import RULE, vcluster_cell, vcluster_object
+from .pods import RULE, usage_object, vcluster_cell, vcluster_object
 
 _KIND = "vmetrics/v1alpha1"
 _Group = TypeVar("_Group", VClusterUsage, NamespaceUsage)
@@ -25,11 +24,13 @@ class Options(NamedTuple):
 
     Attributes:
         whole: the host's allocatable, of which usage is a share; None where nodes cannot be read.
+        namespace: the host namespace that was asked about; None for all.
     """
 
     sort_by: str = ""
     total: bool = False
     whole: Available | None = None
+    namespace: str | None = None
 
 
 def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
@@ -44,15 +45,21 @@ def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
             [found.ref.host_namespace, found.ref.name, found.status, found.version or NONE] if found else [NONE] * 4
         )
         plane = group.control_plane
-        planes = (
+        cells = (
             [millicores(plane.cpu_nanocores), mebibytes(plane.memory_bytes)]
             if plane
             else ["-" if not found else UNKNOWN] * 2
         )
-        rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole), *planes])
-    footer = _footer(4, ordered, sum((g.control_plane or NOTHING for g in ordered), NOTHING)) if options.total else []
+        rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole), *cells])
+    planes = sum((g.control_plane or NOTHING for g in ordered), NOTHING)
+    sums = _sums(4, ordered, planes)
+
+    def document() -> dict[str, Any]:
+        found = _vclusters_document(ordered, options.namespace)
+        return {**found, "sum": {**_sum(ordered), "controlPlane": _usage(planes)}} if options.total else found
+
     names = [f"vcluster/{g.vcluster.ref.path}" for g in own if g.vcluster]
-    return View(headers, rows, lambda: _vclusters_document(ordered), lambda: names, footer)
+    return View(headers, rows, document, lambda: names, *_footer(rows, sums, options))
 
 
 def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bool) -> View:
@@ -69,9 +76,14 @@ def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bo
             cell = vcluster_cell(group.vcluster, group.host_namespace)
             identity = [group.host_namespace, cell, group.namespace or NONE]
         rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole)])
-    footer = _footer(1 if inside else 3, ordered) if options.total else []
-    names = [f"namespace/{(g.namespace if inside else None) or g.host_namespace}" for g in ordered]
-    return View(headers, rows, lambda: _namespaces_document(ordered), lambda: list(dict.fromkeys(names)), footer)
+
+    def document() -> dict[str, Any]:
+        found = _namespaces_document(ordered, inside=inside)
+        return {**found, "sum": _sum(ordered)} if options.total else found
+
+    names = [f"namespace/{_path(group, inside=inside)}" for group in ordered]
+    sums = _sums(1 if inside else 3, ordered)
+    return View(headers, rows, document, lambda: names, *_footer(rows, sums, options))
 
 
 _SHARES = ("CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)")
@@ -95,24 +107,39 @@ def _cells(usage: Usage, whole: Available | None) -> list[str]:
     ]
 
 
-def _footer(lead: int, groups: Sequence[VClusterUsage | NamespaceUsage], planes: Usage | None = None) -> list[Row]:
+def _path(group: NamespaceUsage, *, inside: bool) -> str:
+    """What tells a namespace from all others of the table: of a virtual one, its virtual cluster comes first."""
+    if group.vcluster is None or inside:
+        return group.namespace or group.host_namespace
+    return f"{group.vcluster.path}/{group.namespace or NONE}"
+
+
+def _sums(lead: int, groups: Sequence[VClusterUsage | NamespaceUsage], planes: Usage | None = None) -> list[str]:
+    """The sums, each in its column."""
     total = sum((group.usage for group in groups), NOTHING)
-    blanks = [""] * lead
-    rule = [*blanks, RULE, RULE, "", RULE]
-    sums = [
-        *blanks,
-        str(sum(group.pods for group in groups)),
-        millicores(total.cpu_nanocores),
-        "",
-        mebibytes(total.memory_bytes),
-    ]
-    if planes is not None:
-        rule += ["", RULE, RULE]
-        sums += ["", millicores(planes.cpu_nanocores), mebibytes(planes.memory_bytes)]
-    return [rule, sums]
+    count = str(sum(group.pods for group in groups))
+    sums = [*[""] * lead, count, millicores(total.cpu_nanocores), "", mebibytes(total.memory_bytes), ""]
+    return [*sums, millicores(planes.cpu_nanocores), mebibytes(planes.memory_bytes)] if planes is not None else sums
 
 
-def _vclusters_document(groups: Sequence[VClusterUsage]) -> dict[str, Any]:
+def _footer(rows: list[Row], sums: list[str], options: Options) -> tuple[list[Row], Callable[[], Sequence[Row]] | None]:
+    """The lines below the table, and the rows for csv."""
+    if not options.total:
+        return [], None
+    shown = sums if sums[-1] else sums[:-1]
+    return [[RULE if cell else "" for cell in shown], shown], lambda: [*rows, sums]
+
+
+def _sum(groups: Sequence[VClusterUsage | NamespaceUsage]) -> dict[str, Any]:
+    """The sums in a document."""
+    return {"pods": sum(group.pods for group in groups), **_usage(sum((group.usage for group in groups), NOTHING))}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {"usage": usage_object(usage)}
+
+
+def _vclusters_document(groups: Sequence[VClusterUsage], namespace: str | None) -> dict[str, Any]:
     items = []
     for group in groups:
         item: dict[str, Any] = {"kind": "VirtualClusterUsage", "apiVersion": _KIND}
@@ -120,7 +147,11 @@ def _vclusters_document(groups: Sequence[VClusterUsage]) -> dict[str, Any]:
             item["metadata"] = {"name": found.ref.name, "namespace": found.ref.host_namespace}
             item |= {"status": found.status, "version": found.version}
         else:
-            item["metadata"] = {}
+            # A kind of its own, so that nobody takes it for a virtual cluster of that name.
+            item |= {
+                "kind": "HostUsage",
+                "metadata": {"name": "host", **({"namespace": namespace} if namespace else {})},
+            }
         item |= {"pods": group.pods, "usage": usage_object(group.usage)}
         if group.control_plane:
             item["controlPlane"] = {"usage": usage_object(group.control_plane)}
@@ -128,14 +159,17 @@ def _vclusters_document(groups: Sequence[VClusterUsage]) -> dict[str, Any]:
     return {"kind": "VirtualClusterUsageList", "apiVersion": _KIND, "metadata": {}, "items": items}
 
 
-def _namespaces_document(groups: Sequence[NamespaceUsage]) -> dict[str, Any]:
+def _namespaces_document(groups: Sequence[NamespaceUsage], *, inside: bool) -> dict[str, Any]:
     items = []
     for group in groups:
         item: dict[str, Any] = {"kind": "NamespaceUsage", "apiVersion": _KIND}
-        item["metadata"] = {"name": group.namespace or group.host_namespace}
+        # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
+        item["metadata"] = {"name": (group.namespace if inside else None) or group.host_namespace}
         item |= {"pods": group.pods, "usage": usage_object(group.usage)}
         if group.vcluster:
             item["vcluster"] = vcluster_object(group.vcluster)
+            if not inside and group.namespace:
+                item["virtual"] = {"namespace": group.namespace}
             item["host"] = {"namespace": group.host_namespace}
         items.append(item)
     return {"kind": "NamespaceUsageList", "apiVersion": _KIND, "metadata": {}, "items": items}

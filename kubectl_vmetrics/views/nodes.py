@@ -9,7 +9,6 @@ from kubectl_vmetrics.kube.core import Node
 from kubectl_vmetrics.metrics import capacity
 from kubectl_vmetrics.metrics.metrics_api import NodeMetrics
 from kubectl_vmetrics.metrics.metrics_api import usage as node_usage
-from kubectl_vmetrics.metrics.quantity import render_cpu, render_memory
 from kubectl_vmetrics.metrics.usage import NOTHING, Usage
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
@@ -18,7 +17,7 @@ from kubectl_vmetrics.output.units import UNKNOWN, cpu_percent, mebibytes, milli
 from kubectl_vmetrics.vcluster.groups import Share
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
-from .pods import API_VERSION, RULE, vcluster_object
+from .pods import API_VERSION, RULE, usage_object, vcluster_object
 
 
 class Options(NamedTuple):
@@ -46,7 +45,11 @@ def view(metrics: Sequence[NodeMetrics], nodes: Sequence[Node], options: Options
     rows += [[name, *[UNKNOWN] * (len(headers) - 1)] for name in sorted(by_name)]
     names = [f"node/{row[0]}" for row in rows]
     missing = sorted(by_name)
-    return View(headers, rows, lambda: _document([item for item, _ in used], missing), lambda: names)
+
+    def records() -> list[Row]:
+        return [row if len(row) == len(headers) else _spread(row) for row in rows]
+
+    return View(headers, rows, lambda: _document([item for item, _ in used], missing), lambda: names, (), records)
 
 
 def shares(
@@ -75,13 +78,11 @@ def shares(
             ]
         )
     footer: list[Row] = []
+    everything = sum((part.usage for part in used.values()), NOTHING)
+    count = sum(part.pods for part in used.values())
+    sums = ["", str(count), millicores(everything.cpu_nanocores), "", mebibytes(everything.memory_bytes)]
     if total:
-        everything = sum((part.usage for part in used.values()), NOTHING)
-        count = sum(part.pods for part in used.values())
-        footer = [
-            ["", RULE, RULE, "", RULE],
-            ["", str(count), millicores(everything.cpu_nanocores), "", mebibytes(everything.memory_bytes)],
-        ]
+        footer = [["", RULE, RULE, "", RULE], sums]
 
     def document() -> dict[str, Any]:
         items = [
@@ -93,19 +94,16 @@ def shares(
             }
             for name, part in pairs
         ]
-        return {
+        found: dict[str, Any] = {
             "kind": "VirtualClusterNodeUsageList",
             "apiVersion": "vmetrics/v1alpha1",
             "metadata": {},
             "items": items,
         }
+        return {**found, "sum": {"pods": count, "usage": usage_object(everything)}} if total else found
 
-    return View(headers, rows, document, lambda: [f"node/{name}" for name, _ in pairs], footer)
-
-
-def usage_object(usage: Usage) -> dict[str, str]:
-    """Usage in a document: quantities."""
-    return {"cpu": render_cpu(usage.cpu_nanocores), "memory": render_memory(usage.memory_bytes)}
+    records = (lambda: [*rows, [*sums, ""]]) if total else None
+    return View(headers, rows, document, lambda: [f"node/{name}" for name, _ in pairs], footer, records)
 
 
 def _row(name: str, usage: Usage, node: Node | None, options: Options) -> Row:
@@ -124,6 +122,12 @@ def _row(name: str, usage: Usage, node: Node | None, options: Options) -> Row:
         else:
             cells += [mebibytes(usage.swap_bytes), percent(usage.swap_bytes, swap)]
     return cells
+
+
+def _spread(row: Row) -> Row:
+    """A row of a node that is not in the list, each number in its own column."""
+    name, cpu, memory, *swap = row
+    return [name, cpu, UNKNOWN, memory, UNKNOWN, *swap]
 
 
 def _document(metrics: Sequence[NodeMetrics], missing: Sequence[str]) -> dict[str, Any]:

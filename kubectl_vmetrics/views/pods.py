@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubectl_vmetrics.metrics.metrics_api import Container, PodMetrics, TimedPodMetrics
 from kubectl_vmetrics.metrics.metrics_api import usage as container_usage
-from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
+from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes, render_cpu, render_memory
 from kubectl_vmetrics.metrics.usage import NOTHING, HostPod, Usage
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
@@ -92,7 +92,8 @@ def view(pods: AnyPods, options: Options) -> View:
     simple = not options.containers and not options.more and not options.swap
     rows = _simple_rows(ordered, options) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
-    return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer)
+    records = (lambda: [*rows, _sums(pods, options, len(headers))]) if options.total else None
+    return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records)
 
 
 def _name(pod: Pod[Any], names: Names) -> str:
@@ -236,13 +237,21 @@ def _total(quantities: list[str | None], read: Callable[[str], int], *, need_all
     return sum(found) if found and (not need_all or len(found) == len(quantities)) else None
 
 
+def _total_usage(pods: AnyPods) -> Usage:
+    return sum((pod.usage for pod in pods), NOTHING)
+
+
+def _sums(pods: AnyPods, options: Options, columns: int) -> list[str]:
+    """The sums, each in its column."""
+    cells = _cells(_total_usage(pods), options)
+    return [*[""] * (columns - len(cells) - len(options.more)), *cells, *[""] * len(options.more)]
+
+
 def _footer(pods: AnyPods, options: Options, columns: int) -> list[Row]:
-    total = sum((pod.usage for pod in pods), NOTHING)
-    cells = _cells(total, options)
     if options.names is Names.BOTH or options.more:
-        lead = columns - len(cells) - len(options.more)
-        blanks = [""] * lead
-        return [[*blanks, *[RULE] * len(cells)], [*blanks, *cells]]
+        sums = _sums(pods, options, columns)[: columns - len(options.more)]
+        return [[RULE if cell else "" for cell in sums], sums]
+    cells = _cells(_total_usage(pods), options)
     # kubectl's own table, to the byte: with --show-swap the totals stand one column too far right, and without
     # headers -A and --containers are not counted (k8s.io/kubectl metrics_printer.go, printPodResourcesSum).
     width = columns if options.headers else 3 + options.swap
@@ -250,17 +259,19 @@ def _footer(pods: AnyPods, options: Options, columns: int) -> list[Row]:
 
 
 def _document(pods: AnyPods, options: Options) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "kind": "PodMetricsList",
         "apiVersion": API_VERSION,
         "metadata": {},
         "items": [{**_item(pod, options.names), **_measured(pod, options)} for pod in pods],
     }
+    return {**document, "sum": {"usage": usage_object(_total_usage(pods))}} if options.total else document
 
 
 def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
+    # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
     metrics: PodMetrics = pod.metrics
-    virtual = None if names is Names.HOST else pod.virtual
+    virtual = pod.virtual if names is Names.VIRTUAL else None
     found = metrics.labels()
     shown = labels.inside(found, virtual.vcluster) if virtual else found
     item: dict[str, Any] = {
@@ -280,6 +291,8 @@ def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
     ]
     if names is not Names.HOST and pod.vcluster:
         item["vcluster"] = vcluster_object(pod.vcluster)
+        if names is Names.BOTH and pod.virtual:
+            item["virtual"] = {"name": pod.virtual.name, "namespace": pod.virtual.namespace}
         item["host"] = {"name": metrics.metadata.name, "namespace": metrics.metadata.namespace}
     return item
 
@@ -299,6 +312,11 @@ def _measured(pod: Pod[Any], options: Options) -> dict[str, Any]:
             if psi
         }
     return found
+
+
+def usage_object(usage: Usage) -> dict[str, str]:
+    """Usage in a document: quantities."""
+    return {"cpu": render_cpu(usage.cpu_nanocores), "memory": render_memory(usage.memory_bytes)}
 
 
 def vcluster_object(ref: VClusterRef) -> dict[str, Any]:

@@ -20,7 +20,11 @@ def view(items: Sequence[Target], *, wide: bool = False) -> View:
     """The table, and the document, of scrape targets."""
 
     def names() -> list[str]:
-        return list(dict.fromkeys(f"{'pod' if item.label('pod') else 'node'}/{_name(item)}" for item in items))
+        # Several targets may be one object; two namespaces may have one of the same name.
+        objects = dict.fromkeys(
+            ("pod" if item.label("pod") else "node", item.label("namespace"), _name(item)) for item in items
+        )
+        return [f"{kind}/{name}" for kind, _, name in objects]
 
     rows = [row(item, wide=wide) for item in items]
     return View([*HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names)

@@ -14,10 +14,9 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
 from kubectl_vmetrics.vcluster.origins import Synced
 
-from .cells import ABOUT, count, milliseconds, percent, short, speed, told
+from . import devices
+from .cells import ABOUT, LONGEST, count, milliseconds, percent, short, speed, told
 
-LONGEST = 48
-"""Characters of what a guest wrote itself, in one cell."""
 RULE = "________"
 KIND = "VirtualMachineInstance"
 
@@ -105,22 +104,28 @@ def view(items: Sequence[Shown], options: Options) -> View:
         "NODE",
     ]
     if options.devices:
-        headers, cells = _DEVICES[options.devices]
-        rows: list[Row] = [
-            [*_lead(item, options, both), *row] for item in ordered if item.rates for row in cells(item.rates)
-        ]
-        footer: list[Row] = []
+        headers, cells = devices.TABLES[options.devices]
+        parts = {item.key: list(cells(item.rates)) if item.rates else [] for item in ordered}
+        rows: list[Row] = [[*_lead(item, options, both), *row] for item in ordered for row in parts[item.key]]
+        named = [item for item in ordered if parts[item.key]]
     else:
         headers = [*_HEADERS, *(_WIDE if options.wide else [])]
         rows = [
             [*_lead(item, options, both), *_cells(item), *(_wide(item) if options.wide else [])] for item in ordered
         ]
-        footer = _footer(ordered, len(lead), len(headers)) if options.total else []
+        named = ordered
 
     def names() -> list[str]:
-        return [f"vmi/{_names(item, virtual=options.inside)[-1]}" for item in ordered]
+        return [f"vmi/{_names(item, virtual=options.inside)[-1]}" for item in named]
 
-    return View([*lead, *headers], rows, lambda: _document(ordered, options), names, footer)
+    def document() -> dict[str, Any]:
+        return _document(ordered, options)
+
+    if not options.total:
+        return View([*lead, *headers], rows, document, names)
+    sums = _sums(_totals(ordered), len(lead), len(headers))
+    footer = [[RULE if cell else "" for cell in sums], sums]
+    return View([*lead, *headers], rows, document, names, footer, lambda: [*rows, sums])
 
 
 def _names(item: Shown, *, virtual: bool) -> tuple[str, ...]:
@@ -211,37 +216,45 @@ def _wide(item: Shown) -> list[str]:
         "-" if over is None else f"{int(over / (1 << 20))}Mi",
         speed(guest.dirty_rate if guest else None),
         percent(done),
-        _short((item.machine.system if item.machine else "") or "-"),
-        _short(",".join(f"{_short(mount, 24)}:{percent(share)}" for mount, share in mounts) or "-", 2 * LONGEST),
+        short((item.machine.system if item.machine else "") or "-", LONGEST),
+        short(",".join(f"{short(mount, 24)}:{percent(share)}" for mount, share in mounts) or "-", 2 * LONGEST),
     ]
 
 
-def _footer(items: Sequence[Shown], lead: int, columns: int) -> list[Row]:
-    """Sums of what is known, marked where an estimate is among it; "-" where nothing is."""
+class _Totals(NamedTuple):
+    """Sums of what is known; None where nothing is.
+
+    Attributes:
+        share: of the vCPUs of those machines whose CPU is known.
+        coarse, estimated: whether CPU, or memory, includes what the table marks.
+    """
+
+    vcpus: int
+    cores: float | None
+    share: float | None
+    coarse: bool
+    memory: float | None
+    estimated: bool
+    network: tuple[float | None, float | None]
+    disk: tuple[float | None, float | None]
+
+
+def _totals(items: Sequence[Shown]) -> _Totals:
+    rates = [item.rates for item in items if item.rates]
     running = [item for item in items if item.rates and item.rates.cores is not None]
-    about = ABOUT if any(item.rates.coarse for item in running if item.rates) else ""
     # A machine that is still being scheduled has vCPUs already, but no CPU time of which they would be a share.
     sized = [item for item in running if item.vcpus]
-    share = sum(item.cores for item in sized) / sum(item.vcpus for item in sized) if sized else None
-    told_memory = [item.memory for item in items if item.memory.used is not None]
-    memory_about = ABOUT if any(used.estimated for used in told_memory) else ""
-    rates = [item.rates for item in items if item.rates]
-    speeds = [
-        _total(rate.network.rx_bytes for rate in rates),
-        _total(rate.network.tx_bytes for rate in rates),
-        _total(rate.disk.read_bytes for rate in rates),
-        _total(rate.disk.write_bytes for rate in rates),
-    ]
-    cells = [
-        str(sum(item.vcpus for item in items)),
-        f"{about}{millicores(round(sum(item.cores for item in running) * 1e9))}" if running else "-",
-        f"{about}{percent(share)}" if share is not None else "-",
-        f"{memory_about}{mebibytes(int(sum(used.used or 0.0 for used in told_memory)))}" if told_memory else "-",
-        "",
-        *map(speed, speeds),
-    ]
-    blanks, rest = [""] * (lead + 1), [""] * (columns - 1 - len(cells))
-    return [[*blanks, *[RULE if cell else "" for cell in cells], *rest], [*blanks, *cells, *rest]]
+    used = [item.memory for item in items if item.memory.used is not None]
+    return _Totals(
+        sum(item.vcpus for item in items),
+        _total(item.cores for item in running),
+        sum(item.cores for item in sized) / sum(item.vcpus for item in sized) if sized else None,
+        any(item.rates.coarse for item in running if item.rates),
+        _total(memory.used for memory in used),
+        any(memory.estimated for memory in used),
+        (_total(rate.network.rx_bytes for rate in rates), _total(rate.network.tx_bytes for rate in rates)),
+        (_total(rate.disk.read_bytes for rate in rates), _total(rate.disk.write_bytes for rate in rates)),
+    )
 
 
 def _total(values: Iterable[float | None]) -> float | None:
@@ -249,66 +262,52 @@ def _total(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-# --------------------------------------------------------------------------------------------------- devices
-
-
-def _vcpus(rates: Rates) -> Iterable[Row]:
-    for name in sorted(rates.vcpus, key=_number):
-        found = rates.vcpus[name]
-        yield [name, percent(found.running), percent(found.steal), percent(found.wait)]
-
-
-def _disks(rates: Rates) -> Iterable[Row]:
-    for name, found in sorted(rates.drives.items()):
-        yield [
-            _short(name),
-            speed(found.read_bytes),
-            speed(found.write_bytes),
-            count(found.reads),
-            count(found.writes),
-            milliseconds(found.read_latency),
-            milliseconds(found.write_latency),
-            milliseconds(found.flush_latency),
-        ]
-
-
-def _interfaces(rates: Rates) -> Iterable[Row]:
-    for name, found in sorted(rates.interfaces.items()):
-        counts = [count(value) for value in (found.rx_packets, found.tx_packets, found.drops, found.errors)]
-        yield [_short(name), speed(found.rx_bytes), speed(found.tx_bytes), *counts]
-
-
-_DEVICES: dict[str, tuple[list[str], Callable[[Rates], Iterable[Row]]]] = {
-    "vcpus": (["VCPU", "CPU(%)", "STEAL(%)", "WAIT(%)"], _vcpus),
-    "disks": (["DISK", "READ", "WRITE", "READ-IOPS", "WRITE-IOPS", "READ-LAT", "WRITE-LAT", "FLUSH-LAT"], _disks),
-    "interfaces": (["INTERFACE", "RX", "TX", "RX-PACKETS", "TX-PACKETS", "DROPS", "ERRORS"], _interfaces),
-}
-
-
-def _short(text: str, longest: int = LONGEST) -> str:
-    return short(text, longest)
-
-
-def _number(text: str) -> tuple[int, str]:
-    return (int(text), text) if text.isdecimal() else (1 << 30, text)
+def _sums(totals: _Totals, lead: int, columns: int) -> list[str]:
+    """The sums, each in its column; an estimate is marked, and "-" is what is not known."""
+    about = ABOUT if totals.coarse else ""
+    memory = "-" if totals.memory is None else mebibytes(int(totals.memory))
+    cells = [
+        str(totals.vcpus),
+        "-" if totals.cores is None else f"{about}{millicores(round(totals.cores * 1e9))}",
+        "-" if totals.share is None else f"{about}{percent(totals.share)}",
+        f"{ABOUT if totals.estimated else ''}{memory}",
+        "",
+        *map(speed, (*totals.network, *totals.disk)),
+    ]
+    return [*[""] * (lead + 1), *cells, *[""] * (columns - 1 - len(cells))]
 
 
 # -------------------------------------------------------------------------------------------------- document
 
 
 def _document(items: Sequence[Shown], options: Options) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "kind": f"{KIND}MetricsList",
         "apiVersion": "vmetrics/v1",
         "metadata": {},
         "items": [_item(item, options) for item in items],
     }
+    if not options.total:
+        return found
+    totals = _totals(items)
+    (received, sent), (read, written) = totals.network, totals.disk
+    return {
+        **found,
+        "sum": {
+            "vcpus": totals.vcpus,
+            "cpu": told({"cores": totals.cores}),
+            "memory": told({"usedBytes": totals.memory, "estimated": totals.estimated or None}),
+            "network": told({"rx_bytes": received, "tx_bytes": sent}),
+            "disk": told({"read_bytes": read, "write_bytes": written}),
+        },
+    }
 
 
 def _item(item: Shown, options: Options) -> dict[str, Any]:
     """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
     virtual = item.virtual
-    namespace, name = (virtual.namespace, virtual.name) if virtual else item.key
+    namespace, name = (virtual.namespace, virtual.name) if virtual and options.inside else item.key
     used, rates = item.memory, item.rates
     found: dict[str, Any] = {
         "kind": f"{KIND}Metrics",
@@ -334,6 +333,7 @@ def _item(item: Shown, options: Options) -> dict[str, Any]:
         found["migration"] = _fields(item.guest.migration)
     if virtual and not options.inside:
         found["vcluster"] = {"name": virtual.vcluster.name, "hostNamespace": virtual.vcluster.host_namespace}
+        found["virtual"] = {"name": virtual.name, "namespace": virtual.namespace}
         found["host"] = {"name": item.key[1], "namespace": item.key[0]}
     return told(found)
 

@@ -43,10 +43,11 @@ def view(volumes: Sequence[Mounted], options: Options) -> View:
     rows = [_row(item, options) for item in ordered]
 
     def names() -> list[str]:
-        virtual = options.names is Names.VIRTUAL
-        return [f"persistentvolumeclaim/{_names(item, virtual)[1]}" for item in ordered]
+        # A claim that several pods mount is one object; two namespaces may have one of the same name.
+        claims = dict.fromkeys(_names(item, options.names is Names.VIRTUAL)[:2] for item in ordered)
+        return [f"persistentvolumeclaim/{name}" for _, name in claims]
 
-    return View(headers, rows, lambda: _document(ordered, options.names), lambda: list(dict.fromkeys(names())))
+    return View(headers, rows, lambda: _document(ordered, options.names), names)
 
 
 def _names(item: Mounted, virtual: bool) -> tuple[str, str, str]:
@@ -93,7 +94,8 @@ def _per_million(part: int | None, whole: int | None) -> int:
 def _document(volumes: Sequence[Mounted], names: Names) -> dict[str, Any]:
     items = []
     for mounted in volumes:
-        namespace, claim, pod = _names(mounted, names is not Names.HOST)
+        # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
+        namespace, claim, pod = _names(mounted, names is Names.VIRTUAL)
         volume = mounted.volume
         usage = {
             "capacityBytes": volume.capacity,
@@ -111,6 +113,9 @@ def _document(volumes: Sequence[Mounted], names: Names) -> dict[str, Any]:
         }
         if names is not Names.HOST and mounted.vcluster:
             item["vcluster"] = vcluster_object(mounted.vcluster)
+            if names is Names.BOTH and (virtual := mounted.virtual_claim):
+                item["virtual"] = {"name": virtual.name, "namespace": virtual.namespace}
+                item["virtual"] |= {"pod": mounted.virtual_pod.name} if mounted.virtual_pod else {}
             item["host"] = {"name": mounted.claim.name, "namespace": mounted.claim.namespace, "pod": mounted.pod.name}
         items.append(item)
     return {"kind": "VolumeUsageList", "apiVersion": "vmetrics/v1alpha1", "metadata": {}, "items": items}

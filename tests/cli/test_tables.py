@@ -168,11 +168,12 @@ def test_documents(on_host: Cli) -> None:
         "usage": {"cpu": "250006032n", "memory": "123052Ki"},
         "controlPlane": {"usage": {"cpu": "38632436n", "memory": "348912Ki"}},
     }
-    assert groups["items"][-1]["metadata"] == {}
+    assert (groups["items"][-1]["kind"], groups["items"][-1]["metadata"]) == ("HostUsage", {"name": "host"})
     nodes = json.loads(on_host("top", "nodes", "-o", "json").stdout)
     assert nodes["items"][0]["usage"] == {"cpu": "782025925n", "memory": "3341384Ki"}
     spaces = json.loads(on_host("top", "namespaces", "-o", "json").stdout)
-    assert {item["metadata"]["name"] for item in spaces["items"]} == {"default", "shop", "team-a", "team-b"}
+    assert {item["metadata"]["name"] for item in spaces["items"]} == {"default", "team-a", "team-b"}
+    assert {item["virtual"]["namespace"] for item in spaces["items"] if "virtual" in item} == {"default", "shop"}
     share = json.loads(on_host("top", "nodes", "--vcluster", "vc2", "-o", "json").stdout)
     assert share["items"][0]["pods"] == 5
 

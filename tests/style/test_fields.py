@@ -16,6 +16,7 @@ from tests.cli.test_documented import SHOWN
 PAGE = (Path(__file__).parents[2] / "docs" / "fields.md").read_text(encoding="utf-8")
 LINES = (
     "top pods -A",
+    "top pods -A --sum",
     "top pods --vcluster shop -A",
     "top pods -A --source kubelet --pressure",
     "top nodes",

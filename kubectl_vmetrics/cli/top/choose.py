@@ -9,6 +9,7 @@ import click
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden
+from kubectl_vmetrics.metrics.metrics_api import Scope
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 if TYPE_CHECKING:
@@ -44,12 +45,25 @@ def choose(client: Client, text: str) -> tuple[VClusterRef, list[VCluster]]:
     return discovery.select(known, text), known
 
 
+def explain(client: Client, scope: Scope) -> None:
+    """Return if nothing has metrics because nothing is there. Raises as absence.explain."""
+    import datetime
+
+    from kubectl_vmetrics.metrics import absence
+
+    absence.explain(client, scope, datetime.datetime.now(datetime.timezone.utc))
+
+
+def no_resources(namespace: str | None) -> str:
+    """The words of kubectl for an empty list of a namespace, or of all."""
+    return f"No resources found in {namespace} namespace." if namespace else "No resources found"
+
+
 def nothing_inside(vcluster: VClusterRef, known: list[VCluster], namespace: str | None) -> str:
     """Why a virtual cluster shows no pods: kubectl's words, and more where more is known."""
     from kubectl_vmetrics.vcluster import discovery
 
     status = next((v.status for v in known if v.ref == vcluster), "")
-    where = f" in {namespace} namespace." if namespace else ""
     if status in (discovery.PAUSED, discovery.SCALED_DOWN):
-        return f"No resources found{where}\nvirtual cluster {vcluster.path} is {status}"
-    return f"No resources found{where}"
+        return f"{no_resources(namespace)}\nvirtual cluster {vcluster.path} is {status}"
+    return no_resources(namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import flags
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.kube.errors import Forbidden
 from kubectl_vmetrics.metrics import capacity
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import groups
@@ -17,7 +19,7 @@ from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
-from .choose import choose, nothing_inside, vcluster_option
+from .choose import choose, explain, no_resources, nothing_inside, vcluster_option
 
 
 @click.command(
@@ -49,9 +51,12 @@ def namespaces(
 
     def on_host() -> Outcome:
         seen = survey(client, namespace)
+        if not seen.found.pods and not seen.found.skipped:
+            with contextlib.suppress(Forbidden):
+                explain(client, Scope(namespace))
         options = view.Options(sort_by, total, seen.whole)
         shown = view.namespaces(groups.by_namespace(seen.found.pods), options, inside=False)
-        return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
+        return Outcome(shown, no_resources(namespace), seen.warnings, tuple(seen.found.skipped))
 
     def from_inside() -> Outcome:
         ref, known = choose(client, vcluster or "")

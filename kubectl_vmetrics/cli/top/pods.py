@@ -21,7 +21,7 @@ from kubectl_vmetrics.vcluster.pods import Found
 from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
 
-from .choose import choose, nothing_inside, vcluster_option
+from .choose import choose, explain, no_resources, nothing_inside, vcluster_option
 from .source import Chosen, source_option
 
 if TYPE_CHECKING:
@@ -117,12 +117,13 @@ def pods(
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
         found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source)
         if not found.pods and not found.skipped:
-            _explain(client, scope)
+            explain(client, scope)
         found.warnings += chosen.warnings()
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
-        empty = "No resources found" if all_namespaces else f"No resources found in {client.namespace} namespace."
-        return _outcome(client, found, shown, scope, empty, show)._replace(partial=chosen.partial)
+        return _outcome(client, found, shown, scope, no_resources(scope.namespace), show)._replace(
+            partial=chosen.partial
+        )
 
     def from_inside() -> Outcome:
         ref, known = choose(client, vcluster or "")
@@ -139,14 +140,6 @@ def pods(
         return outcome._replace(partial=chosen.partial)
 
     return show.run(from_inside if vcluster else on_host)
-
-
-def _explain(client: Client, scope: Scope) -> None:
-    import datetime
-
-    from kubectl_vmetrics.metrics import absence
-
-    absence.explain(client, scope, datetime.datetime.now(datetime.timezone.utc))
 
 
 def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Scope, empty: str, show: Show) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -10,10 +11,13 @@ from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import flags
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
-from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.kube.errors import Forbidden, UsageError
+from kubectl_vmetrics.metrics.metrics_api import Scope
 from kubectl_vmetrics.vcluster import groups
 from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
+
+from .choose import explain, no_resources
 
 
 @click.command(
@@ -48,13 +52,19 @@ def vclusters(
 
     def find() -> Outcome:
         seen = survey(client, namespace)
+        if not seen.found.pods and not seen.found.skipped:
+            with contextlib.suppress(Forbidden):  # what is known is shown all the same
+                explain(client, Scope(namespace))
+            if not seen.known and not names:
+                return Outcome(view.vclusters([], view.Options()), no_resources(namespace), seen.warnings)
         rows = groups.by_vcluster(seen.found.pods, seen.known)
         if names:
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
             if not rows:
-                there = ", ".join(v.ref.path for v in seen.known) or "none"
-                raise UsageError(f'virtual cluster "{names[0]}" not found; there are: {there}')
-        shown = view.vclusters(rows, view.Options(sort_by, total, seen.whole))
+                there = ", ".join(v.ref.path for v in seen.known)
+                there = f"there are: {there}" if there else f"there are none{f' in {namespace}' if namespace else ''}"
+                raise UsageError(f'virtual cluster "{names[0]}" not found; {there}')
+        shown = view.vclusters(rows, view.Options(sort_by, total, seen.whole, namespace))
         return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
 
     return show.run(find)
