@@ -115,7 +115,7 @@ def test_many_hashed_names_are_read_in_one_list_of_metadata(
 
     result = invoke("top", "pods", "-n", "home", "-o", "json", kubeconfig=write_kubeconfig(tmp_path, url))
 
-    assert [item["metadata"]["name"] for item in json.loads(result.stdout)["items"]] == sorted(names)
+    assert [item["virtual"]["name"] for item in json.loads(result.stdout)["items"]] == sorted(names)
     (asked,) = [
         (query, environ["HTTP_ACCEPT"]) for path, query, environ in application.seen if path.startswith("/api/v1")
     ]
