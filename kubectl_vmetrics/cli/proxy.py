@@ -91,13 +91,13 @@ def proxy(
     only = choose(client, vcluster)[0] if vcluster else None
     views = Views(client, only, isolate=isolate)
     application = Proxy(views, accept_hosts=hosts, token=token)
-    with contextlib.closing(views), server.serving(application, address, port, tls) as url:
+    with contextlib.closing(views), server.Server(application, address, port, tls) as served:
         what = f"virtual cluster {only.path}" if only else "the host and its virtual clusters"
         environment.stdout.write(
-            f"Serving {what} at {url}\n  kubectl -s {url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"
+            f"Serving {what} at {served.url}\n  kubectl -s {served.url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"
         )
         environment.stdout.flush()
-        server.until_stopped()
+        served.until_stopped()
     return 0
 
 

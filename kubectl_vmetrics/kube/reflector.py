@@ -79,13 +79,14 @@ class Reflector(Generic[Item]):
         synced: set once the list was read.
         error: why the last attempt failed; None while all is well.
         relists, cuts: how often the list was read, and how often a watch broke off other than by its time.
+        expired: how often the version to go on from was too old (410).
     """
 
     def __init__(self, client: Client, path: str, kind: Any, store: Store[Item], *, labels: str | None = None) -> None:
         self.path = path
         self.synced = threading.Event()
         self.error: VmetricsError | None = None
-        self.relists = self.cuts = 0
+        self.relists = self.cuts = self.expired = 0
         self._client = client
         self._store = store
         self._labels = labels
@@ -93,6 +94,7 @@ class Reflector(Generic[Item]):
         self._object: msgspec.json.Decoder[Item] = decoder(kind)
         self._stopped = threading.Event()
         self._heard = time.monotonic()
+        self._watching = 0.0
         self._version = ""
 
     def start(self) -> None:
@@ -120,6 +122,7 @@ class Reflector(Generic[Item]):
                 pause = FIRST_PAUSE
             except Expired:
                 self._version = ""  # too old to go on from
+                self.expired += 1
                 _log.info("%s: the watch is too old, the list is read again", self.path)
             except VmetricsError as error:
                 self.cuts += 1
@@ -128,7 +131,8 @@ class Reflector(Generic[Item]):
                 self.error = error
                 if isinstance(error, BadAnswer):
                     self._version = ""
-            if time.monotonic() - began > pause * 2:
+            # Of a watch that was too old at once, the time of the list before it does not count: lists are dear.
+            if time.monotonic() - max(began, self._watching) > pause * 2:
                 pause = FIRST_PAUSE
             # A server that ends each watch at once, or refuses, is not asked faster and faster.
             elif self._stopped.wait(pause * _JITTER.uniform(0.8, 1.2)):
@@ -147,6 +151,7 @@ class Reflector(Generic[Item]):
         self.synced.set()
 
     def _watch(self) -> None:
+        self._watching = time.monotonic()
         seconds = int(WATCH * _JITTER.uniform(0.8, 1.0))
         params: dict[str, str | int | None] = {
             "watch": "1",

@@ -1,4 +1,4 @@
-"""The proxy as a WSGI application: what is answered, and what is refused.
+"""The proxy as an application: what is answered, and what is refused.
 
 GET and HEAD only, and only the paths below. What it asks the host for is decided by `vcluster.answers`, never by
 passing a client's path on.
@@ -8,25 +8,36 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, quote, unquote
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
 from kubectl_vmetrics.kube import discovery
+from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope
 from kubectl_vmetrics.kube.discovery import ApiResource
-from kubectl_vmetrics.kube.errors import ConfigError, ConnectionFailed, NotFound, StatusError, UsageError, VmetricsError
+from kubectl_vmetrics.kube.errors import (
+    ConfigError,
+    ConnectionFailed,
+    NotFound,
+    StatusError,
+    TimedOut,
+    UsageError,
+    VmetricsError,
+)
 from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
+from .circuit import Circuits, Open, Passage
+from .exchange import TEXT, Answer, Refusal, Request, status
 from .telemetry import Telemetry
 from .views import Views
 
-JSON = "application/json"
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 RESOURCES = (
     ApiResource("", "v1", "nodes", "Node", False, ("no",)),
     ApiResource("", "v1", "pods", "Pod", True, ("po",)),
@@ -36,152 +47,194 @@ RESOURCES = (
 HEALTH = ("/healthz", "/readyz")
 STALE = 300.0
 """Seconds without a word from the host after which the proxy calls itself not ready."""
+NODE_LIMIT = 9.5
+"""Seconds for a kubelet where the client does not say how long it waits: Prometheus waits ten."""
+OTHER_LIMIT = 30.0
+"""Seconds for anything else then."""
+LONGEST_LIMIT = 60.0
+SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
+LONGEST_QUERY, MOST_HEADERS = 4096, 100
+FIRST_PART = 1 << 16
+"""Bytes that are read of an answer before it is decided whether it is a good one."""
 _VCLUSTER = re.compile(r"/vclusters/([^/]+)/([^/]+)(/.*)?")
-_PHRASES = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
-
+_NODE = re.compile(r"(?:/vclusters/[^/]+/[^/]+)?/api/v1/nodes/([^/]+)/proxy/.*")
+_QUERY = {"labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "timeout", "pretty"}
 _UPSTREAMS = (("kubelet", "/proxy/"), ("metrics-api", "/metrics.k8s.io/"), ("api", "/api/"))
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-
-
-class Answer(NamedTuple):
-    """What is sent."""
-
-    status: int
-    body: Iterable[bytes]
-    content_type: str = JSON
-
-
-class Refusal(Exception):
-    """A request that is not answered, and why."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.message = code, reason, message
 
 
 class Proxy:
-    """The application.
+    """The application. `at_once` answers without the host, `answer` with it, in a thread that may wait.
 
     Args:
         views: what it serves.
         accept_hosts: the Host headers that are accepted, ports apart; others are a browser led astray (DNS rebinding).
         token: what a client must present; None where everybody on this machine may ask.
+        clock: seconds, for the circuits of nodes.
     """
 
-    def __init__(self, views: Views, *, accept_hosts: re.Pattern[str], token: str | None = None) -> None:
+    def __init__(
+        self,
+        views: Views,
+        *,
+        accept_hosts: re.Pattern[str],
+        token: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._views = views
         self._accept_hosts = accept_hosts
         self._token = token
+        self.circuits = Circuits(clock)
         self.telemetry = Telemetry()
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
-        started = time.monotonic()
-        try:
-            answer = self._answer(environ)
-        except Refusal as refusal:
-            answer = _status(refusal.code, refusal.reason, refusal.message)
-        except VmetricsError as error:
-            answer = self._failed(environ, error)
-        self.telemetry.answered(answer.status)
-        headers = [
-            ("Content-Type", answer.content_type),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-        ]
-        start_response(f"{answer.status} {_PHRASES.get(answer.status, 'Error')}", headers)
-        if environ.get("REQUEST_METHOD") == "HEAD":
-            _close(answer.body)
-            return []
-        return self._counted(environ, answer.body, started)
+    # ---------------------------------------------------------------------------------------------- without the host
 
-    def _failed(self, environ: dict[str, Any], error: VmetricsError) -> Answer:
+    def at_once(self, request: Request) -> Answer | None:
+        """Answer what takes no waiting: refusals, health, and what is about the proxy itself. None for the rest."""
+        try:
+            self._admit(request)
+        except Refusal as refusal:
+            return refusal.answer()
+        if request.path == "/healthz":
+            return Answer(200, [b"ok"], "text/plain; charset=utf-8")
+        if request.path == "/metrics":
+            return Answer(200, [self.telemetry.exposition(self._views.informer, self.circuits)], TEXT)
+        return None
+
+    def ready(self) -> Answer:
+        """Answer /readyz; takes a second at most."""
+        try:
+            self._views.informer.origins(wait=1.0)  # raises where the host cannot be asked
+        except VmetricsError as error:
+            return status(503, "ServiceUnavailable", f"the map is not read yet: {_kind(error)}")
+        if self._views.informer.silence() > STALE:
+            return status(503, "ServiceUnavailable", "the host was not heard of for too long")
+        return Answer(200, [b"ok"], "text/plain; charset=utf-8")
+
+    def lane(self, request: Request) -> str:
+        """What a request needs of the host: a node, metrics.k8s.io, or (api) the apiserver itself."""
+        if found := _NODE.fullmatch(request.path):
+            return f"node/{found[1]}"
+        return "metrics-api" if "/metrics.k8s.io/" in request.path else "api"
+
+    def client(self, request: Request) -> str:
+        """Who asks, as far as turns go: an address, and the view that it asks for."""
+        found = _VCLUSTER.match(request.path)
+        return f"{request.address} {found[1]}/{found[2]}" if found else request.address
+
+    def limit(self, request: Request) -> float:
+        """Seconds that a request may take: a little less than the client waits, where it says so."""
+        usual = NODE_LIMIT if _NODE.fullmatch(request.path) else OTHER_LIMIT
+        try:
+            asked = float(request.headers.get(SCRAPE_TIMEOUT, ""))
+        except ValueError:
+            return usual
+        if not (math.isfinite(asked) and asked > 0):
+            return usual
+        return min(asked - min(0.5, asked / 10), LONGEST_LIMIT)
+
+    # ------------------------------------------------------------------------------------------------- with the host
+
+    def answer(self, request: Request, scope: CancelScope) -> Answer:
+        """Answer a request that `at_once` let pass. Raises nothing.
+
+        The body's parts, where it is no list, come from the host: `next` may wait, and raises where it breaks off.
+        """
+        started = time.monotonic()
+        passage = None
+        try:
+            with scope.active():
+                passage = self._enter(request)
+                reply = self._answer(request)
+                first, whole = _begin(reply.body)
+        except Open as refused:
+            seconds = math.ceil(refused.seconds)
+            return status(503, "ServiceUnavailable", "the node does not answer: try again later", retry_after=seconds)
+        except Exception as error:
+            _judge(passage, error, scope)
+            return self._failed(request, error)
+        if whole:
+            if passage:
+                passage.succeeded()
+            self.telemetry.rewrote(sum(map(len, first)), time.monotonic() - started)
+            return reply._replace(body=first)
+        return reply._replace(body=_Body(self, request, scope, passage, first, reply.body, started))
+
+    def _enter(self, request: Request) -> Passage | None:
+        found = _NODE.fullmatch(request.path)
+        if not found:
+            return None
+        # Whether a node is in trouble is told to those alone who have something on it.
+        self._views.get(self._place(request.path)[0]).objects.check_node(unquote(found[1]))
+        return self.circuits.enter(found[1])
+
+    def _failed(self, request: Request, error: Exception) -> Answer:
+        if isinstance(error, Refusal):
+            return error.answer()
         if isinstance(error, UsageError):
-            return _status(400, "BadRequest", error.message)
+            return status(400, "BadRequest", error.message)
         if isinstance(error, StatusError) and (isinstance(error, NotFound) or error.code == 400):
-            return _status(error.code, error.reason, error.message)
-        self._note(environ, error)
+            return status(error.code, error.reason, error.message)
+        self.note(request, error)
+        if not isinstance(error, VmetricsError):
+            return status(500, "InternalError", "an internal error of the proxy: see its log")
         # The host's own words may hold the host's names: a tenant is told what, not why.
         if isinstance(error, StatusError):
-            return _status(502, error.reason, "the host refused")
+            return status(502, error.reason, "the host refused")
         if isinstance(error, ConfigError):
-            return _status(502, "ServiceUnavailable", "no credentials for the host")
-        late = isinstance(error, ConnectionFailed) and "Timeout" in error.message
-        return _status(504 if late else 502, "ServiceUnavailable", "the host did not answer")
+            return status(502, "ServiceUnavailable", "no credentials for the host")
+        late = isinstance(error, (TimedOut, Cancelled))
+        return status(504 if late else 502, "ServiceUnavailable", "the host did not answer")
 
-    def _note(self, environ: dict[str, Any], error: VmetricsError) -> None:
-        path = environ.get("PATH_INFO", "/")
-        self.telemetry.failed(next((kind for kind, part in _UPSTREAMS if part in path), "other"))
-        _log.warning("%s: %s", path, error.message)
+    def note(self, request: Request, error: Exception) -> None:
+        """Count and log what went wrong; of an error that nobody expected only its kind, which holds nobody's data."""
+        path = request.path[:200]
+        if isinstance(error, Cancelled):
+            self.telemetry.gave_up()
+        elif isinstance(error, VmetricsError):
+            self.telemetry.failed(next((kind for kind, part in _UPSTREAMS if part in path), "other"))
+            _log.warning("%s: %s", path, error.message)
+        else:
+            self.telemetry.broke()
+            _log.error("%s: internal error: %s", path, _where(error))
 
-    def _counted(self, environ: dict[str, Any], body: Iterable[bytes], started: float) -> Iterator[bytes]:
-        count = 0
-        try:
-            for chunk in body:
-                count += len(chunk)
-                yield chunk
-        except VmetricsError as error:
-            self._note(environ, error)
-            raise  # so that the connection ends without the last chunk: the client knows that something is missing
-        finally:
-            _close(body)
-            self.telemetry.rewrote(count, time.monotonic() - started)
-
-    def _answer(self, environ: dict[str, Any]) -> Answer:
-        self._admit(environ)
-        # The path as the server decoded it, encoded again: what was encoded twice stays so and matches nothing.
-        path = quote(environ.get("PATH_INFO", "/"), safe="/:")
-        if ".." in path.split("/") or "//" in path:
-            raise Refusal(400, "BadRequest", "the path is not a plain one")
-        query = {key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
-        if query.keys() - {
-            "labelSelector",
-            "fieldSelector",
-            "limit",
-            "continue",
-            "resourceVersion",
-            "timeout",
-            "pretty",
-        }:
-            raise Refusal(400, "BadRequest", "only labelSelector and fieldSelector are understood")
-        if path in HEALTH:
-            return self._health(path)
-        if path == "/metrics":
-            return Answer(200, [self.telemetry.exposition(self._views.informer)], TEXT)
-        if path == "/sd":
-            return Answer(200, [msgspec.json.encode(self._targets(environ))])
-        vcluster = self._views.only
-        found = _VCLUSTER.fullmatch(path)
-        if found and vcluster is None:
-            vcluster, path = self._named(found[1], found[2]), found[3] or "/"
-        return self._of_view(vcluster, path, query, environ.get("HTTP_ACCEPT", ""))
-
-    def _admit(self, environ: dict[str, Any]) -> None:
-        if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+    def _admit(self, request: Request) -> None:
+        if request.method not in ("GET", "HEAD"):
             raise Refusal(405, "MethodNotAllowed", "only GET and HEAD are answered")
-        if "upgrade" in environ.get("HTTP_CONNECTION", "").lower() or environ.get("HTTP_UPGRADE"):
+        headers = request.headers
+        if "upgrade" in headers.get("connection", "").lower() or "upgrade" in headers:
             raise Refusal(400, "BadRequest", "connections are not upgraded")
-        if environ.get("PATH_INFO") in HEALTH:
+        if request.path in HEALTH:
             return  # kubelets ask by the pod's address and without a token; the answer holds nothing
-        host = environ.get("HTTP_HOST", "")
-        if not self._accept_hosts.fullmatch(re.sub(r":\d+$", "", host)):
+        if not self._accept_hosts.fullmatch(re.sub(r":\d+$", "", headers.get("host", ""))):
             raise Refusal(403, "Forbidden", "this Host is not accepted: see --accept-hosts")
         if self._token is not None:
-            given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
+            given = headers.get("authorization", "").encode("utf-8", "replace")
             if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
                 raise Refusal(401, "Unauthorized", "Unauthorized")
+        if not request.path:
+            raise Refusal(400, "BadRequest", "the path is not a plain one")
+        if len(request.query) > LONGEST_QUERY or len(headers) > MOST_HEADERS:
+            raise Refusal(400, "BadRequest", "the query is too long, or there are too many headers")
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            asked = parse_qs(request.query, max_num_fields=len(_QUERY))
+        except ValueError:
+            asked = {"": []}
+        if asked.keys() - _QUERY:
+            raise Refusal(400, "BadRequest", "only labelSelector and fieldSelector are understood")
+        query = {key: values[-1] for key, values in asked.items()}
+        if request.path == "/sd":
+            return Answer(200, [msgspec.json.encode(self._targets(request.headers.get("host", "")))])
+        vcluster, path = self._place(request.path)
+        return self._of_view(vcluster, path, query, request.headers.get("accept", ""))
+
+    def _place(self, path: str) -> tuple[VClusterRef | None, str]:
+        """Whose view a path is in, and the path there."""
+        found = None if self._views.only else _VCLUSTER.fullmatch(path)
+        return (self._named(found[1], found[2]), found[3] or "/") if found else (self._views.only, path)
 
     def _of_view(self, vcluster: VClusterRef | None, path: str, query: dict[str, str], accept: str) -> Answer:
         if path == "/version":
@@ -204,16 +257,8 @@ class Proxy:
             raise Refusal(404, "NotFound", f'virtual cluster "{namespace}/{name}" not found')
         return ref
 
-    def _health(self, path: str) -> Answer:
-        if path == "/readyz":
-            self._views.get(self._views.only)  # raises where the host cannot be asked
-            if self._views.informer.silence() > STALE:
-                raise Refusal(503, "ServiceUnavailable", "the host was not heard of for too long")
-        return Answer(200, [b"ok"], "text/plain; charset=utf-8")
-
-    def _targets(self, environ: dict[str, Any]) -> list[dict[str, Any]]:
+    def _targets(self, target: str) -> list[dict[str, Any]]:
         """Prometheus HTTP service discovery (https://prometheus.io/docs/prometheus/latest/http_sd/)."""
-        target = environ.get("HTTP_HOST", "")
         found = []
         served: list[VClusterRef | None] = [self._views.only] if self._views.only else [None, *self._views.known()]
         for vcluster in served:
@@ -232,20 +277,105 @@ class Proxy:
         return found
 
 
-def _close(body: Iterable[bytes]) -> None:
+class BrokenOff(VmetricsError):
+    """An answer that cannot be sent to its end: the client must not take it for whole."""
+
+
+class _Body:
+    """An answer while it comes; closed in any case, and tells how it ended."""
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        request: Request,
+        scope: CancelScope,
+        passage: Passage | None,
+        first: list[bytes],
+        rest: Any,
+        started: float,
+    ) -> None:
+        self._proxy, self._request, self._scope, self._passage = proxy, request, scope, passage
+        self._first, self._rest, self._started = deque(first), rest, started
+        self._count = 0
+
+    def __iter__(self) -> _Body:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            if self._first:
+                chunk = self._first.popleft()
+            else:
+                with self._scope.active():
+                    chunk = next(self._rest)
+        except StopIteration:
+            if self._passage:
+                self._passage.succeeded()
+            raise
+        except Exception as error:
+            _judge(self._passage, error, self._scope)
+            self._proxy.note(self._request, error)
+            raise BrokenOff("the answer broke off") from None
+        self._count += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """End it; ValueError where a thread reads it still."""
+        _close(self._rest)
+        if self._passage:
+            self._passage.abandoned()
+        self._proxy.telemetry.rewrote(self._count, time.monotonic() - self._started)
+
+
+def _begin(body: Any) -> tuple[list[bytes], bool]:
+    """The first part of a body, and whether that is all of it: what fails so early is an answer of its own."""
+    if isinstance(body, list):
+        return body, True
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size < FIRST_PART:
+            chunk = next(body, None)
+            if chunk is None:
+                return parts, True
+            parts.append(chunk)
+            size += len(chunk)
+    except BaseException:
+        _close(body)
+        raise
+    return parts, False
+
+
+def _judge(passage: Passage | None, error: Exception, scope: CancelScope) -> None:
+    """Tell a node's circuit what an error says of the node."""
+    if passage is None:
+        return
+    late = scope.deadline is not None and time.monotonic() >= scope.deadline
+    broken = isinstance(error, StatusError) and error.code >= 500
+    if isinstance(error, Cancelled) and not late:
+        passage.abandoned()
+    elif isinstance(error, ConnectionFailed) or broken:
+        passage.failed()
+    else:
+        passage.succeeded()  # it answered, whatever it said
+
+
+def _kind(error: VmetricsError) -> str:
+    return "no answer" if isinstance(error, ConnectionFailed) else type(error).__name__
+
+
+def _where(error: Exception) -> str:
+    """The kind of an error and the line of ours that raised it, without its text."""
+    trace, place = error.__traceback__, ""
+    while trace:
+        code = trace.tb_frame.f_code
+        if "kubectl_vmetrics" in code.co_filename:
+            place = f" in {code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return type(error).__name__ + place
+
+
+def _close(body: Any) -> None:
     close = getattr(body, "close", None)
     if close:
         close()
-
-
-def _status(code: int, reason: str, message: str) -> Answer:
-    body = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": code,
-    }
-    return Answer(code, [msgspec.json.encode(body)])

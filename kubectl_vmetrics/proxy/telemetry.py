@@ -1,4 +1,7 @@
-"""What the proxy tells of itself at /metrics."""
+"""What the proxy tells of itself at /metrics.
+
+Nothing here names a node, a tenant or a client: whoever may ask for anything may ask for this.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,31 @@ from collections import Counter
 
 from kubectl_vmetrics.vcluster.informer import Informer
 
+from .circuit import Circuits
+
 UPSTREAMS = ("kubelet", "metrics-api", "api")
+DROPPED = ("handshake", "head", "slow-reader", "address", "full")
+"""Why connections are closed: no TLS in time, no request in time, an answer that is not read, too many of an address,
+too many altogether."""
+
+_Family = tuple[str, str, str, list[tuple[str, float]]]
 
 
 class Telemetry:
-    """Counters; safe to use from several threads."""
+    """Counters; safe to use from several threads.
+
+    Attributes:
+        connections: open ones.
+        waiting: requests that wait for a thread.
+    """
 
     def __init__(self) -> None:
+        self.connections = self.waiting = 0
         self._lock = threading.Lock()
         self._requests: Counter[int] = Counter()
         self._failures: Counter[str] = Counter()
+        self._drops: Counter[str] = Counter()
+        self._internal = self._abandoned = 0
         self._bytes = 0
         self._seconds = 0.0
 
@@ -30,30 +48,59 @@ class Telemetry:
         with self._lock:
             self._failures[upstream] += 1
 
+    def broke(self) -> None:
+        """An internal error."""
+        with self._lock:
+            self._internal += 1
+
+    def gave_up(self) -> None:
+        """Work for a client ended early: it hung up, or its time was over."""
+        with self._lock:
+            self._abandoned += 1
+
+    def dropped(self, why: str) -> None:
+        """A connection was closed; why is one of DROPPED."""
+        with self._lock:
+            self._drops[why] += 1
+
     def rewrote(self, count: int, seconds: float) -> None:
         """So many bytes were answered, in so many seconds."""
         with self._lock:
             self._bytes += count
             self._seconds += seconds
 
-    def exposition(self, informer: Informer) -> bytes:
-        """Prometheus text, with what is to say of the map."""
+    def exposition(self, informer: Informer, circuits: Circuits) -> bytes:
+        """Prometheus text, with what is to say of the map and of the nodes' circuits."""
+        lines = []
+        for name, kind, text, samples in [*self._own(), *_of_map(informer), *_of_circuits(circuits)]:
+            full = f"vmetrics_proxy_{name}"
+            lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
+            lines += [f"{full}{labels} {value}" for labels, value in samples]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def _own(self) -> list[_Family]:
         with self._lock:
             requests, failures = dict(self._requests), {**dict.fromkeys(UPSTREAMS, 0), **self._failures}
-            count, seconds = self._bytes, self._seconds
-        families: list[tuple[str, str, str, list[tuple[str, float]]]] = [
-            (
-                "requests_total",
-                "counter",
-                "Requests, by status.",
-                [(f'{{code="{c}"}}', n) for c, n in sorted(requests.items())],
-            ),
+            drops = {**dict.fromkeys(DROPPED, 0), **self._drops}
+            count, seconds, internal, abandoned = self._bytes, self._seconds, self._internal, self._abandoned
+        return [
+            ("requests_total", "counter", "Requests, by status.", _by("code", requests)),
             (
                 "upstream_errors_total",
                 "counter",
                 "Requests to the host that failed, by who failed.",
-                [(f'{{upstream="{name}"}}', n) for name, n in sorted(failures.items())],
+                _by("upstream", failures),
             ),
+            ("internal_errors_total", "counter", "Internal errors of the proxy; each is in its log.", [("", internal)]),
+            (
+                "abandoned_total",
+                "counter",
+                "Requests to the host that ended early, since the client hung up or had waited too long.",
+                [("", abandoned)],
+            ),
+            ("connections", "gauge", "Open connections of clients.", [("", self.connections)]),
+            ("dropped_connections_total", "counter", "Connections that were closed, by why.", _by("why", drops)),
+            ("waiting_requests", "gauge", "Requests that wait for their turn.", [("", self.waiting)]),
             ("rewritten_bytes_total", "counter", "Bytes of rewritten answers.", [("", count)]),
             (
                 "rewrite_seconds_total",
@@ -61,23 +108,40 @@ class Telemetry:
                 "Time until answers were written, the host's included.",
                 [("", seconds)],
             ),
-            ("map_objects", "gauge", "Pods and claims in the map.", [("", len(informer))]),
-            (
-                "map_age_seconds",
-                "gauge",
-                "Time for which the map may have missed changes; 0 while its watches are well.",
-                [("", informer.silence())],
-            ),
-            (
-                "map_watch_failures_total",
-                "counter",
-                "Lists and watches that failed or broke off.",
-                [("", informer.cuts())],
-            ),
         ]
-        lines = []
-        for name, kind, text, samples in families:
-            full = f"vmetrics_proxy_{name}"
-            lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
-            lines += [f"{full}{labels} {value}" for labels, value in samples]
-        return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _of_map(informer: Informer) -> list[_Family]:
+    return [
+        ("map_objects", "gauge", "Pods and claims in the map.", [("", len(informer))]),
+        (
+            "map_age_seconds",
+            "gauge",
+            "Time for which the map may have missed changes; 0 while its watches are well.",
+            [("", informer.silence())],
+        ),
+        ("map_watch_failures_total", "counter", "Lists and watches that failed or broke off.", [("", informer.cuts())]),
+        (
+            "map_watch_expired_total",
+            "counter",
+            "Watches whose version was too old (410), so that the list was read again.",
+            [("", informer.expired())],
+        ),
+    ]
+
+
+def _of_circuits(circuits: Circuits) -> list[_Family]:
+    return [
+        (
+            "circuits_open",
+            "gauge",
+            "Nodes that are left alone, since they did not answer.",
+            [("", circuits.open_now())],
+        ),
+        ("circuit_opened_total", "counter", "How often a node was left alone.", [("", circuits.opened)]),
+        ("circuit_refused_total", "counter", "Requests refused since a node is left alone.", [("", circuits.refused)]),
+    ]
+
+
+def _by(label: str, counts: dict[int, int] | dict[str, int]) -> list[tuple[str, float]]:
+    return [(f'{{{label}="{key}"}}', count) for key, count in sorted(counts.items())]

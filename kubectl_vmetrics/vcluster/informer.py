@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from kubectl_vmetrics.kube import cancel
 from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.errors import ConnectionFailed, Forbidden
 from kubectl_vmetrics.kube.reflector import Reflector
@@ -61,6 +62,7 @@ class Informer:
 
     def _await(self, reflector: Reflector[Origin] | None, end: float) -> None:
         while reflector and not reflector.synced.wait(0.02):
+            cancel.check()
             error = reflector.error
             if self._optional(reflector) and isinstance(error, Forbidden):
                 return
@@ -77,6 +79,10 @@ class Informer:
     def cuts(self) -> int:
         """How often a watch broke off, or a list failed."""
         return sum(reflector.cuts for reflector in self._reflectors())
+
+    def expired(self) -> int:
+        """How often a watch's version was too old."""
+        return sum(reflector.expired for reflector in self._reflectors())
 
     def stop(self) -> None:
         """End all watches."""

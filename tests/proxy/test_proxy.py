@@ -32,6 +32,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import application, server
 from kubectl_vmetrics.proxy.application import Proxy
+from kubectl_vmetrics.proxy.listener import Limits
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from tests.clients.test_kubectl import KUBECTL, kubectl
@@ -55,8 +56,9 @@ EVERYTHING = (
 def serve(only: VClusterRef | None, url: str, *, timeout: float | None = None, **more: Any) -> Iterator[str]:
     client = Client(Connection(server=url, timeout=timeout))
     views = Views(client, only, **more.pop("views", {}))
+    limits = more.pop("limits", None)
     proxy = Proxy(views, accept_hosts=LOCAL, **more)
-    with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None) as served:
+    with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None, limits) as served:
         yield served
 
 
@@ -407,14 +409,11 @@ def test_the_host_restarts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("end", ["", "\r\n"], ids=["half a request", "reads nothing"])
-def test_slow_clients_do_not_keep_others_out(
-    end: str, upstream: tuple[Replay, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "TIMEOUT", 1)
+def test_slow_clients_do_not_keep_others_out(end: str, upstream: tuple[Replay, str]) -> None:
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(serve(VC1, upstream[1]))
         address, port = url.removeprefix("http://").split(":")
-        for _ in range(server.THREADS + 8):
+        for _ in range(Limits().threads + 8):
             peer = stack.enter_context(socket.create_connection((address, int(port)), timeout=20))
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             peer.sendall(f"GET {NODE}/metrics/cadvisor HTTP/1.1\r\nHost: localhost\r\n{end}".encode())
