@@ -47,6 +47,12 @@ Whoever can reach it sees what it shows: beyond this machine it demands a token 
 @click.option("--token-file", help="File with the token that clients must present.")
 @click.option("--tls-cert-file", help="Certificate to serve with.")
 @click.option("--tls-private-key-file", help="Its key.")
+@click.option(
+    "--max-connections-per-client",
+    default=256,
+    show_default=True,
+    help="How many connections one address may have open at once.",
+)
 @vcluster_option
 @click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
 @click.pass_context
@@ -59,6 +65,7 @@ def proxy(
     token_file: str | None,
     tls_cert_file: str | None,
     tls_private_key_file: str | None,
+    max_connections_per_client: int,
     vcluster: str | None,
     isolate: bool,
 ) -> int:
@@ -68,6 +75,8 @@ def proxy(
 
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is no port")
+    if max_connections_per_client < 1:
+        raise UsageError("--max-connections-per-client: at least 1")
     token = _token(token_file)
     tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
     if bool(tls_cert_file) != bool(tls_private_key_file):
@@ -82,6 +91,7 @@ def proxy(
         raise UsageError(f"--accept-hosts: not a regular expression: {error}") from None
     from kubectl_vmetrics.proxy import server
     from kubectl_vmetrics.proxy.application import Proxy
+    from kubectl_vmetrics.proxy.listener import Limits
     from kubectl_vmetrics.proxy.views import Views
 
     gc.enable()
@@ -91,7 +101,8 @@ def proxy(
     only = choose(client, vcluster)[0] if vcluster else None
     views = Views(client, only, isolate=isolate)
     application = Proxy(views, accept_hosts=hosts, token=token)
-    with contextlib.closing(views), server.Server(application, address, port, tls) as served:
+    limits = Limits(per_client=max_connections_per_client)
+    with contextlib.closing(views), server.Server(application, address, port, tls, limits) as served:
         what = f"virtual cluster {only.path}" if only else "the host and its virtual clusters"
         environment.stdout.write(
             f"Serving {what} at {served.url}\n  kubectl -s {served.url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"
