@@ -16,6 +16,7 @@ from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope, TimedPodMetrics
 from kubectl_vmetrics.metrics.usage import HostPod
+from kubectl_vmetrics.vcluster import named
 from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.vcluster.pods import Found
 from kubectl_vmetrics.views import pods as view
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     help="""Display what pods use: CPU and memory.
 
 Where pods of virtual clusters are among them, each comes with its virtual cluster and the names that it has there;
--n and -A mean host namespaces. Where there are none, the table is that of `kubectl top pods`.
+-n and -A mean host namespaces, NAME a name of either kind. Where there are none, the table is that of `kubectl top
+pods`.
 
 With --vcluster the table is what `kubectl top pods` prints inside that virtual cluster.""",
     examples=[
@@ -115,7 +117,11 @@ def pods(
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
-        found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source)
+        if name and not host_names:
+            found = named.find(client, scope, kind, source=chosen.source)
+            scope = scope._replace(namespace=found.pods[0].host.namespace, name=found.pods[0].host.name)
+        else:
+            found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source)
         if not found.pods and not found.skipped:
             explain(client, scope)
         found.warnings += chosen.warnings()

@@ -1,0 +1,47 @@
+"""One pod of the host, by the name that a table shows: its own, or the one that it has in its virtual cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.metrics.findings import some
+from kubectl_vmetrics.metrics.metrics_api import AnyPod, Scope
+
+from . import pods
+from .pods import Found
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.metrics.sources import Source
+
+
+def find(client: Client, scope: Scope, kind: type[AnyPod], *, source: Source) -> Found[AnyPod]:
+    """The pod of the scope that is called so on the host, else the only one that is called so inside.
+
+    Args:
+        client: the host.
+        scope: with a name, and in host terms otherwise.
+        kind: which fields of the metrics are needed.
+        source: where the numbers come from.
+
+    Raises:
+        NotFound: there is none of that name, in the server's own words.
+        UsageError: several virtual pods have it; the message tells how to ask for each.
+        MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as pods.on_host.
+    """
+    try:
+        return pods.on_host(client, scope, kind, source=source)
+    except NotFound as missing:
+        try:
+            found = pods.on_host(client, scope._replace(name=None), kind, source=source)
+        except VmetricsError:
+            raise missing from None  # who may get a pod need not be allowed to list them
+        matching = [pod for pod in found.pods if pod.virtual and pod.virtual.name == scope.name]
+        if not matching:
+            raise missing from None
+    if len(matching) > 1:
+        places = sorted({(pod.virtual.vcluster.path, pod.virtual.namespace) for pod in matching if pod.virtual})
+        ways = some([f"--vcluster {path} -n {namespace}" for path, namespace in places])
+        raise UsageError(f'there are {len(matching)} pods "{scope.name}" in virtual clusters; say which with {ways}')
+    return Found(matching, [], [])
