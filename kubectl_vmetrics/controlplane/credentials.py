@@ -105,6 +105,49 @@ def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
     raise NoCredential("; ".join(dict.fromkeys(refusals)), hint=remedy(plane))
 
 
+def of_kubelet(client: Client, plane: Plane) -> Credential:
+    """That of the kubelets' client of a tenant: the only one that is in a form which Prometheus reads.
+
+    Raises:
+        NoCredential: why it may not be used.
+        Forbidden, ConnectionFailed, BadAnswer: as Client.get.
+    """
+    name = plane.secret(kamaji.KUBELET)
+    return in_keys(client, plane, (name, "apiserver-kubelet-client.crt"), (name, "apiserver-kubelet-client.key"))
+
+
+def in_keys(client: Client, plane: Plane, certificate: tuple[str, str], key: tuple[str, str]) -> Credential:
+    """What stands in two keys of Secrets in the namespace of a control plane, as a ServiceMonitor names them.
+
+    Args:
+        client: the cluster.
+        plane: the control plane.
+        certificate: the name of the Secret with the certificate, and the key in it.
+        key: the same of its private key.
+
+    Raises:
+        NoCredential: why it may not be used.
+        Forbidden, ConnectionFailed, BadAnswer: as Client.get.
+    """
+    found: list[bytes] = []
+    secret, data = "", {}
+    for secret, name in (certificate, key):
+        try:
+            data = _data(client, plane.namespace, secret)
+        except NotFound:
+            raise NoCredential(f"the Secret {plane.namespace}/{secret} does not exist", hint=remedy(plane)) from None
+        except _Unusable as error:
+            raise NoCredential(f"the Secret {plane.namespace}/{secret} {error}", hint=remedy(plane)) from None
+        if not data.get(name):
+            raise NoCredential(f"the Secret {plane.namespace}/{secret} has no key {name}", hint=remedy(plane))
+        found.append(data[name])
+    try:
+        ca = data.get("certificate-authority", b"") if plane.kind == VCLUSTER else authority(client, plane)
+        return _checked(certificate[0], found[0], found[1], ca)
+    except _Unusable as error:
+        raise NoCredential(f"the Secret {plane.namespace}/{certificate[0]}: {error}", hint=remedy(plane)) from None
+
+
 def authority(client: Client, plane: Plane) -> bytes:
     """PEM of the authority of a tenant's certificates; b"" where it may not be read. Raises as Client.get otherwise."""
     try:

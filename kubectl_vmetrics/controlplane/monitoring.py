@@ -18,12 +18,14 @@ from kubectl_vmetrics.kube.errors import Forbidden, NotFound
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.kube.rbac import Account, Rule
 from kubectl_vmetrics.metrics import monitors
-from kubectl_vmetrics.metrics.findings import FAIL, PASS, WARN, Finding
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, SKIP, WARN, Finding
 from kubectl_vmetrics.metrics.monitors import Endpoint, Prometheus, Relabeling, ServiceMonitor
 
-from . import credentials, kamaji
+from . import bound, credentials, kamaji, used
+from .bound import Bound, Operator
 from .credentials import Credential, NoCredential
 from .plane import APISERVER, KAMAJI, Plane
+from .used import Used
 
 _HISTOGRAMS = (
     "apiserver_request_duration_seconds_bucket",
@@ -59,20 +61,35 @@ class Seen(msgspec.Struct):
     Attributes:
         services: those that lead to its pods, its own one left out.
         monitors: those that select one of these, each with it.
-        refused: why no credential may be used; None where one may be.
+        own: those that select its own Service, likewise.
+        credential: with which it would be asked if nobody named one; refused: why there is none.
+        used: what the ServiceMonitors name.
         twins: other control planes of the same name.
-        rules: what the account of each Prometheus may do in its namespace.
+        rules: what the account of each Prometheus may do in its namespace; None where that may not be read.
     """
 
     plane: Plane
     services: list[Service]
     monitors: list[tuple[ServiceMonitor, Service]]
+    own: list[tuple[ServiceMonitor, Service]]
     prometheuses: list[Prometheus]
     namespaces: dict[str, dict[str, str]]
     credential: Credential | None
-    refused: str | None
+    refused: str
+    used: list[Used]
+    bound: list[Bound]
+    operators: list[Operator]
     twins: list[str]
-    rules: dict[Account, list[Rule]]
+    rules: dict[Account, list[Rule] | None]
+
+    @property
+    def readers(self) -> list[Prometheus]:
+        """The Prometheus objects that look at a ServiceMonitor of it."""
+        return [item for item in self.prometheuses if any(not self.why_not(item, m) for m, _ in self.monitors)]
+
+    def why_not(self, prometheus: Prometheus, monitor: ServiceMonitor) -> str:
+        """Why a Prometheus does not look at a ServiceMonitor; "" where it does."""
+        return prometheus.refuses(monitor, lambda space: self.namespaces.get(space, {}))
 
 
 def look(client: Client, plane: Plane, others: Sequence[Plane]) -> Seen:
@@ -80,21 +97,26 @@ def look(client: Client, plane: Plane, others: Sequence[Plane]) -> Seen:
     services: list[Service] = list_all(
         client, f"/api/v1/namespaces/{escape(plane.namespace)}/services", decoder(ObjectList[Service])
     )
-    leading = [item for item in services if _leads(plane, item) and item.metadata.name != plane.name]
+    leading = [item for item in services if _leads(plane, item)]
     found = monitors.service_monitors(client)
     prometheuses = monitors.prometheuses(client)
     credential, refused = _credential(client, plane)
-    accounts = {Account(item.metadata.namespace, item.spec.account) for item in prometheuses}
+    selecting = [(m, s) for s in leading for m in found if m.selects(plane.namespace, s.metadata.labels)]
+    apart = [pair for pair in selecting if pair[1].metadata.name != plane.name]
     return Seen(
         plane,
-        leading,
-        [(m, s) for s in leading for m in found if m.selects(plane.namespace, s.metadata.labels)],
+        [item for item in leading if item.metadata.name != plane.name],
+        apart,
+        [pair for pair in selecting if pair not in apart],
         prometheuses,
         labels_of_namespaces(client),
         credential,
         refused,
+        used.read(client, plane, list({monitor.path: monitor for monitor, _ in apart}.values())),
+        bound.read(client, plane),
+        bound.operators(client, plane.namespace),
         [other.path for other in others if other.name == plane.name and other.key != plane.key],
-        {account: _rules(client, account, plane.namespace) for account in sorted(accounts)},
+        {account: _rules(client, account, plane.namespace) for account in sorted({p.runs_as for p in prometheuses})},
     )
 
 
@@ -105,18 +127,18 @@ def _leads(plane: Plane, service: Service) -> bool:
     return selector.get("app") == "vcluster" and selector.get("release") == plane.name
 
 
-def _credential(client: Client, plane: Plane) -> tuple[Credential | None, str | None]:
+def _credential(client: Client, plane: Plane) -> tuple[Credential | None, str]:
     try:
-        return next(credentials.candidates(client, plane)), None
+        return next(credentials.candidates(client, plane)), ""
     except NoCredential as error:
         return None, error.message
 
 
-def _rules(client: Client, account: Account, namespace: str) -> list[Rule]:
+def _rules(client: Client, account: Account, namespace: str) -> list[Rule] | None:
     try:
         return rbac.rules(client, account, namespace)
     except (Forbidden, NotFound):
-        return []
+        return None
 
 
 # ------------------------------------------------------------------------------------------------------------ checks
@@ -126,10 +148,12 @@ def check(seen: Seen) -> list[Finding]:
     """What is wrong for one control plane, in the order in which it has to be right. Pure."""
     plane = seen.plane
     command = f"kubectl vmetrics manifests {plane.kind} {plane.name} -n {plane.namespace}"
-    findings = [_login(seen, command)]
+    findings = [*_logins(seen, command), *_accounts(seen)]
     if not seen.monitors:
         what = "no Service leads to its metrics" if not seen.services else "no ServiceMonitor selects its Service"
         return [*findings, Finding("service-monitor", FAIL, what, f"{command} | kubectl apply -f -")]
+    rights = _rights(seen)
+    well = not any(item.result == FAIL for item in (*findings, *rights))
     for monitor, service in seen.monitors:
         found = [
             *_selected(seen, monitor),
@@ -138,29 +162,56 @@ def check(seen: Seen) -> list[Finding]:
             *_cluster(seen, monitor),
             *_buckets(monitor),
         ]
-        findings += found or [Finding("service-monitor", PASS, f"{monitor.path} is well")]
-    return [*findings, *_rights(seen)]
+        if well and not found:
+            found.append(Finding("service-monitor", PASS, f"{monitor.path} is well"))
+        findings += found
+    return [*findings, *_twice(seen), *rights]
 
 
-def _login(seen: Seen, command: str) -> Finding:
+def _logins(seen: Seen, command: str) -> list[Finding]:
+    """What the ServiceMonitors log in with; where none names anything, what they would."""
     check, found = "credential", seen.credential
-    used = {
-        str(cert.get("name", ""))
-        for monitor, _ in seen.monitors
-        for endpoint in monitor.spec.endpoints
-        if (cert := endpoint.tls.cert.get("secret"))
-    }
-    kubelet = seen.plane.secret(kamaji.KUBELET)
-    if found is None:
-        return Finding(check, FAIL, seen.refused or "", f"{command} --credential")
-    if kubelet and kubelet in used and not found.source.startswith(kubelet):
-        return Finding(
-            check,
-            FAIL,
-            f"the certificate in {kubelet}, which is used, may not read /metrics: since its renewal it names no group",
-            f"{command} --credential",
+    fix = f"{command} --credential" if seen.plane.kind == KAMAJI else f"{command} | kubectl apply -f -"
+    findings = []
+    for item in seen.used:
+        if item.hidden:
+            findings.append(Finding(check, SKIP, f"what {item.monitor} logs in with is not known: {item.problem}"))
+        elif item.problem:
+            findings.append(Finding(check, FAIL, f"{item.monitor} cannot log in: {item.problem}", fix))
+        elif item.credential:
+            findings.append(_may_read(item.credential))
+    if findings or seen.monitors:
+        return list(dict.fromkeys(findings))
+    return [_may_read(found) if found else Finding(check, FAIL, seen.refused, fix)]
+
+
+def _may_read(credential: Credential) -> Finding:
+    groups = ", ".join(credential.groups)
+    return Finding("credential", PASS, f"the certificate in {credential.source} may read /metrics ({groups})")
+
+
+def _accounts(seen: Seen) -> list[Finding]:
+    readers = list(dict.fromkeys(item.runs_as for item in seen.readers))
+    secrets = dict.fromkeys(item.credential.source for item in seen.used if item.credential)
+    return [
+        *bound.check(seen.plane, seen.bound, readers, seen.operators),
+        *bound.reading(seen.plane, list(secrets), seen.operators),
+    ]
+
+
+def _twice(seen: Seen) -> Iterator[Finding]:
+    """The same port of the same pods by two ServiceMonitors, or by one through two Services."""
+    ways: dict[tuple[int | str, str], list[str]] = {}
+    for monitor, service in (*seen.monitors, *seen.own):
+        targets = {port.name: port.target or port.port for port in service.spec.ports}
+        for endpoint in monitor.spec.endpoints:
+            if (target := targets.get(endpoint.port)) is not None:
+                way = f"{monitor.path} through the Service {service.metadata.name}"
+                ways.setdefault((target, endpoint.path), []).append(way)
+    for found in dict.fromkeys(tuple(way) for way in ways.values() if len(way) > 1):
+        yield Finding(
+            "scraped-twice", WARN, f"the same pods are scraped by {' and by '.join(found)}", "delete all but one"
         )
-    return Finding(check, PASS, f"the certificate in {found.source} may read /metrics ({', '.join(found.groups)})")
 
 
 def _selected(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
@@ -174,11 +225,7 @@ def _selected(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
     if not seen.prometheuses:
         yield Finding("selected", FAIL, "there is no Prometheus object, so nobody reads ServiceMonitors", "install one")
         return
-    refusals = [
-        (item, why)
-        for item in seen.prometheuses
-        if (why := item.refuses(monitor, lambda space: seen.namespaces.get(space, {})))
-    ]
+    refusals = [(item, why) for item in seen.prometheuses if (why := seen.why_not(item, monitor))]
     if len(refusals) == len(seen.prometheuses):
         item, why = refusals[0]
         yield Finding("selected", FAIL, f"Prometheus {item.path} does not look at {monitor.path}: {why}", "label it")
@@ -316,9 +363,13 @@ def _drops(rules: Sequence[Relabeling], name: str, bound: str) -> bool:
 
 
 def _rights(seen: Seen) -> list[Finding]:
-    findings = []
-    for account, rules in seen.rules.items():
+    findings, served = [], False
+    for prometheus in seen.readers:
+        account, rules = prometheus.runs_as, seen.rules.get(prometheus.runs_as)
         name = f"{account.namespace}/{account.name}"
+        if rules is None:
+            findings.append(Finding("rights", SKIP, f"what {name} may do in {seen.plane.namespace} may not be read"))
+            continue
         for item in rules:
             wide = not item.names and ("secrets" in item.resources) and "*" not in item.resources
             if wide and {"get", "list", "watch"} & set(item.verbs) and "" in item.groups:
@@ -332,15 +383,18 @@ def _rights(seen: Seen) -> list[Finding]:
                     )
                 )
                 break
-        lacking = rbac.missing(rules, "", ("services", "endpoints", "pods"), ("get", "list", "watch"))
-        if lacking and rules:
+        if lacking := prometheus.lacks(rules):
             findings.append(
                 Finding(
                     "rights",
                     FAIL,
                     f"{name} may not list and watch {', '.join(lacking)} in {seen.plane.namespace}",
                     f"kubectl vmetrics manifests {seen.plane.kind} {seen.plane.name} -n {seen.plane.namespace} "
+                    f"--prometheus-namespace {account.namespace} --prometheus-account {account.name} "
                     "| kubectl apply -f -",
                 )
             )
-    return findings
+        else:
+            served = True
+    # One that reads it is enough: anybody may have a Prometheus object that selects everything.
+    return [item._replace(result=WARN) if served and item.check == "rights" else item for item in findings]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kubectl_vmetrics.metrics.targets import Certificate, Target
 
-from . import kamaji, vclusters
+from . import kamaji, names, vclusters
 from .plane import CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
 from .scrape import through
 
@@ -49,14 +49,9 @@ def _certificate(plane: Plane, item: Component) -> Certificate:
     if plane.kind == KAMAJI:
         secret = f"secrets/{plane.secret(kamaji.KUBELET)}/apiserver-kubelet-client"
         # Not the Secret of the authority, which holds its key as well.
-        ca = f"configmaps/{authority(plane)}/ca.crt" if item.verified else ""
+        ca = f"configmaps/{names.authority(plane)}/ca.crt" if item.verified else ""
         return Certificate(f"{secret}.crt", f"{secret}.key", ca, plane.server_name if item.verified else "")
     secret = f"secrets/{plane.secret(vclusters.CERTIFICATE)}"
     return Certificate(
         f"{secret}/client-certificate", f"{secret}/client-key", f"{secret}/certificate-authority", plane.server_name
     )
-
-
-def authority(plane: Plane) -> str:
-    """The name of the ConfigMap with the certificate of a tenant's authority, which `manifests kamaji` prints."""
-    return f"{plane.name}-vmetrics-ca"

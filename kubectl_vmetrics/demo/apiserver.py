@@ -262,7 +262,10 @@ class Apiserver:
             Resource(ApiResource("", "v1", "nodes", "Node", False, ("no",)), fixed(nodes)),
             Resource(ApiResource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ("pvc",)), claims),
             Resource(ApiResource("", "v1", "pods", "Pod", True, ("po",)), pods),
-            Resource(ApiResource("apps", "v1", "deployments", "Deployment", True, ("deploy",)), fixed([])),
+            Resource(
+                ApiResource("apps", "v1", "deployments", "Deployment", True, ("deploy",)),
+                fixed(monitoring.deployments()),
+            ),
             Resource(ApiResource("apps", "v1", "statefulsets", "StatefulSet", True, ("sts",)), fixed(sets)),
             Resource(ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False), fixed([])),
             Resource(ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True), fixed([])),

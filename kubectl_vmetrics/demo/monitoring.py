@@ -15,7 +15,7 @@ from .kubevirt import Component
 from .objects import Object
 
 NAMESPACE = "monitoring"
-ACCOUNT = "prometheus-k8s"
+ACCOUNT, OPERATOR = "prometheus-k8s", "prometheus-operator"
 GROUP, RBAC = "monitoring.coreos.com", "rbac.authorization.k8s.io"
 SERVICE = "kubevirt-prometheus-metrics"
 LABELS = {"kubevirt.io": "", "prometheus.kubevirt.io": "true"}
@@ -61,7 +61,9 @@ def resources(components: Iterable[Component], services: list[Key]) -> list[Reso
             ports=[{"name": "metrics", "port": kubevirt.PORT, "protocol": "TCP"}],
             endpoints=[_endpoint(item) for item in listed],
         ),
-        _resource(core("serviceaccounts", "ServiceAccount", True, ("sa",)), True, NAMESPACE, ACCOUNT, {}),
+        Resource(
+            core("serviceaccounts", "ServiceAccount", True, ("sa",)), _among([_account(ACCOUNT), _account(OPERATOR)])
+        ),
         _resource(rbac("roles", "Role", True), there, space, "kubevirt-monitoring", {}, rules=[rule]),
         _resource(
             rbac("rolebindings", "RoleBinding", True),
@@ -84,6 +86,28 @@ def resources(components: Iterable[Component], services: list[Key]) -> list[Reso
         ),
         _resource(operator("prometheuses", "Prometheus", True, ("prom",)), True, NAMESPACE, "k8s", {}, spec=prometheus),
     ]
+
+
+def deployments() -> list[Key]:
+    """The Prometheus Operator, as kube-prometheus installs it."""
+    labels = {"app.kubernetes.io/name": OPERATOR, "app.kubernetes.io/component": "controller"}
+    image = f"quay.io/prometheus-operator/{OPERATOR}:v0.90.1"
+    pod = {"serviceAccountName": OPERATOR, "containers": [{"name": OPERATOR, "image": image}]}
+    meta = {"name": OPERATOR, "namespace": NAMESPACE, "labels": labels, "resourceVersion": "1000"}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}}
+    made = {
+        "kind": "Deployment",
+        "apiVersion": "apps/v1",
+        "metadata": meta,
+        "spec": {**spec, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "status": {"replicas": 1, "readyReplicas": 1},
+    }
+    return [Key(NAMESPACE, OPERATOR, labels, {}, lambda: dict(made))]
+
+
+def _account(name: str) -> Key:
+    meta = {"name": name, "namespace": NAMESPACE, "labels": {}, "resourceVersion": "1000"}
+    return Key(NAMESPACE, name, {}, {}, lambda: {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": meta})
 
 
 def _resource(

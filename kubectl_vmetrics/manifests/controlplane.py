@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kubectl_vmetrics.controlplane import kamaji, vclusters
+from kubectl_vmetrics.controlplane import kamaji, names, vclusters
 from kubectl_vmetrics.controlplane.plane import APISERVER, CONTROLLER_MANAGER, KAMAJI, SYNCER, Component, Plane
-from kubectl_vmetrics.controlplane.targets import authority, job
+from kubectl_vmetrics.controlplane.targets import job
+from kubectl_vmetrics.kube.names import fitted
+from kubectl_vmetrics.kube.rbac import Account
 from kubectl_vmetrics.metrics.monitors import GROUP
 
 from . import rbac
 from .bundle import Bundle, Object
 from .rbac import FOLLOW, rule
 
-SUFFIX = "vmetrics"
 INTERVAL, TIMEOUT = "30s", "20s"
 
 _HISTOGRAMS = (
@@ -41,14 +42,14 @@ class Settings(NamedTuple):
     """What can be chosen.
 
     Attributes:
-        prometheus: namespace and name of Prometheus' service account.
-        operator: of the Prometheus Operator's.
+        prometheus: Prometheus' service account.
+        operator: the Prometheus Operator's.
         labels: more labels for the ServiceMonitor, by which Prometheus selects it.
         generate: whether a certificate is to be made, instead of the one that is there.
     """
 
-    prometheus: tuple[str, str]
-    operator: tuple[str, str]
+    prometheus: Account
+    operator: Account
     labels: dict[str, str]
     generate: bool = False
 
@@ -71,8 +72,12 @@ def bundle(plane: Plane, settings: Settings, ca: bytes = b"") -> Bundle:
         ca: PEM of a tenant's authority; without it, the apiserver's certificate is not checked. It is handed on in a
             ConfigMap: in the tenant's own Secret its key stands beside it.
     """
-    name, secrets = f"{plane.name}-{SUFFIX}", _secrets(plane, settings.generate, trusted=bool(ca))
-    labels = {"app.kubernetes.io/name": "vmetrics-controlplane", "app.kubernetes.io/instance": plane.name}
+    name, secrets = names.own(plane), _secrets(plane, settings.generate, trusted=bool(ca))
+    labels = {
+        "app.kubernetes.io/name": "vmetrics-controlplane",
+        "app.kubernetes.io/instance": fitted(plane.name),
+        "app.kubernetes.io/component": plane.kind,  # two kinds may have one name
+    }
     meta = {"name": name, "namespace": plane.namespace, "labels": labels}
     parts = _parts(plane)
     watch = [rule("", ["services", "endpoints", "pods"], FOLLOW), rule("discovery.k8s.io", ["endpointslices"], FOLLOW)]
@@ -83,14 +88,14 @@ def bundle(plane: Plane, settings: Settings, ca: bytes = b"") -> Bundle:
         _monitor(plane, {**meta, "labels": {**labels, **settings.labels}}, labels, parts, secrets),
     ]
     if plane.kind == KAMAJI and ca:
-        trusted = {"name": authority(plane), "namespace": plane.namespace, "labels": labels}
+        trusted = {"name": names.authority(plane), "namespace": plane.namespace, "labels": labels}
         data = {"ca.crt": ca.decode("ascii", "replace")}
         objects.insert(0, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": trusted, "data": data})
-        rights.append({**rule("", ["configmaps"], ["get"]), "resourceNames": [authority(plane)]})
+        rights.append({**rule("", ["configmaps"], ["get"]), "resourceNames": [names.authority(plane)]})
     elif plane.kind == KAMAJI:
         notes.append(f"The authority of {plane.path} could not be read, so its apiserver is not checked.")
-    objects += _role(f"{name}-targets", plane.namespace, watch, settings.prometheus)
-    objects += _role(f"{name}-secrets", plane.namespace, rights, settings.operator)
+    objects += _role(names.targets(plane), plane.namespace, watch, settings.prometheus)
+    objects += _role(names.secrets(plane), plane.namespace, rights, settings.operator)
     if settings.generate:
         objects.insert(0, generator(plane.namespace))
         notes += _how(plane, secrets)
@@ -102,7 +107,7 @@ def generator(namespace: str) -> Object:
     return {
         "apiVersion": f"{kamaji.GROUP}/v1alpha1",
         "kind": "KubeconfigGenerator",
-        "metadata": {"name": f"{SUFFIX}-{namespace}"},  # of the whole cluster, so there is one for each
+        "metadata": {"name": names.generator(namespace)},  # of the whole cluster, so there is one for each
         "spec": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
             "user": {"stringValue": "vmetrics"},
@@ -118,9 +123,9 @@ def _secrets(plane: Plane, generate: bool, *, trusted: bool) -> _Secrets:
         return _Secrets(
             name, "client-certificate", "client-key", {"secret": {"name": name, "key": "certificate-authority"}}
         )
-    ca = {"configMap": {"name": authority(plane), "key": "ca.crt"}} if trusted else {}
+    ca = {"configMap": {"name": names.authority(plane), "key": "ca.crt"}} if trusted else {}
     if generate:
-        return _Secrets(f"{plane.name}-{SUFFIX}-client", "tls.crt", "tls.key", ca)
+        return _Secrets(names.client(plane), "tls.crt", "tls.key", ca)
     client = plane.secret(kamaji.KUBELET)
     return _Secrets(client, "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key", ca)
 
@@ -186,13 +191,13 @@ def _endpoint(plane: Plane, item: Component, secrets: _Secrets) -> Object:
     return endpoint | ({"metricRelabelings": [DROP]} if item.name == APISERVER else {})
 
 
-def _role(name: str, namespace: str, rules: list[Object], account: tuple[str, str]) -> list[Object]:
-    subject = rbac.service_account(account[1], account[0])
+def _role(name: str, namespace: str, rules: list[Object], account: Account) -> list[Object]:
+    subject = rbac.service_account(account.name, account.namespace)
     return [rbac.role(name, rules, namespace=namespace), rbac.binding(name, subject, namespace=namespace)]
 
 
 def _how(plane: Plane, secrets: _Secrets) -> list[str]:
-    space, made = plane.namespace, f"{plane.name}-{SUFFIX}-{plane.namespace}"
+    space, made = plane.namespace, f"{plane.name}-{names.generator(plane.namespace)}"
     view = "kubectl --kubeconfig tenant.conf config view --raw -o"
     return [
         "The generator makes a kubeconfig; Prometheus reads its certificate from a Secret of its own. Once:",

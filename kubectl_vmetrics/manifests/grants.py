@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kubectl_vmetrics.kube import names
 from kubectl_vmetrics.kube.access import Right
 from kubectl_vmetrics.metrics.needs import COMMANDS
 
@@ -19,6 +20,16 @@ CLUSTER_WIDE = {
     ("kamaji.clastix.io", "kubeconfiggenerators"),
 }
 """What is in no namespace, so that a Role cannot allow it."""
+
+
+def own_name(subject: Object) -> str:
+    """The name of the roles of a subject and of their bindings: those of the next subject do not replace them.
+
+    >>> own_name({"kind": "ServiceAccount", "name": "exporter", "namespace": "monitoring"})
+    'vmetrics:serviceaccount:monitoring:exporter'
+    """
+    parts = [str(subject[key]) for key in ("kind", "namespace", "name") if key in subject]
+    return names.segment(":".join(["vmetrics", parts[0].lower(), *parts[1:]]))
 
 
 def bundle(
@@ -41,7 +52,9 @@ def bundle(
     outside = [right for right in wanted if right not in inside]
     objects: list[Object] = []
     if outside:
-        objects += [rbac.role(name, rules(outside)), rbac.binding(name, subject)]
+        # What one namespace takes of the whole cluster stays when another namespace takes something else.
+        whole = names.segment(f"{name}:{namespace}") if namespace else name
+        objects += [rbac.role(whole, rules(outside)), rbac.binding(whole, subject)]
     if inside:
         objects += [
             rbac.role(name, rules(inside), namespace=namespace),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kubectl_vmetrics.kube import names
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from . import rbac
 from .bundle import Bundle, Object
 from .rbac import FOLLOW, READ, rule
 
+NAME = "vmetrics-proxy"
 PORT = 8443
 USER = 65532
 """Nobody: an id that no user of the node has."""
@@ -23,6 +25,7 @@ class Settings(NamedTuple):
 
     Attributes:
         image: holds the plugin, and runs it without further arguments.
+        name: of the objects; no two proxies of a namespace may share it.
         token_secret: Secret with the key `token`, which clients present.
         tls_secret: Secret of type kubernetes.io/tls.
         vcluster: the one virtual cluster to serve; None for all.
@@ -30,12 +33,17 @@ class Settings(NamedTuple):
 
     image: str
     namespace: str
-    name: str = "vmetrics-proxy"
+    name: str = NAME
     replicas: int = 2
-    token_secret: str = "vmetrics-proxy-token"
-    tls_secret: str = "vmetrics-proxy-tls"
+    token_secret: str = f"{NAME}-token"
+    tls_secret: str = f"{NAME}-tls"
     vcluster: VClusterRef | None = None
     isolate: bool = False
+
+
+def own_name(vcluster: VClusterRef | None) -> str:
+    """The name of a proxy for all virtual clusters, or for one: no other one's has it, so each has its own token."""
+    return names.joined(NAME, vcluster.host_namespace, vcluster.name) if vcluster else NAME
 
 
 def bundle(settings: Settings) -> Bundle:
@@ -73,7 +81,7 @@ def roles(settings: Settings) -> list[Object]:
         rule("", ["namespaces"], ["list", "watch"]),
         rule("metrics.k8s.io", ["nodes"], READ),
     ]
-    # A cluster role is not the namespace's: two proxies of one name would share it.
+    # Neither a cluster role nor the virtual cluster's namespace is the proxy's own: two of one name would share it.
     name = f"{settings.namespace}:{settings.name}"
     if settings.vcluster is None:
         everything = [*pods, *workloads, *used, *of_nodes]
@@ -82,8 +90,8 @@ def roles(settings: Settings) -> list[Object]:
     return [
         rbac.role(name, of_nodes),
         rbac.binding(name, subject),
-        rbac.role(settings.name, [*pods, *workloads, *used], namespace=home),
-        rbac.binding(settings.name, subject, namespace=home),
+        rbac.role(name, [*pods, *workloads, *used], namespace=home),
+        rbac.binding(name, subject, namespace=home),
     ]
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from kubectl_vmetrics.kube import rbac
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+from kubectl_vmetrics.kube.rbac import Account, Rule
 from kubectl_vmetrics.kube.selector import ObjectSelector
 
 GROUP = "monitoring.coreos.com"
@@ -24,6 +26,7 @@ class TlsConfig(msgspec.Struct):
 
     insecure: bool = msgspec.field(default=False, name="insecureSkipVerify")
     server_name: str = msgspec.field(default="", name="serverName")
+    ca: dict[str, dict[str, str | bool]] = {}
     cert: dict[str, dict[str, str | bool]] = {}
     key_secret: dict[str, str | bool] = msgspec.field(default={}, name="keySecret")
 
@@ -100,6 +103,21 @@ class Prometheus(msgspec.Struct):
         """namespace/name."""
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
+    @property
+    def runs_as(self) -> Account:
+        """Its service account."""
+        return Account(self.metadata.namespace, self.spec.account or "default")
+
+    def lacks(self, rules: Sequence[Rule]) -> list[str]:
+        """The resources of a namespace that it must get, list and watch to find addresses there, and may not."""
+        verbs = ("get", "list", "watch")
+        if self.spec.role == "EndpointSlice":
+            return [
+                *rbac.missing(rules, "", ("services", "pods"), verbs),
+                *rbac.missing(rules, "discovery.k8s.io", ("endpointslices",), verbs),
+            ]
+        return rbac.missing(rules, "", ("services", "endpoints", "pods"), verbs)
+
     def refuses(self, monitor: ServiceMonitor, namespace_labels: Callable[[str], Mapping[str, str]]) -> str:
         """Why it does not look at a ServiceMonitor; "" where it does.
 
@@ -130,7 +148,7 @@ def prometheuses(client: Client) -> list[Prometheus]:
     return list_all(client, f"{PATH}/prometheuses", decoder(ObjectList[Prometheus]))
 
 
-def labels_for(found: Sequence[Prometheus]) -> dict[str, str]:
-    """The labels by which the first Prometheus selects ServiceMonitors, as far as they are plain."""
-    selector = found[0].spec.monitors if found else None
+def labels_for(found: Sequence[Prometheus], account: Account) -> dict[str, str]:
+    """The labels by which the first Prometheus of an account selects ServiceMonitors, as far as they are plain."""
+    selector = next((item.spec.monitors for item in found if item.runs_as == account), None)
     return dict(selector.labels) if selector else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import gzip
 import json
@@ -16,7 +17,7 @@ import yaml
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
-from kubectl_vmetrics.demo.exchange import Reply, Request
+from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.manifests import controlplane as manifest
 from tests import schemas
 from tests.conftest import Result, invoke, write_kubeconfig
@@ -33,6 +34,7 @@ class Host(Apiserver):
     def __init__(self) -> None:
         super().__init__(build(Shape(pods=8, vclusters=1, machines=1, tenants=3)))
         self.applied: Objects = []
+        self.gone: set[str] = set()
         self.prometheus: dict[str, Any] = {"serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}}
 
     def answer(self, request: Request) -> Reply:
@@ -48,10 +50,16 @@ class Host(Apiserver):
             return self._json({"items": [{"metadata": {"name": "k8s", "namespace": "monitoring"}, "spec": spec}]})
         if request.path in kinds:
             return self._json({"items": [item for item in self.applied if item["kind"] == kinds[request.path]]})
-        if found := re.fullmatch(rf"{RBAC}/namespaces/[^/]+/roles/(.*)", request.path):
+        single = {"roles": "Role", "rolebindings": "RoleBinding", "configmaps": "ConfigMap", "secrets": "Secret"}
+        if found := re.fullmatch(r".*/namespaces/([^/]+)/([a-z]+)/([^/]+)", request.path):
             for item in self.applied:
-                if item["kind"] == "Role" and item["metadata"]["name"] == found[1]:
+                meta = item["metadata"]
+                if (meta.get("namespace"), meta["name"]) == (found[1], found[3]) and item["kind"] == single.get(
+                    found[2]
+                ):
                     return self._json(item)
+        if request.path in self.gone:
+            raise Refusal(404, "NotFound", "it is not there")
         return super().answer(request)
 
     @staticmethod
@@ -71,6 +79,7 @@ def host(served: tuple[Host, str]) -> Iterator[Host]:
     before = dict(served[0].prometheus)
     yield served[0]
     served[0].applied = []
+    served[0].gone = set()
     served[0].prometheus = before
 
 
@@ -108,6 +117,16 @@ def test_what_is_printed_makes_the_check_pass(args: tuple[str, ...], host: Host,
 
     assert result.code == 0
     assert {line[:4] for line in result.stdout.splitlines()} == {"PASS"}
+
+
+def test_a_name_with_its_namespace(run: Callable[..., Result]) -> None:
+    assert run("vcluster", "team-a/shop") == run("vcluster", "shop", "-n", "team-a")
+    assert run("kamaji", "tenants/acme", "-n", "elsewhere") == run(*ACME)
+    both = printed(run("kamaji", "tenants/acme", "tenants/globex", "tenants/acme"))
+    assert [item["metadata"]["name"] for item in both if item["kind"] == "Service"] == [
+        "acme-vmetrics",
+        "globex-vmetrics",
+    ]
 
 
 def test_rights_are_for_the_one_secret(run: Callable[..., Result]) -> None:
@@ -392,6 +411,211 @@ def test_1_a_certificate_that_lost_its_group(host: Host, run: Callable[..., Resu
     assert found[0]["remedy"] == "kubectl vmetrics manifests kamaji globex -n tenants --credential"
 
 
+KUBELET = "acme-api-server-kubelet-client-certificate"
+
+
+def certificate(host: Host, *groups: str, days: float = 365, key: str = "apiserver-kubelet-client") -> dict[str, Any]:
+    """The Secret of the kubelets' client, with another certificate of the tenant's authority."""
+    own = host._planes._certificates["tenants", "acme"].authority.client(
+        "kube-apiserver-kubelet-client", *groups, days=days
+    )
+    data = {f"{key}.crt": own.certificate, f"{key}.key": own.key}
+    encoded = {name: base64.b64encode(value).decode() for name, value in data.items()}
+    return {"kind": "Secret", "metadata": {"name": KUBELET, "namespace": "tenants"}, "data": encoded}
+
+
+def bind(binding: str, account: str) -> Change:
+    def change(objects: Objects, host: Host) -> None:
+        found = next(i for i in objects if i["kind"] == "RoleBinding" and i["metadata"]["name"] == binding)
+        found["subjects"][0]["name"] = account
+
+    return change
+
+
+def another(objects: Objects, host: Host) -> None:
+    """A second ServiceMonitor, by somebody who did not see the first."""
+    second = copy.deepcopy(of(objects, "ServiceMonitor"))
+    second["metadata"]["name"] = "by-hand"
+    objects.append(second)
+
+
+def to_own_service(objects: Objects, host: Host) -> None:
+    """A second ServiceMonitor, for the Service that Kamaji makes."""
+    service = copy.deepcopy(of(objects, "Service"))
+    service["metadata"] |= {"name": "acme", "labels": {"kamaji.clastix.io/name": "acme"}}
+    second = copy.deepcopy(of(objects, "ServiceMonitor"))
+    second["metadata"]["name"] = "by-hand"
+    second["spec"]["selector"] = {"matchLabels": {"kamaji.clastix.io/name": "acme"}}
+    second["spec"]["endpoints"] = second["spec"]["endpoints"][:1]
+    objects += [service, second]
+
+
+LOGIN = (
+    "tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/acme-api-server-kubelet-client-certificate"
+)
+TARGETS, SECRETS = "acme-vmetrics-targets", "acme-vmetrics-secrets"
+WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
+    "the Secret is gone": (
+        lambda o, h: h.gone.add(f"/api/v1/namespaces/tenants/secrets/{KUBELET}"),
+        [("credential", "FAIL", f"{LOGIN} does not exist")],
+    ),
+    "its certificate expired": (
+        lambda o, h: o.append(certificate(h, "kubeadm:cluster-admins", days=-2)),
+        [("credential", "FAIL", f"{LOGIN}: its certificate expired at 20")],
+    ),
+    "it lost its group": (
+        lambda o, h: o.append(certificate(h)),
+        [
+            (
+                "credential",
+                "FAIL",
+                f'{LOGIN}: the certificate of "kube-apiserver-kubelet-client" names no group, so it may not read /metrics',
+            )
+        ],
+    ),
+    "another key": (
+        lambda o, h: o.append(certificate(h, "kubeadm:cluster-admins", key="client")),
+        [("credential", "FAIL", f"{LOGIN} has no key apiserver-kubelet-client.crt")],
+    ),
+    "a better one lies beside it": (
+        lambda o, h: endpoint(o)["tlsConfig"].update(cert={"secret": {"name": "made", "key": "tls.crt"}}),
+        [
+            (
+                "credential",
+                "FAIL",
+                "tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/made does not exist",
+            ),
+        ],
+    ),
+    "the authority is gone": (
+        lambda o, h: o.remove(of(o, "ConfigMap")),
+        [
+            (
+                "credential",
+                "FAIL",
+                "tenants/acme: tenants/acme-vmetrics cannot log in: the ConfigMap tenants/acme-vmetrics-ca does not exist",
+            )
+        ],
+    ),
+    "Prometheus' account does not exist": (
+        bind(TARGETS, "nobody"),
+        [
+            (
+                "account",
+                "FAIL",
+                f"tenants/acme: the RoleBinding tenants/{TARGETS} is for the service account monitoring/nobody, which does not exist",
+            ),
+            (
+                "rights",
+                "FAIL",
+                "tenants/acme: monitoring/prometheus-k8s may not list and watch services, endpoints, pods in tenants",
+            ),
+        ],
+    ),
+    "another account than Prometheus'": (
+        bind(TARGETS, "prometheus-operator"),
+        [
+            (
+                "account",
+                "FAIL",
+                f"tenants/acme: the RoleBinding tenants/{TARGETS} is for the service account monitoring/prometheus-operator; "
+                "Prometheus runs as monitoring/prometheus-k8s",
+            ),
+            (
+                "rights",
+                "FAIL",
+                "tenants/acme: monitoring/prometheus-k8s may not list and watch services, endpoints, pods in tenants",
+            ),
+        ],
+    ),
+    "the operator's account does not exist": (
+        bind(SECRETS, "nobody"),
+        [
+            (
+                "account",
+                "FAIL",
+                f"tenants/acme: the RoleBinding tenants/{SECRETS} is for the service account monitoring/nobody, which does not exist",
+            ),
+            (
+                "operator-rights",
+                "FAIL",
+                f"tenants/acme: the Prometheus Operator runs as monitoring/prometheus-operator, which may not get the Secret {KUBELET} in tenants",
+            ),
+        ],
+    ),
+    "two ServiceMonitors": (
+        another,
+        [
+            (
+                "scraped-twice",
+                "WARN",
+                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and by "
+                "tenants/by-hand through the Service acme-vmetrics",
+            )
+        ],
+    ),
+    "one more for Kamaji's Service": (
+        to_own_service,
+        [
+            (
+                "scraped-twice",
+                "WARN",
+                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and by "
+                "tenants/by-hand through the Service acme",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_check_judges_what_is_used(name: str, host: Host, run: Callable[..., Result]) -> None:
+    """Each credential and account that the objects name, and not the best one that could be had."""
+    change, expected = WRONG[name]
+    host.applied = by_hand(printed(run(*ACME)))
+    change(host.applied, host)
+    answer = run(*ACME, "--check", "-o", "json")
+
+    items = json.loads(answer.stdout)["items"]
+    found = [(item["check"], item["result"], item["found"]) for item in items if item["result"] != "PASS"]
+    assert [(check, result) for check, result, _ in found] == [(check, result) for check, result, _ in expected]
+    for (_, _, said), (_, _, wanted) in zip(found, expected, strict=True):
+        assert said.startswith(wanted)
+    failed = any(result == "FAIL" for _, result, _ in expected)
+    assert answer.code == (1 if failed else 0)
+    assert not (failed and any("is well" in item["found"] for item in items))
+    assert all(item["remedy"] for item in items if item["result"] != "PASS")
+
+
+def test_a_certificate_that_is_still_to_be_made_is_missed(host: Host, run: Callable[..., Result]) -> None:
+    """The generator's output is no Secret that Prometheus reads; it is made by hand, once."""
+    host.applied = printed(run(*ACME, "--credential"))
+    before = run(*ACME, "--check")
+    assert before.code == 1
+    assert (
+        "FAIL  credential: tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/acme-vmetrics-client "
+        "does not exist"
+    ) in before.stdout
+
+    made = certificate(host, "system:monitoring", key="tls")
+    made["metadata"]["name"] = "acme-vmetrics-client"
+    host.applied.append(made)
+    after = run(*ACME, "--check")
+    assert (after.code, {line[:4] for line in after.stdout.splitlines()}) == (0, {"PASS"})
+    assert "the certificate in acme-vmetrics-client may read /metrics (system:monitoring)" in after.stdout
+
+
+@pytest.mark.parametrize("gone", ["deleted", "expired"])
+def test_a_tenant_without_a_usable_certificate_gets_another(gone: str, host: Host, run: Callable[..., Result]) -> None:
+    if gone == "deleted":
+        host.gone.add(f"/api/v1/namespaces/tenants/secrets/{KUBELET}")
+    else:
+        host.applied = [certificate(host, "kubeadm:cluster-admins", days=-2)]
+    objects = printed(run(*ACME))
+    assert of(objects, "KubeconfigGenerator")
+    assert endpoint(objects)["tlsConfig"]["cert"]["secret"]["name"] == "acme-vmetrics-client"
+
+
 def test_12_two_of_the_same_name(host: Host, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     host.applied = printed(run(*ACME))
     relabelled(host.applied, "cluster", "acme")
@@ -419,7 +643,147 @@ def test_without_the_operator(run: Callable[..., Result], host: Host, monkeypatc
     monkeypatch.setattr(Host, "answer", lambda self, r: gone if OPERATOR in r.path else real(self, r))
 
     assert run(*ACME, "--check").stdout.startswith("FAIL  prometheus-operator: the cluster knows no ServiceMonitors")
-    assert of(printed(run(*ACME)), "RoleBinding")["subjects"][0]["namespace"] == "monitoring"
+    # Whoever installs it later says for whom the objects are.
+    refused = run(*ACME)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.endswith("say which with --prometheus-namespace and --prometheus-account\n")
+    given = ("--prometheus-namespace=mon", "--prometheus-account=prom", "--operator-account=op")
+    subjects = [item["subjects"][0] for item in printed(run(*ACME, *given)) if item["kind"] == "RoleBinding"]
+    assert [(item["namespace"], item["name"]) for item in subjects] == [("mon", "prom"), ("mon", "op")]
+
+
+# ------------------------------------------------------------------------------------------------ who gets the rights
+
+
+def prometheus(namespace: str, name: str, account: str | None = "prom", **labels: str) -> dict[str, Any]:
+    spec = {"serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}}
+    labels = {key.replace("_", "/"): value for key, value in labels.items()}
+    meta = {"name": name, "namespace": namespace, "labels": labels}
+    return {"metadata": meta, "spec": {**spec, **({"serviceAccountName": account} if account else {})}}
+
+
+def deployment(namespace: str, name: str, image: str, container: str = "manager") -> dict[str, Any]:
+    pod = {"serviceAccountName": "operator", "containers": [{"name": container, "image": image}]}
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"template": {"spec": pod}}}
+
+
+BOTH = "say which with --prometheus-namespace and --prometheus-account"
+OF_OPERATOR = "say which with --operator-namespace and --operator-account"
+IMAGE = "quay.io/prometheus-operator/prometheus-operator:v0.90.1"
+REFUSED: dict[str, tuple[Objects | None, Objects | None, str]] = {
+    "two Prometheus": (
+        [prometheus("team-b", "own"), prometheus("monitoring", "k8s", "prometheus-k8s")],
+        None,
+        "several service accounts may be that of Prometheus: team-b/prom (Prometheus team-b/own), "
+        f"monitoring/prometheus-k8s (Prometheus monitoring/k8s); {BOTH}",
+    ),
+    "a tenant's own": (
+        [prometheus("tenants", "own", None)],
+        None,
+        f"the service account of Prometheus may be a tenant's: tenants/default (Prometheus tenants/own); {BOTH}",
+    ),
+    "one that a virtual cluster synced": (
+        [prometheus("monitoring", "own", **{"vcluster.loft.sh_managed-by": "shop"})],
+        None,
+        f"the service account of Prometheus was not found: {BOTH}",
+    ),
+    "none": ([], None, f"the service account of Prometheus was not found: {BOTH}"),
+    "two operators": (
+        None,
+        [deployment("monitoring", "operator", IMAGE), deployment("team-b", "mine", IMAGE)],
+        "several service accounts may be that of the Prometheus Operator: monitoring/operator (Deployment "
+        f"monitoring/operator), team-b/operator (Deployment team-b/mine); {OF_OPERATOR}",
+    ),
+    "no operator": (
+        None,
+        [deployment("monitoring", "prometheus-operator", "registry.example/other:1")],
+        f"the service account of the Prometheus Operator was not found: {OF_OPERATOR}",
+    ),
+}
+
+
+@pytest.fixture
+def with_objects(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[[Objects | None, Objects | None], None]:
+    """Other Prometheus objects and Deployments than the demo's."""
+
+    def replace(found: Objects | None, deployments: Objects | None) -> None:
+        real = Host.answer
+
+        def answer(self: Host, request: Request) -> Reply:
+            if request.path == f"{OPERATOR}/prometheuses" and found is not None:
+                return self._json({"items": found})
+            if (
+                request.path == "/apis/apps/v1/deployments"
+                and deployments is not None
+                and "labelSelector" not in request.query
+            ):
+                return self._json({"items": deployments})
+            return real(self, request)
+
+        monkeypatch.setattr(Host, "answer", answer)
+
+    return replace
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_rights_are_never_for_an_account_found_by_chance(
+    case: str, run: Callable[..., Result], with_objects: Callable[[Objects | None, Objects | None], None]
+) -> None:
+    found, deployments, said = REFUSED[case]
+    with_objects(found, deployments)
+    for plane in (ACME, ("vcluster", "shop", "-n", "team-a")):
+        expected = said.replace("tenants/", f"{plane[-1]}/") if case == "a tenant's own" else said
+        if case == "a tenant's own":
+            with_objects([prometheus(plane[-1], "own", None)], deployments)
+        assert run(*plane) == (1, "", f"error: {expected}\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "account"),
+    [
+        (["--prometheus-namespace=monitoring"], ("monitoring", "prometheus-k8s")),
+        (["--prometheus-account=prometheus-k8s"], ("monitoring", "prometheus-k8s")),
+        (["--prometheus-namespace=tenants"], ("tenants", "prom")),
+        (["--prometheus-namespace=new", "--prometheus-account=not-yet"], ("new", "not-yet")),
+    ],
+)
+def test_the_user_says_which(
+    args: list[str],
+    account: tuple[str, str],
+    run: Callable[..., Result],
+    with_objects: Callable[[Objects | None, Objects | None], None],
+) -> None:
+    with_objects([prometheus("tenants", "own"), prometheus("monitoring", "k8s", "prometheus-k8s")], None)
+    subjects = {
+        item["metadata"]["name"]: item["subjects"][0]
+        for item in printed(run(*ACME, *args))
+        if item["kind"] == "RoleBinding"
+    }
+    bound = subjects["acme-vmetrics-targets"]
+    assert (bound["namespace"], bound["name"]) == account
+    # The operator's is that of its Deployment, whatever Prometheus runs as.
+    operator = subjects["acme-vmetrics-secrets"]
+    assert (operator["namespace"], operator["name"]) == ("monitoring", "prometheus-operator")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        deployment("obs", "kube-prometheus-stack-operator", IMAGE, "kube-prometheus-stack"),
+        deployment(
+            "obs", "prometheus-operator", f"quay.io/openshift-release-dev/art@sha256:{'0' * 64}", "prometheus-operator"
+        ),
+        deployment("obs", "x", f"registry.example:5000/mirror/prometheus-operator@sha256:{'0' * 64}"),
+    ],
+)
+def test_the_operator_is_known_by_what_it_runs(
+    found: dict[str, Any],
+    run: Callable[..., Result],
+    with_objects: Callable[[Objects | None, Objects | None], None],
+) -> None:
+    with_objects(None, [deployment("obs", "prometheus-operator", "registry.example/other:1"), found])
+    subjects = [item["subjects"][0] for item in printed(run(*ACME)) if item["kind"] == "RoleBinding"]
+    assert (subjects[1]["namespace"], subjects[1]["name"]) == ("obs", "operator")
 
 
 @pytest.mark.parametrize(
@@ -428,6 +792,16 @@ def test_without_the_operator(run: Callable[..., Result], host: Host, monkeypatc
         (["kamaji"], "error: one NAME or more, or --all\nSee "),
         (["kamaji", "acme", "--all"], "error: one NAME or more, or --all\nSee "),
         (["kamaji", "nope", "-n", "tenants"], 'Error from server (NotFound): control plane "nope" not found\n'),
+        (["kamaji", "team-a/acme"], 'Error from server (NotFound): control plane "team-a/acme" not found\n'),
+        (["vcluster", "team-a/nope"], 'Error from server (NotFound): control plane "team-a/nope" not found\n'),
+        (["vcluster", "team-a/shop/x"], 'error: "team-a/shop/x" is not [NAMESPACE/]NAME\n'),
+        (["vcluster", "/shop"], 'error: "/shop" is not [NAMESPACE/]NAME\n'),
+        (["vcluster", "team-a/"], 'error: "team-a/" is not [NAMESPACE/]NAME\n'),
+        (["kamaji", "--all", "-n", "default"], "error: no control planes of kamaji found in default namespace\n"),
+        (
+            ["kamaji", "--all", "-n", "default", "--check"],
+            "error: no control planes of kamaji found in default namespace\n",
+        ),
         (["kamaji", "acme", "--prometheus-account=A"], "error: --prometheus-account: 'A' is no name"),
         (
             ["vcluster", "shop", "-n", "team-a", "-o", "table"],

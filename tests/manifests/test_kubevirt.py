@@ -372,6 +372,77 @@ def test_what_is_printed_is_accepted_and_makes_the_check_pass(run: Callable[...,
     assert run(answers, "--check").code == 0
 
 
+def applied(answers: dict[str, Any], found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A cluster with what was printed."""
+    return {
+        **answers,
+        MONITORS: {"items": [found["ServiceMonitor"]]},
+        f"{RBAC}/namespaces/kubevirt/rolebindings": {"items": [found["RoleBinding"]]},
+        f"{RBAC}/namespaces/kubevirt/roles/vmetrics-kubevirt": found["Role"],
+    }
+
+
+def test_the_check_passes_with_the_own_monitor_where_virt_operator_finds_no_account(run: Callable[..., Result]) -> None:
+    answers = well()
+    no_account(answers)
+    assert checks(run(answers, "--check", "-o", "json"))["account"]["result"] == "FAIL"
+
+    result = run(applied(answers, objects(run(answers))), "--check")
+    assert result.code == 0
+    assert [line[:4] for line in result.stdout.splitlines()] == ["PASS"] * 7
+    assert (
+        "monitoring/vmetrics-kubevirt takes the place of the ServiceMonitor that virt-operator makes" in result.stdout
+    )
+
+
+def test_a_monitor_that_nobody_looks_at_does_not_replace_the_account(run: Callable[..., Result]) -> None:
+    answers = well()
+    no_account(answers)
+    made = applied(answers, objects(run(answers)))
+    spec(made, PROMETHEUSES)["serviceMonitorSelector"] = {"matchLabels": {"release": "another"}}
+
+    found = checks(run(made, "--check", "-o", "json"))
+    assert (found["account"]["result"], found["selected"]["result"]) == ("FAIL", "FAIL")
+
+
+def stranger(name: str = "own", account: str = "builder", **labels: str) -> dict[str, Any]:
+    """A Prometheus object of somebody who may create objects in one namespace."""
+    return {"metadata": named(name, "team-b", **labels), "spec": {"serviceAccountName": account}}
+
+
+def test_of_several_prometheus_none_is_taken_by_chance(run: Callable[..., Result]) -> None:
+    answers = well()
+    answers[PROMETHEUSES]["items"].insert(0, stranger())
+    assert run(answers) == (
+        1,
+        "",
+        "error: several service accounts may be that of Prometheus: team-b/builder (Prometheus team-b/own), "
+        "monitoring/prometheus-k8s (Prometheus monitoring/k8s); say which with --monitor-namespace and "
+        "--monitor-account\n",
+    )
+    for given in (["--monitor-namespace=monitoring"], ["--monitor-account=prometheus-k8s"]):
+        subject = objects(run(answers, *given))["RoleBinding"]["subjects"][0]
+        assert (subject["namespace"], subject["name"]) == ("monitoring", "prometheus-k8s")
+    # What the KubeVirt object names was chosen by whoever installed KubeVirt.
+    spec(answers, KUBEVIRTS).update(monitorNamespace="monitoring", monitorAccount="prometheus-k8s")
+    assert objects(run(answers))["RoleBinding"]["subjects"][0]["name"] == "prometheus-k8s"
+
+
+def test_what_a_tenant_synced_to_the_host_is_no_candidate(run: Callable[..., Result]) -> None:
+    answers = well()
+    synced = stranger(account="tenant")
+    synced["metadata"]["labels"] = {"vcluster.loft.sh/managed-by": "shop"}
+    answers[PROMETHEUSES]["items"].insert(0, synced)
+    assert objects(run(answers))["RoleBinding"]["subjects"][0]["name"] == "prometheus-k8s"
+
+
+def test_an_account_is_never_made_up(run: Callable[..., Result]) -> None:
+    answers = well()
+    answers[PROMETHEUSES]["items"] = []
+    options = "say which with --monitor-namespace and --monitor-account"
+    assert run(answers) == (1, "", f"error: the service account of Prometheus was not found: {options}\n")
+
+
 def test_the_schema_finds_mistakes() -> None:
     monitor = well()[MONITORS]["items"][0] | {"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor"}
     schemas.validate(monitor)

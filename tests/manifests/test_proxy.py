@@ -97,9 +97,9 @@ def test_the_pod_is_locked_down() -> None:
 def test_the_arguments_are_the_commands_own() -> None:
     import click
 
-    args = of_kind(printed("--vcluster=team-a/vc1", "--isolate"), "Deployment")["spec"]["template"]["spec"][
-        "containers"
-    ][0]["args"]
+    args = of_kind(printed("--vcluster=team-a/vc1", "--isolate", "--name=vmetrics-proxy"), "Deployment")["spec"][
+        "template"
+    ]["spec"]["containers"][0]["args"]
     assert args[0] == "proxy"
     command = root.get_command(click.Context(root), "proxy")
     assert command is not None

@@ -10,15 +10,15 @@ import click
 from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError, VmetricsError
 
 from .write import check, check_labels, check_name, label_option, output_option, show_findings, write
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.controlplane.plane import Plane
+    from kubectl_vmetrics.kube.rbac import Account
     from kubectl_vmetrics.manifests.bundle import Bundle
     from kubectl_vmetrics.manifests.controlplane import Settings
-    from kubectl_vmetrics.metrics.monitors import Prometheus
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,8 +27,11 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--check", "checking", is_flag=True, help="What is wrong; exit code 1 on FAIL."),
         label_option,
         click.option("--operator-account", default="", help="The Prometheus Operator's, which reads the Secrets."),
+        click.option(
+            "--operator-namespace", default="", help="Namespace of --operator-account; that of Prometheus by default."
+        ),
         click.option("--prometheus-account", default="", help="Prometheus' service account."),
-        click.option("--prometheus-namespace", default="", help="Namespace of both accounts."),
+        click.option("--prometheus-namespace", default="", help="Namespace of Prometheus' account."),
         click.option("--all", "everything", is_flag=True, help="All of the namespace; with -A, of all namespaces."),
         click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces."),
         click.argument("names", nargs=-1),
@@ -40,10 +43,13 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(
     "kamaji",
     cls=Command,
-    arguments="[NAME | --all]",
+    arguments="[[NAMESPACE/]NAME | --all]",
     help="""Print what Prometheus needs to scrape a tenant control plane of Kamaji: a headless Service that leads to
 each replica, a ServiceMonitor with the tenant's client certificate and labels `cluster` and `job`, and roles that allow
 no more than that.
+
+The roles are for the service accounts of the one Prometheus object and of the Deployment of the Prometheus Operator;
+where there are several, name them.
 
 Where the certificate may not read metrics any more, as those that were renewed since kubeadm 1.35.5 and 1.36.1, the
 generator of another one comes with it; --credential asks for that in any case. --check finds the mistakes that such
@@ -52,6 +58,10 @@ objects are known to have.""",
         ("Of one tenant", "manifests kamaji acme -n tenants"),
         ("What is wrong with those that are there", "manifests kamaji --all -A --check"),
         ("With a certificate made for it", "manifests kamaji acme -n tenants --credential"),
+        (
+            "Where there are several Prometheus",
+            "manifests kamaji acme -n tenants --prometheus-namespace monitoring --prometheus-account prometheus-k8s",
+        ),
     ],
 )
 @_options
@@ -65,10 +75,13 @@ def kamaji(context: click.Context, /, credential: bool, **given: Any) -> int:
 @click.command(
     "vcluster",
     cls=Command,
-    arguments="[NAME | --all]",
+    arguments="[[NAMESPACE/]NAME | --all]",
     help="""Print what Prometheus needs to scrape the control plane of a virtual cluster: a headless Service that leads
 to each replica, a ServiceMonitor with the virtual cluster's certificate and labels `cluster` and `job`, and roles that
-allow no more than that.""",
+allow no more than that.
+
+The roles are for the service accounts of the one Prometheus object and of the Deployment of the Prometheus Operator;
+where there are several, name them.""",
     examples=[
         ("Of one virtual cluster", "manifests vcluster shop -n team-a"),
         ("What is wrong with those that are there", "manifests vcluster --all -A --check"),
@@ -91,6 +104,7 @@ def _run(
     everything: bool,
     prometheus_namespace: str,
     prometheus_account: str,
+    operator_namespace: str,
     operator_account: str,
     labels: tuple[str, ...],
     checking: bool,
@@ -98,12 +112,13 @@ def _run(
 ) -> int:
     from kubectl_vmetrics.manifests.bundle import Bundle
 
-    accounts = {
+    given = {
         "--prometheus-namespace": prometheus_namespace,
         "--prometheus-account": prometheus_account,
+        "--operator-namespace": operator_namespace,
         "--operator-account": operator_account,
     }
-    for option, value in accounts.items():
+    for option, value in given.items():
         if value:
             check_name(option, value)
     added = check_labels(labels)
@@ -112,67 +127,116 @@ def _run(
     if not checking:
         check(output)
     client = open_client(context)
-    planes, known = _chosen(client, kind, names, None if all_namespaces else client.namespace)
+    namespace = None if all_namespaces else client.namespace
+    known, warnings = _known(client, kind, {_parts(name)[0] or namespace for name in names} or {namespace})
+    planes = _chosen(known, names, namespace)
+    for warning in warnings if everything else ():
+        context.obj.say(f"Warning: {warning}")
+    if not planes:
+        raise VmetricsError(f"no control planes of {kind} found" + (f" in {namespace} namespace" if namespace else ""))
+    partial = 1 if everything and warnings else 0
     if checking:
-        return _check(context, client, planes, known, output)
-    prometheuses = _prometheuses(client)
-    first = prometheuses[0] if prometheuses else None
-    space = prometheus_namespace or (first.metadata.namespace if first else "monitoring")
-    account = prometheus_account or (first.spec.account if first else "prometheus-k8s")
-    from kubectl_vmetrics.manifests.controlplane import Settings
-    from kubectl_vmetrics.metrics.monitors import labels_for
-
-    settings = Settings(
-        (space, account), (space, operator_account or "prometheus-operator"), {**labels_for(prometheuses), **added}
-    )
-    bundles = [_bundle(client, plane, settings, generate=credential) for plane in planes]
+        return _check(context, client, planes, known, output) or partial
+    running = [plane for plane in planes if plane.components]
+    for plane in [plane for plane in planes if not plane.components]:
+        without = f"{plane.path} has no pods, so its ports are not known: {plane.status}"
+        if names or not running:
+            raise UsageError(without)
+        context.obj.say(f"Warning: {without}")
+    settings = _settings(client, given, {plane.namespace for plane in known})
+    settings = settings._replace(labels={**settings.labels, **added})
+    bundles = [_bundle(client, plane, settings, generate=credential) for plane in running]
     objects = [item for bundle in bundles for item in bundle.objects]
     unique = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]): item for item in objects}
     notes = [note for bundle in bundles for note in bundle.notes]
-    return write(context.obj, Bundle(list(unique.values()), notes), output)
+    return write(context.obj, Bundle(list(unique.values()), notes), output) or partial
+
+
+def _settings(client: Client, given: dict[str, str], tenants: set[str]) -> Settings:
+    """For whom the roles are, and the labels by which Prometheus selects what it reads."""
+    from kubectl_vmetrics.manifests.controlplane import Settings
+    from kubectl_vmetrics.metrics import accounts, monitors
+    from kubectl_vmetrics.metrics.accounts import Options
+    from kubectl_vmetrics.vcluster.naming import MANAGED_BY
+
+    def options(what: str, namespace: str, account: str) -> Options:
+        return Options(what, given[namespace], given[account], (namespace, account))
+
+    prometheus = accounts.choose(
+        options("Prometheus", "--prometheus-namespace", "--prometheus-account"),
+        lambda: accounts.of_prometheus(monitors.prometheuses(client), MANAGED_BY),
+        tenants,
+    )
+    if given["--operator-account"] and not given["--operator-namespace"]:
+        given = {**given, "--operator-namespace": prometheus.namespace}
+    operator = accounts.choose(
+        options("the Prometheus Operator", "--operator-namespace", "--operator-account"),
+        lambda: accounts.of_operator(client),
+        tenants,
+    )
+    return Settings(prometheus, operator, _selecting(client, prometheus))
 
 
 def _bundle(client: Client, plane: Plane, settings: Settings, *, generate: bool) -> Bundle:
     from kubectl_vmetrics.controlplane import credentials
-    from kubectl_vmetrics.controlplane import kamaji as tenants
     from kubectl_vmetrics.controlplane.plane import KAMAJI
     from kubectl_vmetrics.manifests import controlplane as manifest
 
     if plane.kind == KAMAJI and not generate:
         # Only the kubelets' client has its certificate in a form that Prometheus reads.
         try:
-            found = [item.source for item in credentials.candidates(client, plane)]
-        except credentials.NoCredential as error:
-            found, generate = [], "names no group" in error.message
-        generate = generate or (bool(found) and plane.secret(tenants.KUBELET) not in found)
+            credentials.of_kubelet(client, plane)
+        except credentials.NoCredential:
+            generate = True
+        except Forbidden:
+            pass  # nobody knows; `--check` says so to whoever may read it
     ca = credentials.authority(client, plane) if plane.kind == KAMAJI else b""
     return manifest.bundle(plane, settings._replace(generate=generate), ca)
 
 
-def _chosen(
-    client: Client, kind: str, names: tuple[str, ...], namespace: str | None
-) -> tuple[list[Plane], list[Plane]]:
-    """The control planes that are meant, and all that were looked at."""
+def _parts(name: str) -> tuple[str, str]:
+    """A control plane as [NAMESPACE/]NAME. Raises UsageError."""
+    space, slash, short = name.rpartition("/")
+    if not short or (slash and not space) or "/" in space:
+        raise UsageError(f'"{name}" is not [NAMESPACE/]NAME')
+    return space, short
+
+
+def _known(client: Client, kind: str, namespaces: set[str | None]) -> tuple[list[Plane], list[str]]:
+    """The control planes of some namespaces, or of all where None is among them; and what could not be read."""
     from kubectl_vmetrics.cli import planes as finder
 
-    known = [plane for plane in finder.find(client, namespace, [kind])[0] if plane.secrets]
+    found: list[Plane] = []
+    warnings: list[str] = []
+    for namespace in [None] if None in namespaces else sorted(filter(None, namespaces)):
+        planes, unread = finder.find(client, namespace, [kind])
+        found += [plane for plane in planes if plane.secrets]
+        warnings += unread
+    return found, warnings
+
+
+def _chosen(known: list[Plane], names: tuple[str, ...], namespace: str | None) -> list[Plane]:
+    """Those that are meant, each once, in the order of the names; all of them without names."""
+    if not names:
+        return known
+    chosen: dict[tuple[str, str, str], Plane] = {}
     for name in names:
-        if name not in [plane.name for plane in known]:
+        space, short = _parts(name)
+        matching = [plane for plane in known if plane.name == short and (space or namespace) in (None, plane.namespace)]
+        if not matching:
             raise NotFound(f'control plane "{name}" not found', code=404, reason="NotFound")
-    chosen = [plane for plane in known if not names or plane.name in names]
-    for plane in chosen:
-        if not plane.components and names:
-            raise UsageError(f"{plane.path} has no pods, so its ports are not known: {plane.status}")
-    return [plane for plane in chosen if plane.components], known
+        chosen |= {plane.key: plane for plane in matching}
+    return list(chosen.values())
 
 
-def _prometheuses(client: Client) -> list[Prometheus]:
+def _selecting(client: Client, account: Account) -> dict[str, str]:
+    """The labels by which Prometheus selects ServiceMonitors, as far as it may be read."""
     from kubectl_vmetrics.metrics import monitors
 
     try:
-        return monitors.prometheuses(client)
+        return monitors.labels_for(monitors.prometheuses(client), account)
     except (NotFound, Forbidden):
-        return []
+        return {}
 
 
 def _check(context: click.Context, client: Client, planes: list[Plane], known: list[Plane], output: str) -> int:

@@ -16,10 +16,10 @@ from .write import check, check_name, output_option, write
     cls=Command,
     help="""Print the least rights that commands need, as a ClusterRole and its binding.
 
-With -n they are for one namespace, as far as they can be. --complete adds what only shows more, for instance names
-that had to be hashed.""",
+With -n they are for one namespace, as far as they can be; without it for all of them. Each user, group or service
+account has roles of its own. --complete adds what only shows more, for instance names that had to be hashed.""",
     examples=[
-        ("For tenants' tables", "manifests rbac --for 'top pods' --group tenant-admins"),
+        ("For a tenant's tables, in the tenant's namespace", "manifests rbac --for 'top pods' --group acme -n team-a"),
         ("For an operator", "manifests rbac --for raw --for controlplanes --user alice --complete"),
         ("For a program, in one namespace", "manifests rbac --for vmi --serviceaccount monitoring:exporter -n prod"),
     ],
@@ -28,7 +28,7 @@ that had to be hashed.""",
 @click.option("--user", default="", help="Who gets the rights: a user,")
 @click.option("--group", default="", help="or a group,")
 @click.option("--serviceaccount", default="", metavar="NAMESPACE:NAME", help="or a service account.")
-@click.option("--name", default="vmetrics", show_default=True, help="Name of the objects.")
+@click.option("--name", default="", help="Name of the objects; by default one for each user, group or service account.")
 @click.option("--complete", is_flag=True, help="With the rights without which less is shown.")
 @output_option
 @click.pass_context
@@ -66,5 +66,6 @@ def rbac(
     if namespace:
         check_name("-n", namespace)
     chosen = list(dict.fromkeys(commands)) or list(COMMANDS)
-    made = grants.bundle(chosen, check_name("--name", name), subject, namespace=namespace, complete=complete)
+    name = check_name("--name", name) if name else grants.own_name(subject)
+    made = grants.bundle(chosen, name, subject, namespace=namespace, complete=complete)
     return write(context.obj, made, output)

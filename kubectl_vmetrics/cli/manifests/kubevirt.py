@@ -14,6 +14,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 from .write import check, check_labels, check_name, label_option, output_option, show_findings, write
 
 if TYPE_CHECKING:
+    from kubectl_vmetrics.kube.rbac import Account
     from kubectl_vmetrics.kubevirt.monitoring import Seen
     from kubectl_vmetrics.manifests.kubevirt import Settings
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 virt-operator makes the like itself, but only where it finds Prometheus' service account when KubeVirt is installed;
 --check says what it looks for, what there is, and what stands between Prometheus and KubeVirt.
 
-Namespaces, account and labels are those of the cluster, as far as they may be read. With -n, KubeVirt's namespace, no
-cluster is asked.""",
+Namespaces, account and labels are those of the cluster, as far as they may be read; where there are several Prometheus
+objects, name the account. With -n, KubeVirt's namespace, no cluster is asked.""",
     examples=[
         ("What is wrong", "manifests kubevirt --check"),
         ("What is missing", "manifests kubevirt"),
@@ -107,18 +108,13 @@ def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
 
     told, notes = seen.installation, []
     known = seen.prometheuses if isinstance(seen.prometheuses, list) else []
-    first = known[0] if known else None
-    if len(known) > 1:
-        others = ", ".join(item.path for item in known[1:])
-        notes.append(f"For Prometheus {known[0].path}; there are others: {others}.")
+    account = _account(seen, given)
     found = given._replace(
         namespace=told.namespace,
-        monitor_namespace=given.monitor_namespace
-        or (first.metadata.namespace if first else "")
-        or told.monitor_namespace,
-        monitor_account=given.monitor_account or (first.spec.account if first else "") or told.monitor_account,
+        monitor_namespace=account.namespace,
+        monitor_account=account.name,
         service_monitor_namespace=given.service_monitor_namespace or told.service_monitor_namespace,
-        labels={**labels_for(known), **given.labels},
+        labels={**labels_for(known, account), **given.labels},
     )
     if isinstance(seen.service, Service) and METRICS_LABEL in seen.service.metadata.labels:
         selector = {METRICS_LABEL: seen.service.metadata.labels[METRICS_LABEL]}
@@ -131,6 +127,25 @@ def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
     twice = [path for path in twice if not path.endswith(f"/{NAME}")]
     if twice:
         notes.append(f"{twice[0]} selects the Service already: with the one below, everything is scraped twice.")
-    if not first:
-        notes.append("No Prometheus object could be seen; see --monitor-namespace, --monitor-account and --label.")
+    if account not in [item.runs_as for item in known]:
+        notes.append("No Prometheus object of this account could be seen; see --label for what it selects.")
     return _unseen(found)._replace(selector=selector), [*notes, ""] if notes else []
+
+
+def _account(seen: Seen, given: Settings) -> Account:
+    """Prometheus' service account. Raises UsageError where it is not clear which."""
+    from kubectl_vmetrics.kube.rbac import Account
+    from kubectl_vmetrics.metrics import accounts
+    from kubectl_vmetrics.metrics.accounts import Candidate, Options
+    from kubectl_vmetrics.vcluster.naming import MANAGED_BY
+
+    installed = seen.installation
+    known = seen.prometheuses if isinstance(seen.prometheuses, list) else []
+    found = accounts.of_prometheus(known, MANAGED_BY)
+    told = Account(installed.monitor_namespace, installed.monitor_account)
+    if all(told) and (not found or told in [item.account for item in found]):
+        found = [Candidate(told, f"the KubeVirt object {installed.namespace}/{installed.name}")]
+    options = Options(
+        "Prometheus", given.monitor_namespace, given.monitor_account, ("--monitor-namespace", "--monitor-account")
+    )
+    return accounts.choose(options, lambda: found)

@@ -17,7 +17,9 @@ from .write import check, check_name, output_option, write
     help="""Print what runs the proxy in the host cluster: ServiceAccount, roles, Deployment and Service.
 
 Two replicas, as no user of the node, with a root file system that cannot be written, and the least rights. Clients
-present a token over TLS; how to make both Secrets is said above the objects. -n says where (vmetrics by default).""",
+present a token over TLS; how to make both Secrets is said above the objects. -n says where (vmetrics by default).
+
+Each virtual cluster's proxy has a name of its own, and its own token.""",
     examples=[
         ("For all virtual clusters", "manifests proxy --image registry.example/vmetrics:1.0 -n monitoring"),
         (
@@ -27,10 +29,10 @@ present a token over TLS; how to make both Secrets is said above the objects. -n
     ],
 )
 @click.option("--image", default="", help="Image that runs this plugin; see Dockerfile in the sources.")
-@click.option("--name", default="vmetrics-proxy", show_default=True, help="Name of the objects.")
+@click.option("--name", default="", help="Name of the objects; vmetrics-proxy, or with --vcluster one that is its own.")
 @click.option("--replicas", default=2, show_default=True, help="How many.")
-@click.option("--token-secret", default="vmetrics-proxy-token", show_default=True, help="Secret with the key token.")
-@click.option("--tls-secret", default="vmetrics-proxy-tls", show_default=True, help="Secret of type kubernetes.io/tls.")
+@click.option("--token-secret", default="", help="Secret with the key token; NAME-token by default.")
+@click.option("--tls-secret", default="", help="Secret of type kubernetes.io/tls; NAME-tls by default.")
 @click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve this virtual cluster only.")
 @click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
 @output_option
@@ -48,6 +50,7 @@ def proxy(
     output: str,
 ) -> int:
     """Check the options, print."""
+    from kubectl_vmetrics.kube import names
     from kubectl_vmetrics.manifests import proxy as manifest
     from kubectl_vmetrics.vcluster.identity import VClusterRef
 
@@ -62,13 +65,14 @@ def proxy(
         if len(parts) != 2 or not all(parts):
             raise UsageError(f'--vcluster: "{vcluster}" is not HOSTNS/NAME; the roles need the host namespace')
         ref = VClusterRef(check_name("--vcluster", parts[0]), check_name("--vcluster", parts[1]))
+    name = check_name("--name", name or manifest.own_name(ref))
     settings = manifest.Settings(
         image,
         check_name("-n", flags(context).namespace or "vmetrics"),
-        check_name("--name", name),
+        name,
         replicas,
-        check_name("--token-secret", token_secret),
-        check_name("--tls-secret", tls_secret),
+        check_name("--token-secret", token_secret or names.fitted(f"{name}-token")),
+        check_name("--tls-secret", tls_secret or names.fitted(f"{name}-tls")),
         ref,
         isolate,
     )

@@ -1,0 +1,138 @@
+"""Which service accounts Prometheus and the Prometheus Operator run as, for rights to be bound to.
+
+Anybody who may create a Prometheus object or a Deployment somewhere can have one found, so an account is taken only
+where there is no doubt; else the user is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, UsageError
+from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+from kubectl_vmetrics.kube.rbac import Account
+
+from .findings import some
+from .monitors import Prometheus
+
+OPERATOR = "prometheus-operator"
+"""The name of the operator's image, or of its container where the image has only a digest."""
+
+
+class Candidate(NamedTuple):
+    """An account that may be meant.
+
+    Attributes:
+        source: the object that runs as it: "Prometheus monitoring/k8s".
+    """
+
+    account: Account
+    source: str
+
+    @property
+    def title(self) -> str:
+        """For messages."""
+        return f"{self.account.namespace}/{self.account.name} ({self.source})"
+
+
+class Options(NamedTuple):
+    """What the user said of an account, and with which options.
+
+    Attributes:
+        what: whose account it is, for messages.
+        namespace: "" for the one that is found.
+        account: likewise.
+        names: the options for the namespace and for the account.
+    """
+
+    what: str
+    namespace: str
+    account: str
+    names: tuple[str, str]
+
+
+class _Container(msgspec.Struct):
+    name: str = ""
+    image: str = ""
+
+
+class _PodSpec(msgspec.Struct):
+    account: str = msgspec.field(default="default", name="serviceAccountName")
+    containers: list[_Container] = []
+
+
+class _Template(msgspec.Struct):
+    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
+
+
+class _Spec(msgspec.Struct):
+    template: _Template = msgspec.field(default_factory=_Template)
+
+
+class _Deployment(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+def of_prometheus(found: Sequence[Prometheus], synced: str) -> list[Candidate]:
+    """The accounts of Prometheus objects.
+
+    Args:
+        found: all objects.
+        synced: the label of what a tenant made in a virtual cluster, which is left out.
+    """
+    return [Candidate(item.runs_as, f"Prometheus {item.path}") for item in found if synced not in item.metadata.labels]
+
+
+def of_operator(client: Client) -> list[Candidate]:
+    """The accounts of Deployments that run the Prometheus Operator. Raises as Client.get."""
+    listed: list[_Deployment] = list_all(client, "/apis/apps/v1/deployments", decoder(ObjectList[_Deployment]))
+    return [
+        Candidate(Account(meta.namespace, pod.account or "default"), f"Deployment {meta.namespace}/{meta.name}")
+        for meta, pod in ((item.metadata, item.spec.template.spec) for item in listed)
+        if any(OPERATOR in (_repository(part.image), part.name) for part in pod.containers)
+    ]
+
+
+def choose(options: Options, find: Callable[[], Sequence[Candidate]], tenants: Collection[str] = ()) -> Account:
+    """The account that is meant.
+
+    Args:
+        options: what the user said; where that is both parts, nothing is looked for.
+        find: the candidates.
+        tenants: namespaces of tenants, whose accounts are not taken unless the user names the namespace.
+
+    Raises:
+        UsageError: none was found, or several, with all of them.
+    """
+    if options.namespace and options.account:
+        return Account(options.namespace, options.account)
+    say = f"say which with {' and '.join(options.names)}"
+    try:
+        known = find()
+    except (Forbidden, NotFound) as error:
+        raise UsageError(f"the service account of {options.what} is not known ({error.message}): {say}") from None
+    fitting = [
+        item
+        for item in known
+        if options.namespace in ("", item.account.namespace) and options.account in ("", item.account.name)
+    ]
+    accounts = list(dict.fromkeys(item.account for item in fitting))
+    titles = some([item.title for item in fitting])
+    if not accounts:
+        raise UsageError(f"the service account of {options.what} was not found: {say}")
+    if len(accounts) > 1:
+        raise UsageError(f"several service accounts may be that of {options.what}: {titles}; {say}")
+    if not options.namespace and accounts[0].namespace in tenants:
+        raise UsageError(f"the service account of {options.what} may be a tenant's: {titles}; {say}")
+    return accounts[0]
+
+
+def _repository(image: str) -> str:
+    """The last part of an image's name, without its tag."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
