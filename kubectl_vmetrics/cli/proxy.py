@@ -12,13 +12,17 @@ from typing import Any
 
 import click
 
-from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import StatusError, Unauthorized, UsageError
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
 from .cluster import log
 from .command import PROGRAM, Command
 from .top.choose import choose, vcluster_option
+
+REACHED_WITHIN = 15.0
+"""Seconds in which the host must answer before anything is served."""
 
 
 @click.command(
@@ -98,6 +102,7 @@ def proxy(
     sys.unraisablehook = _quietly
     log(environment, logging.WARNING)
     client = open_client(context)  # which logs more where -v asks for it
+    _reach(client)
     only = choose(client, vcluster)[0] if vcluster else None
     views = Views(client, only, isolate=isolate)
     application = Proxy(views, accept_hosts=hosts, token=token)
@@ -110,6 +115,16 @@ def proxy(
         environment.stdout.flush()
         served.until_stopped()
     return 0
+
+
+def _reach(client: Client) -> None:
+    """Raise what a client would be told only later, if it is plain from the beginning that nobody can be served."""
+    try:
+        client.get("/version", limit=REACHED_WITHIN)
+    except Unauthorized:
+        raise
+    except StatusError:
+        pass  # it is there; what it allows shows with each question
 
 
 def _quietly(what: Any) -> None:

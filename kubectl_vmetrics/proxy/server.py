@@ -7,7 +7,6 @@ import contextlib
 import logging
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 
@@ -17,6 +16,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 
 from .application import Proxy
 from .listener import Limits, Listener
+from .tls import context
 
 LINGER = 2.0
 """Seconds after SIGTERM in which new connections are taken still, since others hear of the end only then."""
@@ -47,8 +47,8 @@ class Server:
         self._application = application
         self._limits = limits or Limits()
         self._tls = tls
+        self._context = context(*tls) if tls else None
         try:
-            self._context = _context(tls) if tls else None
             # "localhost" has two addresses; for port 0 they are given the same number.
             self._sockets = bind_sockets(port, address, backlog=BACKLOG)
         except (OSError, ValueError) as error:
@@ -101,8 +101,8 @@ class Server:
             await asyncio.sleep(1.0)
             listener.sweep()
 
-    def _unexpected(self, _: object, context: dict[str, object]) -> None:
-        error = context.get("exception")
+    def _unexpected(self, _: object, happened: dict[str, object]) -> None:
+        error = happened.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError):
             self._application.telemetry.broke()
             _log.error("internal error: %s", type(error).__name__)
@@ -115,12 +115,6 @@ def serving(
     """Serve while the context lasts; gives the URL. See Server."""
     with Server(application, address, port, tls, limits) as server:
         yield server.url
-
-
-def _context(tls: tuple[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*tls)
-    return context
 
 
 def _why(error: Exception) -> str:
