@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple
 
-from kubectl_vmetrics.kube.client import Answer, Client, escape, gather
+from kubectl_vmetrics.kube.client import Client, Stream, escape, gather
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
 from kubectl_vmetrics.kube.forward import Forward, Identity, Peer, forward
 from kubectl_vmetrics.kube.lists import pods_path
@@ -33,6 +34,7 @@ class Instance(NamedTuple):
 
 
 Taken = dict[Instance, "Snapshot | VmetricsError"]
+Ask = Callable[[str], AbstractContextManager[Stream]]
 
 
 class Scraper:
@@ -85,19 +87,26 @@ class Scraper:
                         found.setdefault(Instance(plane.key, item), error)
         return found
 
-    def _put(self, found: Taken, plane: Plane, item: Component, get: Callable[[], Answer]) -> None:
+    def _put(self, found: Taken, plane: Plane, item: Component, ask: Ask) -> None:
         key = Instance(plane.key, item)
-        asked = time.time()
         try:
-            answer = get()
+            for path in filter(None, (item.path, item.fallback)):
+                asked = time.time()
+                try:
+                    with ask(path) as stream:
+                        at = (asked + time.time()) / 2
+                        found[key] = Snapshot(self._reader.read(stream.chunks), at)
+                    return
+                except (NotFound, Forbidden):
+                    if path == item.fallback or not item.fallback:
+                        raise
         except VmetricsError as error:
+            found.pop(key, None)
             if not item.optional:
                 found[key] = error
-            return
-        found[key] = Snapshot(self._reader.read([answer.body]), (asked + time.time()) / 2)
 
-    def _through(self, plane: Plane, item: Component) -> Answer:
-        return self._client.get(through(plane, item), accept=TEXT, limit=LIMIT)
+    def _through(self, plane: Plane, item: Component, path: str) -> AbstractContextManager[Stream]:
+        return self._client.stream(through(plane, item._replace(path=path)), accept=TEXT, limit=LIMIT)
 
     def _forwarded(self, found: Taken, plane: Plane, pod: str, parts: Sequence[Component]) -> None:
         ports = list(dict.fromkeys(item.port for item in parts))
@@ -127,7 +136,7 @@ class Scraper:
                 found |= {Instance(plane.key, item): error for item in here if not item.optional}
                 continue
             for item in here:
-                self._put(found, plane, item, partial(_get, connection.get, item))
+                self._put(found, plane, item, partial(connection.stream, accept=TEXT))
                 first = found.get(Instance(plane.key, item))
                 if item is parts[0] and isinstance(first, (Forbidden, Unauthorized)):
                     raise first
@@ -148,12 +157,3 @@ class Scraper:
 def through(plane: Plane, item: Component) -> str:
     """The path of a component that asks for no certificate, through the apiserver."""
     return f"{pods_path(plane.namespace)}/{item.scheme}:{escape(item.pod)}:{item.port}/proxy{item.path}"
-
-
-def _get(get: Callable[..., Answer], item: Component) -> Answer:
-    try:
-        return get(item.path, accept=TEXT)
-    except (NotFound, Forbidden):
-        if not item.fallback:
-            raise
-        return get(item.fallback, accept=TEXT)

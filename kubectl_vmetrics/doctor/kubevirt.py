@@ -139,7 +139,7 @@ _GUESTS = {
 
 
 def _read(answer: Answered) -> Scrape:
-    return guests.read(Reader(series.wanted).read([answer.body]), answer.at)
+    return guests.read(Reader(series.wanted).read(answer.chunks), answer.at)
 
 
 def _guests(session: Session) -> Outcome:

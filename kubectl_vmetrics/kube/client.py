@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import math
 import random
+import re
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from . import body as bodies
 from . import cancel
 from .credentials import Credentials, in_cluster
 from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
-from .failures import refused, timed_out
+from .failures import refused, timed_out, unreachable
 from .kubeconfig import Connection
+from .limits import ERROR, REVIEW, Limits
+from .limits import of as limits_of
 from .transport import Dropped, Reply, Timeouts, Transport, proxies, standing_headers
 
 T = TypeVar("T")
@@ -87,6 +91,7 @@ class Client:
         *,
         accept: str = JSON,
         limit: float | None = None,
+        limits: Limits | None = None,
     ) -> Answer:
         """GET a path.
 
@@ -95,20 +100,22 @@ class Client:
             params: the query; None values are left out.
             accept: JSON must be asked for by name: some servers behind the apiserver prefer protobuf.
             limit: seconds until it is given up, if that is sooner than what the connection says.
+            limits: how much is read; None for what `limits.of` says of the path, of text that is kept whole.
 
         Raises:
             StatusError: an answer of 400 or more.
             ConnectionFailed: no answer, or none in time.
+            TooLarge: an answer beyond the limits.
+            BadAnswer: one in an encoding that was not asked for.
             ConfigError: credentials that cannot be had.
         """
         deadline = self._deadline()
         if limit is not None:
             deadline = min(deadline or math.inf, time.monotonic() + limit)
         response = self._retrying(path, params, accept, deadline)
+        limits = limits or limits_of(path, kept=True)
         with response:
-            body = bytearray()
-            for chunk in self._chunks(response, deadline):
-                body += chunk
+            body = bodies.whole(self._chunks(response, deadline, limits, path), limits, path)
             return Answer(body, response.headers.get("Content-Type", ""))
 
     @contextlib.contextmanager
@@ -119,6 +126,7 @@ class Client:
         *,
         accept: str = JSON,
         limit: float | None = None,
+        limits: Limits | None = None,
     ) -> Iterator[Stream]:
         """GET a path and read the answer as it comes. Raises as `get`, while it is read as well.
 
@@ -127,11 +135,13 @@ class Client:
             params: as `get`.
             accept: as `get`.
             limit: seconds until it is given up; None for what the connection says.
+            limits: as `get`.
         """
         deadline = time.monotonic() + limit if limit else self._deadline()
         response = self._retrying(path, params, accept, deadline)
         with response:
-            yield Stream(self._chunks(response, deadline), response.headers.get("Content-Type", ""))
+            chunks = self._chunks(response, deadline, limits or limits_of(path), path)
+            yield Stream(chunks, response.headers.get("Content-Type", ""))
 
     def create(self, path: str, body: object, decoder: msgspec.json.Decoder[T]) -> T:
         """POST an object and decode the answer: for reviews, which are asked in this way and leave nothing behind.
@@ -143,7 +153,7 @@ class Client:
         deadline = self._deadline()
         response = self._retrying(path, None, JSON, deadline, msgspec.json.encode(body))
         with response:
-            content = bytearray(b"".join(self._chunks(response, deadline)))
+            content = bodies.whole(self._chunks(response, deadline, REVIEW, path), REVIEW, path)
             return decode(Answer(content, response.headers.get("Content-Type", "")), decoder, path)
 
     def _deadline(self) -> float | None:
@@ -228,21 +238,25 @@ class Client:
         with response:
             if response.status < 400:
                 raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is it an apiserver?")
-            error_ = refused(response.status, b"".join(self._chunks(response, deadline)), url)
+            said = bodies.beginning(self._chunks(response, deadline, limits_of(url), url), ERROR)
+            error_ = refused(response.status, said, url)
             after = response.headers.get("Retry-After", "")
-            if response.status in (429, 503) and after.isdigit():
+            if response.status in (429, 503) and re.fullmatch(r"[0-9]{1,6}", after):
                 raise _Retry(error_, float(after))
             raise error_
 
-    def _chunks(self, response: Reply, deadline: float | None) -> Iterator[bytes]:
+    def _chunks(self, response: Reply, deadline: float | None, limits: Limits, path: str) -> Iterator[bytes]:
         try:
             # What has come is read: a server that sends a byte at a time cannot outlive the deadline.
-            for chunk in _decoded(lambda: response.read(1 << 18), response.headers.get("Content-Encoding", "")):
+            for chunk in bodies.pieces(response.read, response.headers.get("Content-Encoding", ""), limits, path):
                 yield chunk
                 cancel.check()
                 if deadline and time.monotonic() > deadline:
                     raise timed_out("reading body")
             cancel.check()  # what a socket that was shut down gives is not the end of the answer
+        except http.client.HTTPException as error:
+            cancel.check()
+            raise unreachable(error, self.connection.server) from None
         except ConnectionFailed:
             cancel.check()
             raise
@@ -253,25 +267,6 @@ class _Retry(Exception):
         super().__init__()
         self.error = error
         self.after = after
-
-
-def _decoded(read: Callable[[], bytes], encoding: str) -> Iterator[bytes]:
-    """The pieces of a body, decompressed."""
-    if encoding.lower() not in ("gzip", "x-gzip"):
-        yield from iter(read, b"")
-        return
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        for data in iter(read, b""):
-            while data:
-                if stream.eof:  # gzip may follow gzip (RFC 1952, 2.2)
-                    stream = zlib.decompressobj(wbits=31)
-                yield stream.decompress(data)
-                data = stream.unused_data  # noqa: PLW2901
-    except zlib.error:
-        raise BadAnswer("the server sent what is not gzip") from None
-    if not stream.eof:
-        raise ConnectionFailed("Unable to connect to the server: unexpected EOF")
 
 
 def _transport(connection: Connection, credentials: Credentials) -> Transport:
@@ -296,7 +291,7 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
         return decoder.decode(answer.body)
     except msgspec.ValidationError as error:
         raise BadAnswer(f"the server's answer to {path} is not what it should be: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         if "truncated" in str(error):
             raise BadAnswer(f"the server's answer to {path} is cut short: unexpected end of JSON input") from None
         what = answer.content_type.partition(";")[0] or "unknown content"

@@ -16,6 +16,7 @@ from .credentials import Credentials
 from .errors import ConnectionFailed
 from .failures import timed_out, unreachable
 from .kubeconfig import Connection
+from .response import Response
 from .tls import tls_context
 from .transport import POOL_SIZE, Dropped, Timeouts, standing_headers
 
@@ -176,6 +177,8 @@ class _Held:
 
 class _Channel(http.client.HTTPConnection):
     """One connection, with TLS where there is a context for it."""
+
+    response_class = Response
 
     def __init__(self, host: str, port: int | None, tls: ssl.SSLContext | None, name: str, limit: float) -> None:
         self.default_port = 443 if tls else 80

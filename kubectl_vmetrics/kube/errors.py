@@ -6,6 +6,7 @@
     ├── ConnectionFailed          no answer: refused, unknown host, TLS, reset
     │   └── TimedOut              no answer in time
     ├── BadAnswer                 an answer that cannot be read: not JSON, cut short, another kind
+    │   └── TooLarge              more of it than is read
     ├── MetricsNotAvailable       metrics.k8s.io is not served, or has nothing to say yet
     └── StatusError               the apiserver said no: "Error from server (Reason): …"
         ├── BadRequest            400
@@ -67,6 +68,10 @@ class TimedOut(ConnectionFailed):
 
 class BadAnswer(VmetricsError):
     """The apiserver's answer cannot be read."""
+
+
+class TooLarge(BadAnswer):
+    """An answer goes beyond its limits: see `limits`."""
 
 
 class MetricsNotAvailable(VmetricsError):

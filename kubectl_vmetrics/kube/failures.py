@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from .errors import BY_CODE, ConnectionFailed, StatusError, TimedOut
+from .response import HeadTooLarge
 
 _UNABLE = "Unable to connect to the server: "
 
@@ -133,6 +134,8 @@ def _why(cause: BaseException, host: str, hostname: str) -> str | None:
         return f"{_UNABLE}read tcp {host}: connection reset by peer"
     if isinstance(cause, http.client.IncompleteRead):
         return f"{_UNABLE}unexpected EOF"
+    if isinstance(cause, HeadTooLarge):
+        return f"{_UNABLE}{cause}"
     if isinstance(cause, http.client.BadStatusLine):
         return f"{_UNABLE}malformed HTTP response"
     if isinstance(cause, OSError) and cause.errno and cause.strerror and not isinstance(cause, TimeoutError):

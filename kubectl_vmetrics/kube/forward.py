@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from .client import CONNECT_TIMEOUT, Answer, Client, escape
-from .errors import ConfigError, ConnectionFailed, VmetricsError
+from . import body as bodies
+from .client import CONNECT_TIMEOUT, Answer, Client, Stream, escape
+from .errors import BadAnswer, ConfigError, ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
+from .limits import ERROR, SCRAPE, Limits
+from .response import HeadTooLarge, Response
 from .tls import load_certificate, tls_context, trust
 from .transport import proxies
 
 _log = logging.getLogger("kubectl_vmetrics.http")
 PROTOCOL = "v4.channel.k8s.io"
-LARGEST = 64 << 20
-"""Bytes of an answer that are read; an apiserver's metrics are 3 to 20 MB."""
 
 
 class Identity(NamedTuple):
@@ -78,25 +79,13 @@ def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limi
         StatusError: no right to do so (create pods/portforward), no such pod.
         ConnectionFailed: no answer, or none in time.
     """
-    from kubernetes.stream.ws_client import PortForward
-
-    class Guarded(PortForward):
-        """Says nothing on stderr where the other side breaks the protocol; the ports are closed then."""
-
-        def _proxy(self) -> None:
-            try:
-                super()._proxy()  # type: ignore[no-untyped-call]
-            except Exception:
-                for port in self.local_ports.values():
-                    port.python.close()
-                with contextlib.suppress(Exception):
-                    self.websocket.shutdown()
+    from .channels import Channels
 
     deadline = time.monotonic() + limit
     websocket = _connect(client, namespace, pod, ports, limit)
     websocket.settimeout(None)
-    channels = Guarded(websocket, list(ports))  # type: ignore[no-untyped-call]
-    opened = Forward(channels, deadline)
+    channels = Channels(websocket, list(ports))
+    opened = Forward(channels, deadline, f'pod "{namespace}/{pod}"')
     try:
         yield opened
     finally:
@@ -106,9 +95,10 @@ def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limi
 class Forward:
     """Ports that are open."""
 
-    def __init__(self, channels: Any, deadline: float) -> None:
+    def __init__(self, channels: Any, deadline: float, who: str) -> None:
         self._channels = channels
         self._deadline = deadline
+        self._who = who
         self._open: list[socket.socket] = []
 
     def close(self) -> None:
@@ -129,13 +119,13 @@ class Forward:
         plain.settimeout(self._left())
         if peer is None:
             self._open.append(plain)
-            return Connection(plain, self._left, lambda: self._channels.error(port))
+            return Connection(plain, self._left, lambda: self._channels.error(port), f"port {port} of {self._who}")
         try:
             secure = peer.context.wrap_socket(plain, server_hostname=peer.name)
         except (OSError, ValueError) as error:
             raise _failure(error, self._channels.error(port)) from None
         self._open.append(secure)
-        return Connection(secure, self._left, lambda: self._channels.error(port))
+        return Connection(secure, self._left, lambda: self._channels.error(port), f"port {port} of {self._who}")
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -147,48 +137,63 @@ class Forward:
 class Connection:
     """HTTP/1.1 with whoever is behind a port; one request after the other."""
 
-    def __init__(self, stream: socket.socket, left: Callable[[], float], trouble: Callable[[], str | None]) -> None:
+    def __init__(
+        self, stream: socket.socket, left: Callable[[], float], trouble: Callable[[], str | None], who: str
+    ) -> None:
         self._stream = stream
         self._left = left
         self._trouble = trouble
+        self._who = who
         self._http = http.client.HTTPConnection("localhost")
+        self._http.response_class = Response
         self._http.sock = stream
 
-    def get(self, path: str, *, accept: str) -> Answer:
+    def get(self, path: str, *, accept: str, limits: Limits = SCRAPE) -> Answer:
         """GET a path.
 
         Raises:
             StatusError: an answer of 400 or more.
-            ConnectionFailed: none, or none in time.
+            ConnectionFailed: none, none in time, or one that is cut short.
+            BadAnswer: one beyond its limits, or in an encoding that was not asked for.
+        """
+        with self.stream(path, accept=accept, limits=limits) as stream:
+            return Answer(bodies.whole(stream.chunks, limits, path), stream.content_type)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, *, accept: str, limits: Limits = SCRAPE) -> Iterator[Stream]:
+        """GET a path and read the answer as it comes. Raises as `get`, while it is read as well.
+
+        An answer that is not read to its end is the last one of the connection.
         """
         try:
             self._stream.settimeout(self._left())
             self._http.request("GET", path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
             response = self._http.getresponse()
-            body = bytearray()
-            while chunk := response.read1(1 << 18):
-                body += chunk
-                if len(body) > LARGEST:
-                    raise ConnectionFailed(f"the answer to {path} has more than {LARGEST >> 20} MiB")
-                self._stream.settimeout(self._left())
-            response.close()  # else the next request would wait for the end of this answer
-            if response.getheader("Content-Encoding") == "gzip":
-                body = _unpacked(body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except _BROKEN as error:
             raise _failure(error, self._trouble()) from None
-        if response.status >= 300:
-            raise refused(response.status, bytes(body), path)
-        return Answer(body, response.getheader("Content-Type") or "")
+        try:
+            chunks = self._chunks(response, path, limits)
+            if response.status >= 300:
+                raise refused(response.status, bodies.beginning(chunks, ERROR), path)
+            yield Stream(chunks, response.getheader("Content-Type") or "")
+        finally:
+            if not (response.isclosed() or response.length == 0):
+                self._stream.close()
+            response.close()  # else the next request would wait for the end of this answer
+
+    def _chunks(self, response: http.client.HTTPResponse, path: str, limits: Limits) -> Iterator[bytes]:
+        try:
+            encoding = response.getheader("Content-Encoding") or ""
+            for piece in bodies.pieces(response.read1, encoding, limits, path, who=self._who):
+                yield piece
+                self._left()
+        except BadAnswer:
+            raise
+        except _BROKEN as error:
+            raise _failure(error, self._trouble()) from None
 
 
-def _unpacked(body: bytearray) -> bytearray:
-    import zlib
-
-    stream = zlib.decompressobj(wbits=31)
-    found = bytearray(stream.decompress(body, LARGEST))
-    if stream.unconsumed_tail:
-        raise ConnectionFailed(f"the answer has more than {LARGEST >> 20} MiB")
-    return found
+_BROKEN = (OSError, http.client.HTTPException, ValueError, VmetricsError)
 
 
 def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], limit: float) -> Any:
@@ -252,6 +257,8 @@ def _failure(error: Exception, trouble: str | None) -> ConnectionFailed:
         return ConnectionFailed("nobody listens on the port: connection refused" if refusal else trouble.strip())
     if isinstance(error, TimeoutError):
         return timed_out("forwarding a port")
+    if isinstance(error, HeadTooLarge):
+        return ConnectionFailed(str(error))
     if isinstance(error, VmetricsError):
         return error if isinstance(error, ConnectionFailed) else ConnectionFailed(error.message)
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""Pools of urllib3 whose connections tell the work that they wait for, so that it can be cancelled."""
+"""Pools of urllib3 whose connections tell the work that they wait for, so that it can be cancelled; see `response`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from . import cancel
 from .cancel import CancelScope
+from .response import Response
 
 
 class _Watched(HTTPConnection):
     """A connection that belongs to a scope from a request until it is back in its pool."""
 
+    response_class = Response
     _held: tuple[CancelScope, Any] | None = None
 
     def getresponse(self) -> Any:

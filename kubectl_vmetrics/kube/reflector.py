@@ -17,8 +17,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from .client import PARTIAL_LIST, PARTIAL_OBJECT, Client
-from .errors import BadAnswer, ConnectionFailed, Expired, VmetricsError
+from .errors import BadAnswer, Expired, VmetricsError
 from .failures import refused
+from .limits import WATCH as WATCH_LIMITS
 from .lists import ObjectList, decoder, list_all
 
 Item = TypeVar("Item")
@@ -29,7 +30,6 @@ RESYNC = 900.0
 WATCH = 240.0
 """Seconds that a watch lasts at most, and with it the silence of a connection that nobody told us is dead."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-_LONGEST_EVENT = 16 << 20
 _JITTER = random.SystemRandom()  # not the module's: a thread in the background must not disturb anybody's seed
 
 _log = logging.getLogger("kubectl_vmetrics.watch")
@@ -160,7 +160,8 @@ class Reflector(Generic[Item]):
             "timeoutSeconds": seconds,
             "labelSelector": self._labels,
         }
-        with self._client.stream(self.path, params, accept=PARTIAL_OBJECT, limit=seconds + 15) as stream:
+        until, limits = seconds + 15, WATCH_LIMITS
+        with self._client.stream(self.path, params, accept=PARTIAL_OBJECT, limit=until, limits=limits) as stream:
             self._well()
             for line in _lines(stream.chunks):
                 if self._stopped.is_set():
@@ -178,7 +179,7 @@ class Reflector(Generic[Item]):
                 self._store.put(self._object.decode(event.object))
             elif event.type == "DELETED":
                 self._store.remove(self._object.decode(event.object))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
             raise BadAnswer(f"the server's events of {self.path} cannot be read") from None
         self._version = version or self._version
         self._heard = time.monotonic()
@@ -195,5 +196,3 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line for line in whole if line.strip())
-        if len(rest) > _LONGEST_EVENT:
-            raise ConnectionFailed("an event of a watch has no end")

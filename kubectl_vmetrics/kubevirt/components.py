@@ -64,16 +64,20 @@ class Component(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What a component answered.
+    """What a component answers.
 
     Attributes:
+        chunks: what it sends, while it comes.
         at: when, in seconds since 1970, halfway between question and answer.
-        broken: the lines of it that are no metrics.
     """
 
-    body: bytes
+    chunks: text.Checked
     at: float
-    broken: Broken = Broken()
+
+    @property
+    def broken(self) -> Broken:
+        """The lines of it that are no metrics; known once it was read."""
+        return self.chunks.broken
 
 
 def scrape(
@@ -102,16 +106,15 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
     for attempt in range(ATTEMPTS):
         asked = time.time()
         try:
-            answer = client.get(component.path, accept=TEXT, limit=max(0.1, end - time.monotonic()))
+            with client.stream(component.path, accept=TEXT, limit=max(0.1, end - time.monotonic())) as stream:
+                at = (asked + time.time()) / 2
+                return read(Answered(text.Checked(stream.chunks, stream.content_type), at))
         except Unavailable as error:
             # Prometheus, twice, and somebody else are scraping it just now; others' turns end soon.
             wait = _JITTER.uniform(1.0, 3.0) if BUSY in error.body else None
             if wait is None or attempt == ATTEMPTS - 1 or time.monotonic() + wait > end:
                 raise
             time.sleep(wait)
-            continue
-        at = (asked + time.time()) / 2
-        return read(Answered(bytes(answer.body), at, text.check(answer.body, answer.content_type)))
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from kubectl_vmetrics.kube.errors import TooLarge
 from kubectl_vmetrics.metrics.samples import Sample
 from kubectl_vmetrics.metrics.text import Broken
 
@@ -19,6 +20,8 @@ from .series import DRIVE, FILESYSTEM, INTERFACE, MIGRATION, VCPU, Meaning
 
 LABEL = "kubernetes_vmi_label_"
 Key = tuple[str, str]
+MOST = 5_000
+"""Virtual machines of one node: a kubelet runs 110 pods where nobody says otherwise, and hardly more than 1,000."""
 
 
 class Vcpu(msgspec.Struct, omit_defaults=True):
@@ -138,6 +141,9 @@ def read(samples: Iterable[Sample], at: float) -> Scrape:
     Args:
         samples: of one virt-handler.
         at: when it answered, seconds since 1970.
+
+    Raises:
+        TooLarge: there are more than a node can run; and whatever `samples` raises.
     """
     found = Scrape({})
     timestamps: dict[tuple[Key, str], int] = {}
@@ -154,6 +160,8 @@ def read(samples: Iterable[Sample], at: float) -> Scrape:
             continue
         guest = found.guests.get((namespace, name))
         if guest is None:
+            if len(found.guests) >= MOST:
+                raise TooLarge(f"more than {MOST:,} virtual machines in one answer")
             guest = found.guests[namespace, name] = Guest(namespace=namespace, name=name, at=at)
         guest.node = labels.get("node") or guest.node
         if not guest.labels and meaning.group != MIGRATION:  # whose series carry none

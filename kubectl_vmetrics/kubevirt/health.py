@@ -59,7 +59,7 @@ class _Scraped(Snapshot):
     """One scrape of a component, and what of it could not be read."""
 
     def __init__(self, answer: Answered) -> None:
-        super().__init__(Reader(_wanted).read([answer.body]), answer.at)
+        super().__init__(Reader(_wanted).read(answer.chunks), answer.at)
         self.broken = answer.broken
 
 

@@ -143,6 +143,6 @@ class Sampler:
 
 
 def _read(answer: Answered) -> Scrape:
-    found = guests.read(Reader(series.wanted).read([answer.body]), answer.at)
+    found = guests.read(Reader(series.wanted).read(answer.chunks), answer.at)
     found.broken = answer.broken
     return found

@@ -15,6 +15,12 @@ Decide = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 
 CACHE = 50_000
 """Label blocks that are remembered at most; a full node has some ten thousand."""
+CACHE_BYTES = 32 << 20
+"""Bytes of label blocks that are remembered at most: of ten thousand, 5 MiB."""
+LONGEST_NAME = 256
+"""Bytes of a label's name that is remembered."""
+COMMENTS = 8
+"""Comments that wait for a sample: HELP, TYPE and UNIT of its family, and what somebody wrote beside them."""
 
 _FEW = 32
 
@@ -86,6 +92,7 @@ class Rewriter:
         self._bare = bare
         self._strict = strict
         self._cache: dict[bytes, bytes | None] = {}
+        self._cached = 0
         self._names: dict[str, str] = {}
         self._outdated: set[bytes] = set()
         self.kept = self.dropped = self.malformed = 0
@@ -97,7 +104,7 @@ class Rewriter:
     def _forget(self) -> None:
         words, self._outdated = self._outdated, set()
         if len(words) > _FEW:
-            self._cache = {}
+            self._cache, self._cached = {}, 0
             return
         for block in [block for block in list(self._cache) if any(word in block for word in words)]:
             self._cache.pop(block, None)
@@ -163,8 +170,10 @@ class Rewriter:
         return b"\n".join(out)
 
     def _remember(self, block: bytes, new: bytes | None) -> bytes | None:
-        if len(self._cache) >= CACHE:
+        if len(self._cache) >= CACHE or self._cached > CACHE_BYTES:
             self._cache.clear()
+            self._cached = 0
+        self._cached += len(block) + len(new or b"")
         self._cache[block] = new
         return new
 
@@ -208,7 +217,7 @@ class Rewriter:
             self._names = {}
         found = []
         for index, part in enumerate(parts):
-            name = _BEFORE_VALUE.fullmatch(part)
+            name = _BEFORE_VALUE.fullmatch(part) if len(part) <= LONGEST_NAME else None
             if name is None or (name[1] == "{") != (index == 0):
                 return None
             self._names[part] = name[2]
@@ -265,4 +274,5 @@ def _comment(line: bytes, comments: list[bytes]) -> None:
         before = comments[-1].split(None, 3)
         if len(before) > 2 and before[2] != words[2]:
             comments.clear()
-    comments.append(line)
+    if len(comments) < COMMENTS:
+        comments.append(line)

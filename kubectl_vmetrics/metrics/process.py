@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .samples import Labels
-from .snapshot import Pair
+from .snapshot import Pair, identity
 
 FAMILIES = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds", "go_goroutines")
 REQUESTS = ("rest_client_requests_total", "kubevirt_rest_client_requests_total")
@@ -94,15 +94,15 @@ def unanswered(pair: Pair) -> list[Unanswered] | None:
         return None
     before = pair.before.family(name) if pair.before else {}
     found: dict[str, Unanswered] = {}
-    grown = {tuple(sorted(labels.items())): value for labels, value in pair.increases(name, _is_lost)}
-    for identity, (labels, value) in after.family(name).items():
+    grown = {identity(labels): value for labels, value in pair.increases(name, _is_lost)}
+    for key, (labels, value) in after.family(name).items():
         if not _is_lost(labels) or value < 0:
             continue
         host = labels.get("host", "")
         total, more = (found[host].total, found[host].grown) if host in found else (0.0, None)
         if pair.before is not None:
             # A counter of failures is not there before the first of them.
-            more = (more or 0.0) + (grown.get(identity, 0.0) if identity in before else value)
+            more = (more or 0.0) + (grown.get(key, 0.0) if key in before else value)
         found[host] = Unanswered(host, total + value, more)
     return list(found.values())
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from kubectl_vmetrics.kube.errors import TooLarge
+
 from .exposition import parse_block, unescape
 
 Labels = dict[str, str]
+
+MOST = 100_000
+"""Wanted samples of one exposition; each takes up to 1 KB. The apiserver of a small cluster has 9,400."""
+LARGEST = 1e18
+"""Of any value: an exbibyte, or ten billion years. A text from a tenant may hold more, and NaN."""
+KNOWN = 16 << 20
+"""Bytes of names and label blocks that are remembered; then it is begun anew."""
 
 
 class Sample(NamedTuple):
     """One sample.
 
     Attributes:
+        value: finite; a series that is NaN or Inf has nothing to say, and is left out.
         timestamp: milliseconds since 1970, as the exposition gives it; None for "now".
     """
 
@@ -43,16 +53,19 @@ class Reader:
         self._wanted = wanted
         self._known: dict[bytes, str | None] = {}
         self._blocks: dict[bytes, Labels] = {}
+        self._words: dict[bytes, str] = {}
+        self._size = 0
         self.malformed = 0
 
     def read(self, chunks: Iterable[bytes | bytearray]) -> Iterator[Sample]:
-        """The wanted samples, in the order of the text."""
-        rest = b""
-        for chunk in chunks:
-            *lines, rest = (rest + bytes(chunk)).split(b"\n")
-            for line in lines:
-                yield from self._line(line)
-        yield from self._line(rest)
+        """The wanted samples, in the order of the text. Raises TooLarge beyond MOST, and what `chunks` raises."""
+        count = 0
+        for line in _lines(chunks):
+            for sample in self._line(line):
+                count += 1
+                if count > MOST:
+                    raise TooLarge(f"more than {MOST:,} series of the metrics that are read")
+                yield sample
 
     def _line(self, line: bytes) -> Iterator[Sample]:
         line = line.strip()
@@ -61,12 +74,13 @@ class Reader:
         brace = line.find(b"{")
         end = line.find(b" ") if brace < 0 else brace
         raw = line[: end if end > 0 else len(line)].strip()
-        if raw not in self._known:
-            if len(self._known) > 50_000:
-                self._known.clear()
+        try:
+            known = self._known[raw]
+        except KeyError:
             name = raw.decode("utf-8", "surrogateescape")
-            self._known[raw] = name if self._wanted(name) else None
-        known = self._known[raw]
+            known = name if self._wanted(name) else None
+            self._grow(len(raw))
+            self._known[raw] = known
         if known is None:
             return
         try:
@@ -81,20 +95,53 @@ class Reader:
         block = line[brace:end]
         labels = self._blocks.get(block)
         if labels is None:
-            labels = {key.decode(): unescape(value) for key, value in parse_block(block)}
-            if len(self._blocks) > 50_000:
-                self._blocks.clear()
+            labels = {self._word(key): self._word(value) for key, value in parse_block(block)}
+            self._grow(len(block))
             self._blocks[block] = labels
         return _sample(name, labels, line[end:].split())
+
+    def _word(self, written: bytes) -> str:
+        """The same string for what is written the same: most names and values occur in thousands of blocks."""
+        found = self._words.get(written)
+        if found is None:
+            found = unescape(written)
+            self._grow(len(written))
+            self._words[written] = found
+        return found
+
+    def _grow(self, size: int) -> None:
+        self._size += size + _OVERHEAD
+        if self._size > KNOWN:
+            self._known, self._blocks, self._words = {}, {}, {}
+            self._size = 0
+
+
+_OVERHEAD = 128
+
+
+def _lines(chunks: Iterable[bytes | bytearray]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + bytes(chunk)).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _sample(name: str, labels: Labels, fields: list[bytes]) -> Sample:
     # Behind an OpenMetrics exemplar ("# {…} 1") nothing is of interest; its timestamps are seconds, with a fraction.
     timestamp = fields[1] if len(fields) > 1 and fields[1] != b"#" else None
     if timestamp is None:
-        return Sample(name, labels, float(fields[0]))
-    at = float(timestamp) * 1000 if b"." in timestamp else float(timestamp)
-    return Sample(name, labels, float(fields[0]), int(at))
+        return Sample(name, labels, _number(fields[0]))
+    at = _number(timestamp) * (1000 if b"." in timestamp else 1)
+    return Sample(name, labels, _number(fields[0]), int(at))
+
+
+def _number(text: bytes) -> float:
+    """A number whose sums and quotients are finite. Raises ValueError for NaN, Inf and their like."""
+    value = float(text)
+    if not abs(value) <= LARGEST:
+        raise ValueError("not a number")
+    return value if abs(value) >= 1 / LARGEST else 0.0
 
 
 def _end(line: bytes, brace: int) -> int:

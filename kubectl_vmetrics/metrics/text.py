@@ -7,6 +7,7 @@ one without any, which means something else: that there is nothing to measure.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kubectl_vmetrics.kube.errors import BadAnswer
@@ -14,6 +15,7 @@ from kubectl_vmetrics.kube.errors import BadAnswer
 SHOWN = 60
 """Characters of an answer that are quoted."""
 
+_START = 4096
 # Loose on purpose: what is inside braces is the reader's business, this tells samples from what is none at all.
 _NUMBER = rb"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:[iI]nf|[nN]a[nN])"
 _LINE = re.compile(rb"(?:[A-Za-z_:][A-Za-z0-9_:]*(?:\s*\{.*\}\s*|\s+)|\{.*\}\s*)(?:" + _NUMBER + rb")(?:\s.*)?")
@@ -32,34 +34,62 @@ class Broken(NamedTuple):
     first: str = ""
 
 
-def check(body: bytes | bytearray, content_type: str = "") -> Broken:
-    """Tell what is wrong with an answer.
+class Checked:
+    """An answer while it comes, of which it is told at the end what is wrong with it.
 
     Args:
-        body: all of it.
+        chunks: its parts.
         content_type: as its sender named it.
 
-    Raises:
-        BadAnswer: nothing in it is a sample; the message says what it is instead.
+    Attributes:
+        broken: what is wrong with it, once all of it was read.
     """
-    good = bad = 0
-    first = b""
-    for raw in body.split(b"\n"):
-        line = raw.strip()
-        if not line or line[:1] == b"#":
-            continue
-        if _LINE.fullmatch(line):
-            good += 1
-        else:
-            bad += 1
-            first = first or bytes(line)
-    if not good:
-        raise BadAnswer(f"{_what(bytes(body), content_type)} came instead of metrics")
-    return Broken(bad, _quoted(first)) if bad else Broken()
+
+    def __init__(self, chunks: Iterable[bytes | bytearray], content_type: str = "") -> None:
+        self.broken = Broken()
+        self._chunks = chunks
+        self._content_type = content_type
+        self._good = self._bad = 0
+        self._first = b""
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        """The parts.
+
+        Raises:
+            BadAnswer: at the end, where nothing in it is a sample; the message says what it is instead.
+        """
+        start, rest = b"", b""
+        for chunk in self._chunks:
+            yield chunk
+            start += chunk[: _START - len(start)]
+            *lines, rest = (rest + bytes(chunk)).split(b"\n")
+            self._count(lines)
+        self._count([rest])
+        if not self._good:
+            raise BadAnswer(f"{_what(start, self._content_type, comments=not self._bad)} came instead of metrics")
+        self.broken = Broken(self._bad, _quoted(self._first)) if self._bad else Broken()
+
+    def _count(self, lines: list[bytes]) -> None:
+        for line in map(bytes.strip, lines):
+            if not line or line[:1] == b"#":
+                continue
+            if _LINE.fullmatch(line):
+                self._good += 1
+            else:
+                self._bad += 1
+                self._first = self._first or line
 
 
-def _what(body: bytes, content_type: str) -> str:
-    start = body[:4096].strip()
+def check(body: bytes | bytearray, content_type: str = "") -> Broken:
+    """Tell what is wrong with an answer. Raises BadAnswer as `Checked`."""
+    found = Checked([body], content_type)
+    for _ in found:
+        pass
+    return found.broken
+
+
+def _what(start: bytes, content_type: str, *, comments: bool) -> str:
+    start = start.strip()
     if not start:
         return "an empty answer"
     if "html" in content_type or re.match(rb"<(!doctype html|html|head|body)\b", start, re.IGNORECASE):
@@ -69,7 +99,7 @@ def _what(body: bytes, content_type: str) -> str:
         return "JSON"
     if "protobuf" in content_type:
         return "protobuf"
-    if all(line.startswith(b"#") for line in body.split(b"\n") if line.strip()):
+    if comments:
         return "a text of comments alone"
     letters = "".join(start.decode("utf-8", "replace").split())
     if 8 * sum(not char.isprintable() or char == "\ufffd" for char in letters) > len(letters):

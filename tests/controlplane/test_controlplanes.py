@@ -340,7 +340,7 @@ def plain(respond: Any) -> dict[int, Listener]:
 
 
 def test_a_forward_carries_large_answers_one_after_the_other(host: tuple[Host, str], client: Client) -> None:
-    text = b"x 1\n" * 1_000_000
+    text = b"x 1.000000000\n" * 300_000
     host[0].answers = plain(lambda path, user: (200, text if path == "/large" else b"small", "text/plain"))
     with forward(client, "any", "pod", [8080], 20) as ways:
         connection = ways.open(8080, None)
