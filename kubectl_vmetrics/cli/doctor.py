@@ -22,23 +22,26 @@ from .show import Outcome, Show
     help="""Find out why there are no metrics: the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji, rights.
 
 Each check has an identifier; what is wrong comes with its cause and what to do. Nothing is changed in the cluster. With
-an identifier alone, everything that the check knows of is explained, without a cluster. Areas are metrics-api,
+an identifier alone, everything that the check knows of is explained, without a cluster; --only runs it, even if a check
+that it depends on failed, and shows what it saw. Areas are metrics-api,
 kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 where something failed, or where you lack the right to
 check it.""",
     examples=[
         ("Everything", "doctor"),
         ("The Metrics API and the kubelets alone", "doctor metrics-api kubelets"),
+        ("Some checks and what they depend on, with what they saw", "doctor --only VM103,VM104"),
         ("What a check knows of, offline", "doctor VM105"),
         ("In a script: warnings count as well", "doctor --fail-on warning -o json"),
     ],
 )
 @click.argument("areas", nargs=-1)
+@click.option("--only", multiple=True, help="Run these checks (VM103,VM104) and what they depend on, with evidence.")
 @click.option(
     "--fail-on", default="fail", help="What makes the exit code 1: fail, warning or never.", show_default=True
 )
 @click.option("-o", "--output", default="", help="Output format: table, json, yaml, csv, or a format of tabulate.")
 @click.pass_context
-def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, output: str) -> int:
+def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, ...], fail_on: str, output: str) -> int:
     """Read the options, look, show."""
     from kubectl_vmetrics.doctor import catalogue, check, rights
     from kubectl_vmetrics.metrics.findings import FAIL, WARN
@@ -49,6 +52,12 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
     if fail_on not in ("fail", "warning", "never"):
         raise UsageError("--fail-on accepts only fail, warning, never")
     explained = {item.id: item for item in catalogue.CHECKS}
+    asked = [name.strip().upper() for text in only for name in text.split(",")]
+    for name in asked:
+        if name not in explained:
+            raise UsageError(f'--only: there is no check "{name}"; checks are {", ".join(explained)}')
+    if asked and areas:
+        raise UsageError("--only names the checks to run: it takes no areas beside it")
     wanted = [explained[name.upper()] for name in areas if name.upper() in explained]
     if wanted and len(wanted) == len(areas):
         environment.stdout.write("\n".join(catalogue.explain(item) for item in wanted))
@@ -63,9 +72,10 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
     with contextlib.suppress(StatusError):
         client.get("/version")  # a cluster that does not answer at all is one error, and not one for each check
     session = check.Session(client)
-    results = check.run(catalogue.of(areas), session, Progress(environment, "checks"))
+    checks = catalogue.needed(asked) if asked else catalogue.of(areas)
+    results = check.run(checks, session, Progress(environment, "checks"), asked)
     granted: list[Any] = []
-    if not areas or rights.AREA in areas:
+    if rights.AREA in areas or not (areas or asked):
         try:
             granted = rights.matrix(session)
         except VmetricsError:
@@ -74,6 +84,6 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], fail_on: str, outp
     failed = any(item.outcome.result in bad for item in results)
     partial = fail_on != "never" and any(item.outcome.refused for item in results)
     if output in ("", "table"):
-        environment.stdout.write(view.text(results, granted, coloured=environment.colours))
+        environment.stdout.write(view.text(results, granted, asked, coloured=environment.colours))
         return 1 if failed or partial else 0
-    return show.run(lambda: Outcome(view.view(results, granted), failed=failed, partial=partial))
+    return show.run(lambda: Outcome(view.view(results, granted, asked), failed=failed, partial=partial))

@@ -32,6 +32,24 @@ SOON = 7 * 86_400
 """Seconds before its end from which on a certificate is worth a word."""
 
 
+MISSING, FORBIDDEN, EXPIRED, GROUPLESS, UNUSABLE = "missing", "forbidden", "expired", "groupless", "unusable"
+"""Why a Secret holds no certificate that may read metrics."""
+
+
+class Refusal(NamedTuple):
+    """A Secret that holds no certificate that may read metrics.
+
+    Attributes:
+        source: its name.
+        why: MISSING, FORBIDDEN (to the user), EXPIRED, GROUPLESS or UNUSABLE.
+        text: the same in words, with its name.
+    """
+
+    source: str
+    why: str
+    text: str
+
+
 class NoCredential(VmetricsError):
     """A control plane for which there is no usable client certificate."""
 
@@ -91,18 +109,30 @@ def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
         ConnectionFailed, BadAnswer: as Client.get.
     """
     refusals: list[str] = []
+    for item in examine(client, plane):
+        if isinstance(item, Refusal):
+            refusals.append(item.text)
+        else:
+            yield item
+    raise NoCredential("; ".join(dict.fromkeys(refusals)), hint=remedy(plane))
+
+
+def examine(client: Client, plane: Plane) -> Iterator[Credential | Refusal]:
+    """What may be used, the least powerful first, and what may not; each Secret is read only when it is asked for.
+
+    Raises:
+        ConnectionFailed, BadAnswer: as Client.get.
+    """
     for name, read in _sources(client, plane):
         try:
-            found = read()
-        except (Forbidden, NotFound) as error:
-            why = "may not be read" if isinstance(error, Forbidden) else "does not exist"
-            refusals.append(f"Secret {name} {why}")
-            continue
+            found: Credential | Refusal = read()
+        except Forbidden:
+            found = Refusal(name, FORBIDDEN, f"Secret {name} may not be read")
+        except NotFound:
+            found = Refusal(name, MISSING, f"Secret {name} does not exist")
         except _Unusable as error:
-            refusals.append(f"Secret {name}: {error}")
-            continue
+            found = Refusal(name, error.why, f"Secret {name}: {error}")
         yield found
-    raise NoCredential("; ".join(dict.fromkeys(refusals)), hint=remedy(plane))
 
 
 def of_kubelet(client: Client, plane: Plane) -> Credential:
@@ -167,7 +197,9 @@ def remedy(plane: Plane) -> str:
 
 
 class _Unusable(Exception):
-    pass
+    def __init__(self, text: str, why: str = UNUSABLE) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class _Read(NamedTuple):
@@ -247,9 +279,9 @@ def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credenti
     user = str(names[0].value) if names else ""
     expires = found.not_valid_after_utc.timestamp()
     if expires < time.time():
-        raise _Unusable(f"its certificate expired at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}")
+        raise _Unusable(f"its certificate expired at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}", EXPIRED)
     if not groups:
-        raise _Unusable(f'the certificate of "{user}" names no group, so it may not read /metrics')
+        raise _Unusable(f'the certificate of "{user}" names no group, so it may not read /metrics', GROUPLESS)
     if ca and not _signed(found, ca):
         raise _Unusable("its certificate is signed by another authority than that of the control plane")
     return Credential(source, Identity(certificate, key), ca, user, groups, expires, MASTERS in groups)

@@ -11,11 +11,10 @@ from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
-from . import pods
+from . import pods, stores
 from .plane import (
     APISERVER,
     CONTROLLER_MANAGER,
-    ETCD,
     KAMAJI,
     KINE,
     KONNECTIVITY,
@@ -93,21 +92,6 @@ class _Tenant(msgspec.Struct):
 
 class _Named(msgspec.Struct):
     metadata: ObjectMeta
-
-
-class _StoreSpec(msgspec.Struct):
-    driver: str = ""
-    endpoints: list[str] = []
-
-
-class _StoreStatus(msgspec.Struct):
-    ready: bool | None = None
-
-
-class _Store(msgspec.Struct):
-    metadata: ObjectMeta
-    spec: _StoreSpec = msgspec.field(default_factory=_StoreSpec)
-    status: _StoreStatus = msgspec.field(default_factory=_StoreStatus)
 
 
 class _GroupVersion(msgspec.Struct):
@@ -231,28 +215,4 @@ def operator(client: Client, api: str, warn: Callable[[str], object] = lambda _:
             for pod in here
         )
         found.append(Plane(KAMAJI, namespace, "kamaji", wanted=len(here), ready=len(here), components=components))
-    return found + _stores(client, api, warn)
-
-
-def _stores(client: Client, api: str, warn: Callable[[str], object]) -> list[Plane]:
-    try:
-        stores: list[_Store] = list_all(client, f"{api}/datastores", decoder(ObjectList[_Store]))
-    except NotFound:
-        return []
-    except Forbidden as error:
-        warn(f"the etcd of datastores is missing: {error.message}")
-        return []
-    found = []
-    for store in stores:
-        # etcd-0.etcd.kamaji-system.svc.cluster.local:2379; an address outside of the cluster leads to no pod.
-        hosts = [endpoint.rpartition(":")[0].split(".") for endpoint in store.spec.endpoints]
-        inside = [parts for parts in hosts if len(parts) > 3 and parts[3] == "svc"]
-        if store.spec.driver != "etcd" or not inside:
-            continue
-        components = tuple(
-            Component(ETCD, parts[0], ".".join(parts), 2381, authorized=False, scheme="http") for parts in inside
-        )
-        ready = "" if store.status.ready is None else "Ready" if store.status.ready else "NotReady"
-        count = len(components)
-        found.append(Plane(KAMAJI, inside[0][2], store.metadata.name, "", ready, False, count, count, components))
-    return found
+    return found + stores.planes(client, api, warn)

@@ -80,9 +80,10 @@ def installed(session: Session) -> Outcome:
     except NotFound:
         return failed(f"there is no APIService {NAME}", "nothing")
     where = f"{service.namespace}/{service.name}"
+    seen = [f"{NAME}: Service {where}, port {service.port}"]
     if "metrics-server" not in service.name:
-        return warned(f"metrics.k8s.io is served by {where}", "other")
-    return passed(f"metrics.k8s.io is served by {where}")
+        return warned(f"metrics.k8s.io is served by {where}", "other", "", seen)
+    return passed(f"metrics.k8s.io is served by {where}", seen)
 
 
 AVAILABLE = {
@@ -95,7 +96,7 @@ AVAILABLE = {
         "the Service leads to no pods: its selector matches none", "compare its selector with the pods' labels"
     ),
     "MissingEndpoints": Cause(
-        "none of the Service's pods is ready", "kubectl vmetrics doctor VM104: what they are waiting for"
+        "none of the Service's pods is ready", "kubectl vmetrics doctor --only VM104: what they are waiting for"
     ),
     "refused": Cause(
         "nobody listens behind the Service: its pods have just been stopped, or listen at another port",
@@ -136,9 +137,10 @@ def available(session: Session) -> Outcome:
     condition = next((item for item in found.status.conditions if item.type == "Available"), None)
     if condition is None:
         return failed("the APIService has no condition: nobody has looked at it yet", "unknown")
+    seen = [f"{item.type} is {item.status}: {item.reason}: {item.message}" for item in found.status.conditions]
     if condition.status == "True":
-        return passed(f"the APIService is available ({condition.reason or 'Passed'})")
-    return failed(f"{condition.reason or 'not available'}: {condition.message}", _reason(condition))
+        return passed(f"the APIService is available ({condition.reason or 'Passed'})", seen)
+    return failed(f"{condition.reason or 'not available'}: {condition.message}", _reason(condition), "", seen)
 
 
 def _reason(condition: Condition) -> str:

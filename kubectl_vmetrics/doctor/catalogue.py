@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from . import kamaji, kubelets, kubevirt, metrics_api, rights, vclusters
 from .check import Check
@@ -14,6 +14,15 @@ CHECKS: tuple[Check, ...] = tuple(check for area in _AREAS for check in area.CHE
 def of(areas: Sequence[str]) -> list[Check]:
     """The checks of some areas, or all."""
     return [check for check in CHECKS if not areas or check.area in areas]
+
+
+def needed(ids: Collection[str]) -> list[Check]:
+    """Some checks, and all that they need, in the order of all."""
+    found = set(ids)
+    for check in reversed(CHECKS):  # which come after what they need
+        if check.id in found:
+            found |= set(check.needs)
+    return [check for check in CHECKS if check.id in found]
 
 
 def explain(check: Check) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,6 +37,8 @@ class Outcome(NamedTuple):
         cause: which of the check's causes it is; "" where it is none of them.
         remedy: instead of the cause's, where it can be said more exactly.
         refused: whether it was skipped because the user lacks a right.
+        partial: of a failure, whether it is one of some only: checks that need this one go on with the rest.
+        evidence: what was seen, line by line, for who asks for this very check.
     """
 
     result: str
@@ -44,6 +46,8 @@ class Outcome(NamedTuple):
     cause: str = ""
     remedy: str = ""
     refused: bool = False
+    partial: bool = False
+    evidence: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):
@@ -91,24 +95,24 @@ BECAUSE = "because of "
 AREAS = ("metrics-api", "kubelets", "vcluster", "kubevirt", "kamaji", "rbac")
 
 
-def passed(found: str) -> Outcome:
+def passed(found: str, evidence: Iterable[str] = ()) -> Outcome:
     """All is well."""
-    return Outcome(PASS, found)
+    return Outcome(PASS, found, evidence=tuple(evidence))
 
 
-def warned(found: str, cause: str, remedy: str = "") -> Outcome:
+def warned(found: str, cause: str, remedy: str = "", evidence: Iterable[str] = ()) -> Outcome:
     """Something to know."""
-    return Outcome(WARN, found, cause, remedy)
+    return Outcome(WARN, found, cause, remedy, evidence=tuple(evidence))
 
 
-def failed(found: str, cause: str, remedy: str = "") -> Outcome:
+def failed(found: str, cause: str, remedy: str = "", evidence: Iterable[str] = (), *, partial: bool = False) -> Outcome:
     """Something is broken."""
-    return Outcome(FAIL, found, cause, remedy)
+    return Outcome(FAIL, found, cause, remedy, partial=partial, evidence=tuple(evidence))
 
 
-def skipped(found: str) -> Outcome:
+def skipped(found: str, evidence: Iterable[str] = (), *, refused: bool = False) -> Outcome:
     """It cannot be told."""
-    return Outcome(SKIP, found)
+    return Outcome(SKIP, found, refused=refused, evidence=tuple(evidence))
 
 
 class Session:
@@ -137,13 +141,19 @@ class Session:
         return result
 
 
-def run(checks: Sequence[Check], session: Session, done: Callable[[int, int], None] | None = None) -> list[Result]:
+def run(
+    checks: Sequence[Check],
+    session: Session,
+    done: Callable[[int, int], None] | None = None,
+    asked: Collection[str] = (),
+) -> list[Result]:
     """Run checks, those that need no other one at once; the results are in the order of the checks.
 
     Args:
         checks: with everything that they need among them, or it counts as well.
         session: what they look at.
         done: told how many are over, of how many.
+        asked: identifiers of checks that are run even if what they need failed: somebody wants to see what they see.
     """
     results: dict[str, Result] = {}
     known = {check.id for check in checks}
@@ -152,7 +162,9 @@ def run(checks: Sequence[Check], session: Session, done: Callable[[int, int], No
         ready = [check for check in waiting if all(need in results or need not in known for need in check.needs)]
         if not ready:
             raise ValueError("checks that need each other")
-        outcomes = gather([partial(_one, check, session, results) for check in ready], limit=8)
+        outcomes = gather(
+            [partial(_one, check, session, {} if check.id in asked else results) for check in ready], limit=8
+        )
         for check, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, VmetricsError):
                 raise outcome
@@ -172,14 +184,16 @@ def _one(check: Check, session: Session, results: Mapping[str, Result]) -> Outco
     except Absent as error:
         return skipped(error.message)
     except Forbidden as error:
-        return Outcome(SKIP, f"may not be read: {error.message}", refused=True)
+        return skipped(f"may not be read: {error.message}", refused=True)
     except VmetricsError as error:
         return Outcome(FAIL, error.message)
 
 
 def _blocks(outcome: Outcome) -> bool:
     """Whether what comes after makes no sense; what could not be looked at may well be in order."""
-    return outcome.result == FAIL or (outcome.result == SKIP and outcome.found.startswith(BECAUSE))
+    return (outcome.result == FAIL and not outcome.partial) or (
+        outcome.result == SKIP and outcome.found.startswith(BECAUSE)
+    )
 
 
 def _root(need: str, results: Mapping[str, Result]) -> str:

@@ -5,76 +5,16 @@ kubernetes pkg/kubelet/server, pkg/kubelet/apis/config; who may what: k8s.io/kub
 
 from __future__ import annotations
 
-import time
-from functools import partial
-from typing import NamedTuple
-
-import msgspec
-
-from kubectl_vmetrics.kube.client import gather
-from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import Forbidden, Unauthorized, VmetricsError
-from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
-from kubectl_vmetrics.metrics import kubelet
-from kubectl_vmetrics.metrics.findings import some
+from kubectl_vmetrics.metrics.findings import counted, is_, some
 
-from .check import Cause, Check, Outcome, Session, failed, passed, warned
+from . import kernel
+from .check import Cause, Check, Outcome, Session, failed, passed, skipped, warned
+from .nodes import Node, answers, asked, nodes, ready, rest
 
 AREA = "kubelets"
 SLOW = 5.0
 """Seconds; metrics-server gives up after ten."""
-LIMIT = 10.0
-_TEXT = "text/plain;version=0.0.4"
-
-
-class _Info(msgspec.Struct):
-    version: str = msgspec.field(default="", name="kubeletVersion")
-
-
-class _Status(msgspec.Struct):
-    conditions: list[Condition] = []
-    info: _Info = msgspec.field(default_factory=_Info, name="nodeInfo")
-
-
-class _Node(msgspec.Struct):
-    metadata: ObjectMeta
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
-class Answer(NamedTuple):
-    """What a kubelet answered, and how long that took in seconds."""
-
-    node: str
-    text: bytes
-    seconds: float
-
-
-def _nodes(session: Session) -> list[_Node]:
-    return session.once(
-        "kubelets' nodes", lambda: list_all(session.client, "/api/v1/nodes", decoder(ObjectList[_Node]))
-    )
-
-
-def _asked(session: Session) -> dict[str, Answer | VmetricsError]:
-    """metrics/resource of each node that is ready: the smallest text, and the one that metrics-server reads."""
-
-    def read() -> dict[str, Answer | VmetricsError]:
-        names = [node.metadata.name for node in _nodes(session) if _ready(node)]
-        return dict(zip(names, gather([partial(_ask, session, name) for name in names], limit=32), strict=True))
-
-    return session.once("kubelets", read)
-
-
-def _ask(session: Session, name: str) -> Answer:
-    started = time.monotonic()
-    found = session.client.get(kubelet.path(name, "metrics/resource"), accept=_TEXT, limit=LIMIT)
-    return Answer(name, bytes(found.body), time.monotonic() - started)
-
-
-def _ready(node: _Node) -> bool:
-    return holds(node.status.conditions, "Ready")
-
-
 _READY = {
     "not-ready": Cause(
         "a node that is not ready has no metrics, or old ones",
@@ -85,11 +25,22 @@ _READY = {
 
 
 def _all_ready(session: Session) -> Outcome:
-    found = _nodes(session)
-    bad = [node.metadata.name for node in found if not _ready(node)]
+    found = nodes(session)
+    if not found:
+        return skipped("there are no nodes")
+    seen = [f"{node.metadata.name}: {_condition(node)}, kubelet {node.status.info.version}" for node in found]
+    bad = [node.metadata.name for node in found if not ready(node)]
     if bad:
-        return failed(f"{len(bad)} of {len(found)} nodes are not ready: {some(bad)}", "not-ready")
-    return passed(f"all {len(found)} nodes are ready")
+        number = f"{len(bad)} of {counted(len(found), 'node')}"
+        return failed(f"{number} {is_(len(bad))} not ready: {some(bad)}", "not-ready", evidence=seen)
+    return passed(f"all {len(found)} nodes are ready" if len(found) > 1 else "1 node is ready", seen)
+
+
+def _condition(node: Node) -> str:
+    found = next((item for item in node.status.conditions if item.type == "Ready"), None)
+    if found is None:
+        return "no condition Ready"
+    return "Ready" if found.status == "True" else f"Ready is {found.status} ({found.reason or 'no reason'})"
 
 
 _REACHED = {
@@ -126,13 +77,25 @@ _REACHED = {
 
 
 def _reached(session: Session) -> Outcome:
-    found = _asked(session)
+    found = asked(session)
+    if not found:
+        return skipped("no node is ready")
+    seen = [
+        f"{name}: {item.message if isinstance(item, VmetricsError) else f'answered in {item.seconds * 1000:.0f} ms'}"
+        for name, item in found.items()
+    ]
     errors = {name: item for name, item in found.items() if isinstance(item, VmetricsError)}
     if not errors:
-        return passed(f"all {len(found)} kubelets answer through the apiserver")
+        return passed(
+            f"all {len(found)} kubelets answer through the apiserver"
+            if len(found) > 1
+            else "1 kubelet answers through the apiserver",
+            seen,
+        )
     error = next(iter(errors.values()))
-    several = f"{len(errors)} of {len(found)} kubelets do not answer: {some(list(errors))}: {error.message}"
-    return failed(several, _why(error))
+    do = "does" if len(errors) == 1 else "do"
+    text = f"{len(errors)} of {counted(len(found), 'kubelet')} {do} not answer: {some(list(errors))}: {error.message}"
+    return failed(text, _why(error), "", seen, partial=len(errors) < len(found))
 
 
 def _why(error: VmetricsError) -> str:
@@ -164,17 +127,26 @@ _COMPLETE = {
 
 
 def _complete(session: Session) -> Outcome:
-    answers = [item for item in _asked(session).values() if isinstance(item, Answer)]
+    found = answers(session)
+    if not found:
+        return skipped("no kubelet answers")
+    seen = [f"{item.node}: {len(item.text) >> 10} KiB, {_lines(item.text)} lines of containers" for item in found]
     broken = [
-        item.node for item in answers if b"resource_scrape_error 1" in item.text or b"\nscrape_error 1" in item.text
+        item.node for item in found if b"resource_scrape_error 1" in item.text or b"\nscrape_error 1" in item.text
     ]
     if broken:
-        return failed(f"resource_scrape_error is 1 on {some(broken)}", "error")
-    empty = [item.node for item in answers if b"container_cpu_usage_seconds_total{" not in item.text]
+        return failed(f"resource_scrape_error is 1 on {some(broken)}{rest(session)}", "error", "", seen)
+    empty = [item.node for item in found if not _lines(item.text)]
     if empty:
-        return failed(f"no container_* series on {some(empty)}", "containers")
-    size = sum(len(item.text) for item in answers)
-    return passed(f"{len(answers)} kubelets tell of containers ({size >> 10} KiB together)")
+        return failed(f"no container_* series on {some(empty)}{rest(session)}", "containers", "", seen)
+    size = sum(len(item.text) for item in found)
+    verb = "reports" if len(found) == 1 else "report"
+    text = f"{counted(len(found), 'kubelet')} {verb} containers ({size >> 10} KiB in total){rest(session)}"
+    return passed(text, seen)
+
+
+def _lines(text: bytes) -> int:
+    return text.count(b"container_cpu_usage_seconds_total{")
 
 
 _FAST = {
@@ -187,53 +159,15 @@ _FAST = {
 
 
 def _fast(session: Session) -> Outcome:
-    answers = [item for item in _asked(session).values() if isinstance(item, Answer)]
-    slow = [item.node for item in answers if item.seconds > SLOW]
-    longest = max((item.seconds for item in answers), default=0.0)
+    found = answers(session)
+    if not found:
+        return skipped("no kubelet answers")
+    slowest = sorted(found, key=lambda item: -item.seconds)
+    seen = [f"{item.node}: {item.seconds * 1000:.0f} ms" for item in slowest]
+    slow = [item.node for item in slowest if item.seconds > SLOW]
     if slow:
-        return warned(f"{some(slow)} took up to {longest:.1f} s", "slow")
-    return passed(f"the slowest answered in {longest * 1000:.0f} ms")
-
-
-_CGROUPS = {
-    "v1": Cause(
-        "cgroup v1 knows no pressure and less of memory; kubelets refuse to start on it from v1.35 on, unless told",
-        "a system with cgroup v2 (systemd.unified_cgroup_hierarchy=1)",
-        "https://kubernetes.io/docs/concepts/architecture/cgroups/",
-    )
-}
-
-
-def _cgroups(session: Session) -> Outcome:
-    text = _one_kubelet(session, "metrics")
-    if b"kubelet_cgroup_version 1" in text:
-        return warned("a kubelet runs on cgroup v1", "v1")
-    return passed(
-        "cgroup v2" if b"kubelet_cgroup_version 2" in text else "the kubelet does not tell its cgroup version"
-    )
-
-
-_PRESSURE = {
-    "none": Cause(
-        "--pressure shows nothing: the kernel was started without psi=1, or the kubelet is older than v1.34",
-        "psi=1 on the kernel's command line, where it is built with CONFIG_PSI",
-        "https://kubernetes.io/docs/reference/instrumentation/understand-psi-metrics/",
-    )
-}
-
-
-def _pressure(session: Session) -> Outcome:
-    if b'"psi"' in _one_kubelet(session, "stats/summary"):
-        return passed("kubelets tell of pressure (PSI)")
-    return warned("kubelets tell nothing of pressure (PSI)", "none")
-
-
-def _one_kubelet(session: Session, endpoint: str) -> bytes:
-    """A text of the first node that answers; one is as good as all for what the kernel and the version decide."""
-    node = next((item.node for item in _asked(session).values() if isinstance(item, Answer)), None)
-    if node is None:
-        return b""
-    return bytes(session.client.get(kubelet.path(node, endpoint), accept="*/*", limit=LIMIT).body)
+        return warned(f"{some(slow)} took up to {slowest[0].seconds:.1f} s{rest(session)}", "slow", "", seen)
+    return passed(f"the slowest answered in {slowest[0].seconds * 1000:.0f} ms{rest(session)}", seen)
 
 
 CHECKS = (
@@ -241,6 +175,6 @@ CHECKS = (
     Check("VM202", AREA, "kubelets through the apiserver", _REACHED, _reached),
     Check("VM203", AREA, "what kubelets tell", _COMPLETE, _complete, ("VM202",)),
     Check("VM204", AREA, "how long they take", _FAST, _fast, ("VM202",)),
-    Check("VM205", AREA, "cgroups", _CGROUPS, _cgroups, ("VM202",)),
-    Check("VM206", AREA, "pressure", _PRESSURE, _pressure, ("VM202",)),
+    Check("VM205", AREA, "cgroups", kernel.CGROUPS, kernel.cgroups, ("VM202",)),
+    Check("VM206", AREA, "pressure", kernel.PRESSURE, kernel.stalls, ("VM202",)),
 )

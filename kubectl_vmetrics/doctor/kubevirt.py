@@ -11,7 +11,7 @@ from kubectl_vmetrics.kubevirt.components import Answered, Component
 from kubectl_vmetrics.kubevirt.guests import Scrape
 from kubectl_vmetrics.kubevirt.installation import Installation
 from kubectl_vmetrics.kubevirt.monitoring import Seen
-from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding, some
+from kubectl_vmetrics.metrics.findings import FAIL, PASS, Finding, counted, some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
 
@@ -41,9 +41,12 @@ _DEPLOYED = {
 
 def _deployed(session: Session) -> Outcome:
     found = _installation(session)
+    seen = [
+        f"{found.namespace}/{found.name or '?'}: {found.phase or 'phase not known'}, {found.version or 'no version'}"
+    ]
     if found.phase not in ("", "Deployed"):
-        return failed(f"KubeVirt in {found.namespace} is {found.phase}", "deploying")
-    return passed(f"KubeVirt {found.version or ''} in {found.namespace}".replace("  ", " "))
+        return failed(f"KubeVirt in {found.namespace} is {found.phase}", "deploying", "", seen)
+    return passed(f"KubeVirt {found.version or ''} in {found.namespace}".replace("  ", " "), seen)
 
 
 _COMPONENTS = {
@@ -79,9 +82,13 @@ def _components(session: Session) -> Outcome:
     if absent:
         return failed(f"no pods of {', '.join(absent)} serve metrics in {found.namespace}", "down")
     before = health.take(session.client, listed)
+    seen = [
+        f"{item.name}: {answer.message if isinstance(answer, VmetricsError) else 'answers'}"
+        for item, answer in before.items()
+    ]
     for item, answer in before.items():
         if isinstance(answer, VmetricsError):
-            return failed(f"{item.name} does not answer: {answer.message}", _component_cause(answer))
+            return failed(f"{item.name} does not answer: {answer.message}", _component_cause(answer), "", seen)
     time.sleep(APART)
     rest = [item for item in listed if item.kind != components.HANDLER] or listed
     after = health.take(session.client, rest)
@@ -90,8 +97,9 @@ def _components(session: Session) -> Outcome:
         if isinstance(answer, Snapshot) and isinstance(earlier, Snapshot):
             lost = health.read(item, Pair(earlier, answer)).process.losing
             if lost:
-                return failed(f"{item.name} lost {lost:.0f} requests to the apiserver just now", "lost")
-    return passed(f"all {len(listed)} components answer")
+                text = f"{item.name} lost {counted(round(lost), 'request')} to the apiserver just now"
+                return failed(text, "lost", "", [text, *seen])
+    return passed(f"all {len(listed)} components answer", seen)
 
 
 def _component_cause(error: VmetricsError) -> str:
@@ -116,11 +124,13 @@ def _monitored(session: Session) -> Outcome:
     seen = _seen(session)
     if seen.monitors is None:
         return skipped("the Prometheus Operator is not installed")
-    bad: list[Finding] = [item for item in monitoring.check(seen) if item.result not in (PASS, "SKIP")]
+    findings = monitoring.check(seen)
+    told = [f"{item.result} {item.check}: {item.found}" for item in findings]
+    bad: list[Finding] = [item for item in findings if item.result not in (PASS, "SKIP")]
     worst = next((item for item in bad if item.result == FAIL), bad[0] if bad else None)
     if worst is None:
-        return passed("Prometheus finds KubeVirt's components")
-    return (failed if worst.result == FAIL else warned)(worst.found, "monitoring", worst.remedy)
+        return passed("Prometheus finds KubeVirt's components", told)
+    return (failed if worst.result == FAIL else warned)(worst.found, "monitoring", worst.remedy, told)
 
 
 _GUESTS = {
@@ -153,15 +163,21 @@ def _guests(session: Session) -> Outcome:
         if not isinstance(scrape, VmetricsError)
         for guest in scrape.guests.values()
     ]
+    if not known:
+        return skipped("no virt-handler reports a machine")
+    seen = [
+        f"{'/'.join(guest.key)}: {'no memory' if guest.usable is None and guest.unused is None else 'memory'} reported"
+        for guest in known
+    ]
     vcpus = [vcpu for guest in known for vcpu in guest.vcpus.values()]
     if vcpus and not any(vcpu.wait or vcpu.delay for vcpu in vcpus):
-        return warned(f"none of {len(vcpus)} vCPUs has ever waited", "schedstats")
+        return warned(f"none of {counted(len(vcpus), 'vCPU')} has ever waited", "schedstats", "", seen)
     without = ["/".join(guest.key) for guest in known if guest.usable is None and guest.unused is None]
     if without:
-        return warned(
-            f"{len(without)} of {len(known)} machines tell nothing of their memory: {some(sorted(without))}", "balloon"
-        )
-    return passed(f"{len(known)} machines tell of their memory")
+        do = "does" if len(without) == 1 else "do"
+        text = f"{len(without)} of {counted(len(known), 'machine')} {do} not report memory: {some(sorted(without))}"
+        return warned(text, "balloon", "", seen)
+    return passed(f"{counted(len(known), 'machine')} {'reports' if len(known) == 1 else 'report'} memory", seen)
 
 
 CHECKS = (

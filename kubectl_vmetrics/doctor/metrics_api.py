@@ -17,11 +17,11 @@ from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.errors import NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics import metrics_api
-from kubectl_vmetrics.metrics.findings import some
+from kubectl_vmetrics.metrics.findings import counted, is_, some
 from kubectl_vmetrics.metrics.metrics_api import NodeMetrics, PodMetrics, Scope
 
 from . import api_service, server
-from .check import Cause, Check, Outcome, Session, failed, passed, warned
+from .check import Cause, Check, Outcome, Session, failed, passed, skipped, warned
 
 AREA = "metrics-api"
 ISSUES = "kubernetes-sigs/metrics-server issue "
@@ -29,6 +29,14 @@ DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation
 YOUNG = 90.0
 """Seconds after which what has started has been measured twice, at metrics-server's usual resolution."""
 STALE = 180.0
+
+
+HEADERS = (
+    "requestheader-username-headers",
+    "requestheader-group-headers",
+    "requestheader-extra-headers-prefix",
+)
+ALLOWED = "requestheader-allowed-names"
 
 
 class _State(msgspec.Struct):
@@ -98,20 +106,13 @@ def _aggregation(session: Session) -> Outcome:
         return failed("kube-system/extension-apiserver-authentication is missing", "not-configured")
     if not data.get("requestheader-client-ca-file"):
         return failed("extension-apiserver-authentication holds no requestheader-client-ca-file", "not-configured")
-    lacking = [
-        name
-        for name in (
-            "requestheader-username-headers",
-            "requestheader-group-headers",
-            "requestheader-extra-headers-prefix",
-        )
-        if not _listed(data.get(name, ""))
-    ]
+    lacking = [name for name in HEADERS if not _listed(data.get(name, ""))]
     if lacking:
         return failed(f"extension-apiserver-authentication holds no {', '.join(lacking)}", "headers")
-    names = _listed(data.get("requestheader-allowed-names", ""))
+    names = _listed(data.get(ALLOWED, ""))
     who = f"of {', '.join(names)}" if names else "of any name"
-    return passed(f"the aggregation layer believes certificates {who}")
+    seen = [f"{key}: {value}" for key, value in sorted(data.items()) if key in (*HEADERS, ALLOWED)]
+    return passed(f"the aggregation layer trusts certificates {who}", seen)
 
 
 def _listed(text: str) -> list[str]:
@@ -131,8 +132,12 @@ _NODES = {
         "metrics-server gets no answer from these nodes' kubelets, or numbers of zero",
         "kubectl vmetrics doctor kubelets; the nodes may be left out by its --node-selector",
     ),
-    "stale": Cause("metrics-server does not measure any more", "kubectl vmetrics doctor VM103"),
-    "unavailable": Cause("the Metrics API does not answer", "kubectl vmetrics doctor VM105"),
+    "stale": Cause(
+        "metrics-server does not measure any more", "kubectl vmetrics doctor --only VM103: what its log says"
+    ),
+    "unavailable": Cause(
+        "the Metrics API does not answer", "kubectl vmetrics doctor --only VM105: what the aggregator found"
+    ),
 }
 
 
@@ -142,15 +147,28 @@ def _node_metrics(session: Session) -> Outcome:
     except Unavailable as error:
         return failed(error.message, "unavailable")
     names = [node.metadata.name for node in nodes(session)]
+    if not names:
+        return skipped("there are no nodes")
+    ages = {name: _age(item.timestamp) for name, item in known.items()}
+    seen = [
+        f"{name}: "
+        + ("no metrics" if name not in ages else "no time" if (a := ages[name]) is None else f"{a:.0f} s old")
+        for name in names
+    ]
     if not known:
-        return failed("the Metrics API knows of no nodes", "starting")
+        return failed("the Metrics API knows no nodes", "starting", "", seen)
     lacking = [name for name in names if name not in known]
     if lacking:
-        return failed(f"{len(lacking)} of {len(names)} nodes are without metrics: {some(lacking)}", "silent")
-    ages = {name: age for name, item in known.items() if (age := _age(item.timestamp)) is not None and age > STALE}
-    if ages:
-        return failed(f"the metrics of {some(list(ages))} are {max(ages.values()):.0f} s old", "stale")
-    return passed(f"all {len(names)} nodes have metrics")
+        number = f"{len(lacking)} of {counted(len(names), 'node')} {is_(len(lacking))}"
+        return failed(f"{number} without metrics: {some(lacking)}", "silent", "", seen)
+    old = {name: age for name, age in ages.items() if age is not None and age > STALE}
+    if old:
+        return failed(f"the metrics of {some(list(old))} are {max(old.values()):.0f} s old", "stale", "", seen)
+    return passed(f"all {len(names)} nodes have metrics" if len(names) > 1 else "1 node has metrics", seen)
+
+
+def _how_old(age: float | None) -> str:
+    return "of an unknown time" if age is None else f"{age:.0f} s old"
 
 
 def _age(stamp: str | None) -> float | None:
@@ -174,7 +192,7 @@ _POD_METRICS = {
     ),
     "some": Cause(
         "a pod without metrics has just started, has a container that uses nothing, or is on a node that is silent",
-        "kubectl vmetrics top pods --source kubelet",
+        "kubectl vmetrics top pods -A --source kubelet",
     ),
 }
 
@@ -187,13 +205,21 @@ def _pod_metrics(session: Session) -> Outcome:
     )
     now = time.time()
     running = [pod for pod in found if pod.runs and now - (_stamp(pod.metadata.created) or now) > YOUNG]
-    lacking = [pod for pod in running if (pod.metadata.namespace, pod.metadata.name) not in known]
+    lacking = [
+        f"{pod.metadata.namespace}/{pod.metadata.name}"
+        for pod in running
+        if (pod.metadata.namespace, pod.metadata.name) not in known
+    ]
+    seen = [f"{counted(len(running), 'running pod')}, {len(running) - len(lacking)} of them with metrics"]
+    seen += [f"{name}: no metrics" for name in lacking]
     if running and not known:
-        return failed(f"none of {len(running)} running pods has metrics", "none")
+        return failed(f"none of {counted(len(running), 'running pod')} has metrics", "none", "", seen)
     if len(lacking) > max(1, len(running) // 10):
-        names = some([f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in lacking])
-        return warned(f"{len(lacking)} of {len(running)} running pods are without metrics: {names}", "some")
-    return passed(f"{len(known)} pods have metrics")
+        text = f"{len(lacking)} of {counted(len(running), 'running pod')} are without metrics: {some(lacking)}"
+        return warned(text, "some", "", seen)
+    if not known:
+        return skipped(f"no pod has been running for more than {YOUNG:.0f} s")
+    return passed(f"{counted(len(known), 'pod')} {'has' if len(known) == 1 else 'have'} metrics", seen)
 
 
 _SWAP = {
@@ -207,11 +233,13 @@ _SWAP = {
 def _swap(session: Session) -> Outcome:
     with_swap = [node.metadata.name for node in nodes(session) if node.swap_bytes]
     if not with_swap:
-        return passed("no node has swap, or tells of it")
+        return skipped("no node reports swap")
+    seen = [f"{node.metadata.name}: {node.swap_bytes >> 20} MiB of swap" for node in nodes(session) if node.swap_bytes]
     told = [item for item in node_metrics(session) if item.metadata.name in with_swap and item.usage.swap]
     if not told:
-        return warned(f"{some(with_swap)} with swap, of which the Metrics API tells nothing", "not-told")
-    return passed(f"{len(with_swap)} nodes with swap")
+        text = f"{some(with_swap)} {'has' if len(with_swap) == 1 else 'have'} swap that the Metrics API does not report"
+        return warned(text, "not-told", "", seen)
+    return passed(f"{counted(len(with_swap), 'node')} with swap", seen)
 
 
 CHECKS = (

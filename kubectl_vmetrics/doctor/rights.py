@@ -66,9 +66,18 @@ _POWER = {
 def _rights(session: Session) -> Outcome:
     found = matrix(session)
     without = [item.command for item in found if item.missing]
+    seen = [f"{item.command}: {_what(item)}" for item in found]
     if without:
-        return warned(f"not for you: {', '.join(without)}", "missing")
-    return passed(f"you may use all of {len(found)} commands")
+        return warned(f"missing rights for: {', '.join(without)}", "missing", "", seen)
+    return passed(f"you may use all of {len(found)} commands", seen)
+
+
+def _what(item: Granted) -> str:
+    """Whether a command works."""
+    if not item.missing and not item.less:
+        return "works"
+    parts = (("needs", item.missing), ("shows less without", item.less))
+    return "; ".join(f"{text} {', '.join(right.title for right in rights)}" for text, rights in parts if rights)
 
 
 def _power(session: Session) -> Outcome:

@@ -14,12 +14,29 @@ from kubectl_vmetrics.kube.client import escape
 from kubectl_vmetrics.kube.core import Condition, ContainerCommand, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import BadRequest, NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
+from kubectl_vmetrics.metrics.findings import counted
 
 from .api_service import api_service
 from .check import Cause, Outcome, Session, failed, passed, skipped, warned
 
 ISSUES = "kubernetes-sigs/metrics-server issue "
 DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
+
+
+WIDEST = 200
+"""Characters of a line of its log."""
+LAST = 15
+"""Lines of its log that are shown as evidence."""
+SHOWN = (
+    "secure-port",
+    "metric-resolution",
+    "kubelet-insecure-tls",
+    "kubelet-preferred-address-types",
+    "kubelet-request-timeout",
+    "node-selector",
+)
+"""Flags that are shown as evidence."""
+_SECRETS = re.compile(r"(?i)(\b(?:password|passwd|token|secret)[=:]\s*|\bbearer\s+(?=\S{16}))\S+|eyJ[\w-]+\.[\w.-]+")
 
 
 class _Ended(msgspec.Struct):
@@ -104,7 +121,7 @@ def servers(session: Session) -> list[Server]:
 
 PODS = {
     "none": Cause("its Service selects no pods", "kubectl -n kube-system get deployment metrics-server"),
-    "crash": Cause("its pods start again and again", "kubectl vmetrics doctor VM103: what their log says"),
+    "crash": Cause("its pods start again and again", "kubectl vmetrics doctor --only VM103: what their log says"),
     "memory": Cause(
         "it was given too little memory for so many nodes",
         "1m CPU and 2Mi of memory for each node: kubectl -n kube-system set resources deployment metrics-server "
@@ -114,7 +131,7 @@ PODS = {
     "waiting": Cause("its pods cannot start", "kubectl -n kube-system describe pod -l k8s-app=metrics-server"),
     "unready": Cause(
         "it has no metrics to serve yet; it is ready after two rounds, and only if kubelets answer it",
-        "wait a minute; then kubectl vmetrics doctor VM103",
+        "wait a minute; then kubectl vmetrics doctor --only VM103",
         ISSUES + "1588",
     ),
     "port": Cause(
@@ -142,6 +159,22 @@ def pods(session: Session) -> Outcome:
         return skipped("its Service does not exist")  # which is told by its APIService
     if not found:
         return failed("no pods are behind the Service", "none")
+    return _judged(session, found)._replace(evidence=tuple(line for pod in found for line in _seen(pod)))
+
+
+def _seen(pod: Server) -> list[str]:
+    """A pod and its containers, line by line."""
+    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    flags = " ".join(f"--{key}={pod.flags[key]}" if pod.flags[key] else f"--{key}" for key in SHOWN if key in pod.flags)
+    lines = [f"{name}: {'ready' if pod.ready else 'not ready'}{f', {flags}' if flags else ''}"]
+    for item in pod.status.containers:
+        waiting = f"waiting: {item.state.waiting.reason}" if item.state.waiting else "running"
+        ended = f", ended before: {item.last.terminated.reason}" if item.last.terminated else ""
+        lines.append(f"{name}: {waiting}, {counted(item.restarts, 'restart')}{ended}")
+    return lines
+
+
+def _judged(session: Session, found: list[Server]) -> Outcome:
     for pod in found:
         name = pod.metadata.name
         if pod.spec.host_network and pod.flags.get("secure-port", "10250") == "10250" and not pod.ready:
@@ -277,8 +310,16 @@ def log(session: Session) -> Outcome:
         if matching:
             said = f"its log: {_said(matching[-1])}"
             # Of a server that works, an error is about one node, or is over.
-            return (warned if all(pod.ready for pod in found) else failed)(said, key)
-    return passed(f"its log has none of the known errors ({len(lines)} lines)")
+            judged = warned if all(pod.ready for pod in found) else failed
+            return judged(said, key, "", [_said(line) for line in _latest(matching)])
+    return passed(
+        f"its log has none of the known errors ({counted(len(lines), 'line')})", [_said(line) for line in lines[-LAST:]]
+    )
+
+
+def _latest(lines: list[str]) -> list[str]:
+    """The last few, each once."""
+    return list(dict.fromkeys(reversed(lines)))[:LAST][::-1]
 
 
 def _lines(session: Session, pod: Server) -> list[str]:
@@ -298,4 +339,5 @@ def _lines(session: Session, pod: Server) -> list[str]:
 def _said(line: str) -> str:
     """A line of klog without what is before the message, cut."""
     text = re.sub(r"^[IWEF]\d{4} [\d:.]+\s+\d+ [^\]]*\] ", "", line).strip()
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    text = _SECRETS.sub(r"\1…", text)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -13,7 +13,7 @@ from kubectl_vmetrics.kube.client import escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound
 from kubectl_vmetrics.kube.lists import decoder
 from kubectl_vmetrics.metrics import metrics_api
-from kubectl_vmetrics.metrics.findings import some
+from kubectl_vmetrics.metrics.findings import counted, some
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import discovery, naming, origins
 from kubectl_vmetrics.vcluster.discovery import VCluster
@@ -46,13 +46,14 @@ def _running(session: Session) -> Outcome:
     found = _vclusters(session)
     if not found:
         return skipped("there are no virtual clusters")
+    seen = [f"{item.ref.path}: {item.status}{f', vCluster {item.version}' if item.version else ''}" for item in found]
     broken = [item.ref.path for item in found if item.status == discovery.NOT_READY]
     if broken:
-        return failed(f"not ready: {', '.join(broken)}", "not-ready")
+        return failed(f"not ready: {some(broken)}", "not-ready", "", seen)
     asleep = [item.ref.path for item in found if item.status in (discovery.PAUSED, discovery.SCALED_DOWN)]
     if asleep:
-        return warned(f"asleep: {', '.join(asleep)}", "paused")
-    return passed(f"{len(found)} virtual clusters run")
+        return warned(f"asleep: {some(asleep)}", "paused", "", seen)
+    return passed(f"{counted(len(found), 'virtual cluster')} {'runs' if len(found) == 1 else 'run'}", seen)
 
 
 _NAMES = {
@@ -90,20 +91,28 @@ def _names(session: Session) -> Outcome:
             if pod.metadata.namespace in homes and naming.may_be_hashed(pod.metadata.name)
         ]
         if hashed:
-            return warned(f"{len(hashed)} pods whose names cannot be resolved: {some(hashed)}", "hidden")
+            text = f"{counted(len(hashed), 'pod')} whose names cannot be resolved: {some(hashed)}"
+            return warned(text, "hidden", "", hashed)
         return passed("no name is hashed")
-    return passed(f"the names of {len(found)} pods are resolved")
+    count = len(found)
+    if not count:
+        return skipped("virtual clusters have no pods on the host")
+    counts = Counter(pod.vcluster.path for pod in found if pod.vcluster)
+    seen = [f"{path}: {counted(number, 'name')} resolved" for path, number in sorted(counts.items())]
+    return passed("the name of 1 pod is resolved" if count == 1 else f"the names of {count} pods are resolved", seen)
 
 
 def _synced(session: Session) -> Outcome:
     running = [item.ref for item in _vclusters(session) if item.status == discovery.RUNNING]
     if not running:
         return skipped("no virtual cluster runs")
-    counted = Counter(pod.vcluster for pod in _origins(session).all(PODS))
-    without = [ref.path for ref in running if not counted.get(ref)]
+    counts = Counter(pod.vcluster for pod in _origins(session).all(PODS))
+    seen = [f"{ref.path}: {counted(counts.get(ref, 0), 'pod')} on the host" for ref in running]
+    without = [ref.path for ref in running if not counts.get(ref)]
     if without:
-        return warned(f"no pods on the host: {', '.join(without)}", "elsewhere")
-    return passed(f"{sum(counted.values())} pods of virtual clusters run on the host")
+        return warned(f"no pods on the host: {some(without)}", "elsewhere", "", seen)
+    whole = sum(counts.values())
+    return passed(f"{counted(whole, 'pod')} of virtual clusters {'runs' if whole == 1 else 'run'} on the host", seen)
 
 
 _FAKE = {
@@ -121,19 +130,24 @@ class _Secret(msgspec.Struct):
 
 def _nodes(session: Session) -> Outcome:
     running = [item.ref for item in _vclusters(session) if item.status == discovery.RUNNING]
-    fake, known = [], 0
+    fake, known, seen = [], 0, []
     for ref in running:
         config = _config(session, ref)
         if config is None:
+            seen.append(f"{ref.path}: its configuration may not be read")
             continue
         known += 1
-        if not _at(config, "sync", "fromHost", "nodes", "enabled") and not _at(config, "privateNodes", "enabled"):
+        synced = {key: bool(_at(config, *key.split("."), "enabled")) for key in ("sync.fromHost.nodes", "privateNodes")}
+        seen.append(f"{ref.path}: " + ", ".join(f"{key}.enabled is {str(on).lower()}" for key, on in synced.items()))
+        if not any(synced.values()):
             fake.append(ref.path)
     if not known:
-        return skipped("no virtual cluster's configuration may be read" if running else "no virtual cluster runs")
+        if not running:
+            return skipped("no virtual cluster runs")
+        return skipped("no virtual cluster's configuration may be read", seen, refused=True)
     if fake:
-        return warned(f"nodes are made up inside of {some(fake)}", "fake")
-    return passed(f"{known} virtual clusters have real nodes")
+        return warned(f"nodes are made up inside of {some(fake)}", "fake", "", seen)
+    return passed(f"{counted(known, 'virtual cluster')} {'has' if known == 1 else 'have'} real nodes", seen)
 
 
 def _config(session: Session, ref: VClusterRef) -> Any:

@@ -73,12 +73,7 @@ class _Endpoints(msgspec.Struct):
 
 def slices(client: Client, namespace: str, service: str, port: str) -> list[Address]:
     """The addresses behind a named port, as EndpointSlices have them. Raises as Client.get."""
-    found: list[_Slice] = list_all(
-        client,
-        f"/apis/discovery.k8s.io/v1/namespaces/{escape(namespace)}/endpointslices",
-        decoder(ObjectList[_Slice]),
-        {"labelSelector": f"{SERVICE_LABEL}={service}"},
-    )
+    found = _slices(client, namespace, service)
     # All addresses of an endpoint are the same process, so the first is enough; a port that is not there is none.
     return [
         Address(item.addresses[0], number, namespace, _pod(item.target), item.node or "", _ready(item))
@@ -87,6 +82,28 @@ def slices(client: Client, namespace: str, service: str, port: str) -> list[Addr
         for item in part.endpoints or []
         if item.addresses
     ]
+
+
+def members(client: Client, namespace: str, service: str) -> list[Address]:
+    """All addresses behind a Service, whatever their ports (0), each once. Raises as Client.get."""
+    found = _slices(client, namespace, service)
+    each = {
+        item.addresses[0]: Address(item.addresses[0], 0, namespace, _pod(item.target), item.node or "", _ready(item))
+        for part in found
+        for item in part.endpoints or []
+        if item.addresses
+    }
+    return list(each.values())
+
+
+def _slices(client: Client, namespace: str, service: str) -> list[_Slice]:
+    found: list[_Slice] = list_all(
+        client,
+        f"/apis/discovery.k8s.io/v1/namespaces/{escape(namespace)}/endpointslices",
+        decoder(ObjectList[_Slice]),
+        {"labelSelector": f"{SERVICE_LABEL}={service}"},
+    )
+    return found
 
 
 def endpoints(client: Client, namespace: str, service: str, port: str) -> list[Address]:

@@ -43,6 +43,12 @@ _PLANES = (
     *_rights("", "secrets", "get"),
 )
 
+_STORES = (
+    *_rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list"),
+    # Of datastores whose endpoints are Services.
+    *_rights("discovery.k8s.io", "endpointslices", "list"),
+)
+
 _SPACES = _rights("", "namespaces", "list")
 _CLAIMS = _rights("", "persistentvolumeclaims", "list")
 _HOST = _rights("", "nodes", "list")
@@ -71,11 +77,9 @@ COMMANDS: dict[str, Need] = {
     "components": Need(_KUBEVIRT),
     "controlplanes": Need(
         _PLANES,
-        (*_rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list"), *_rights("", "pods/proxy", "get")),
+        (*_STORES, *_rights("", "pods/proxy", "get")),
     ),
-    "targets": Need(
-        (*_KUBEVIRT[:2], *_HOST, *_PLANES[:4]), _rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list")
-    ),
+    "targets": Need((*_KUBEVIRT[:2], *_HOST, *_PLANES[:4]), _STORES),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from kubectl_vmetrics.doctor.check import Result
 from kubectl_vmetrics.doctor.rights import Granted
 from kubectl_vmetrics.metrics.findings import FAIL, PASS, SKIP, WARN
-from kubectl_vmetrics.output import report, table
+from kubectl_vmetrics.output import report, safe, table
 from kubectl_vmetrics.output.formats import View
 
 from . import cells
 
+MOST = 20
+"""Lines of evidence of a check that are shown to a person, and…"""
+WIDEST = 200
+"""…characters of each: what is in it was written in the cluster."""
 
-def text(results: Sequence[Result], granted: Sequence[Granted] = (), *, coloured: bool = False) -> str:
-    """Lines to read, area by area, and a last one that counts."""
+
+def text(
+    results: Sequence[Result],
+    granted: Sequence[Granted] = (),
+    asked: Collection[str] = (),
+    *,
+    coloured: bool = False,
+) -> str:
+    """Lines to read, area by area, and a last one that counts.
+
+    Args:
+        results: what was found.
+        granted: the matrix of rights, if it is to be shown.
+        asked: identifiers of the checks whose evidence is shown.
+        coloured: for a terminal.
+    """
     found: list[str] = []
     area = ""
     for item in results:
@@ -28,10 +46,18 @@ def text(results: Sequence[Result], granted: Sequence[Granted] = (), *, coloured
         title = f"{item.check.id} {item.check.title}"
         line = (outcome.result, title, said, item.remedy if wrong else "")
         found.append(report.render([line], coloured=coloured))
+        if item.check.id in asked:
+            found += [f"      | {safe.line(line)}\n" for line in evidence(item)]
     if granted:
         found.append("\n" + table.render([_row(item) for item in granted], ["COMMAND", "WORKS", "WITHOUT"]))
     counts = ", ".join(f"{_count(results, kind)} {kind}" for kind in (PASS, WARN, FAIL, SKIP) if _count(results, kind))
     return "".join(found) + f"\n{counts}\n"
+
+
+def evidence(item: Result) -> list[str]:
+    """What a check saw, so much of it as one can read."""
+    lines = [cells.short(line, WIDEST) for line in item.outcome.evidence]
+    return lines if len(lines) <= MOST else [*lines[: MOST - 1], f"and {len(lines) - MOST + 1} more"]
 
 
 def _count(results: Sequence[Result], kind: str) -> int:
@@ -43,7 +69,7 @@ def _row(item: Granted) -> list[str]:
     return [item.command, works, ", ".join(right.title for right in (*item.missing, *item.less)) or "-"]
 
 
-def view(results: Sequence[Result], granted: Sequence[Granted] = ()) -> View:
+def view(results: Sequence[Result], granted: Sequence[Granted] = (), asked: Collection[str] = ()) -> View:
     """The same for other programs."""
 
     def document() -> dict[str, Any]:
@@ -51,7 +77,7 @@ def view(results: Sequence[Result], granted: Sequence[Granted] = ()) -> View:
             "kind": "DoctorReport",
             "apiVersion": "vmetrics/v1",
             "metadata": {},
-            "items": [_item(item) for item in results],
+            "items": [_item(item, told=item.check.id in asked) for item in results],
         }
         if granted:
             found["rights"] = [
@@ -69,7 +95,7 @@ def view(results: Sequence[Result], granted: Sequence[Granted] = ()) -> View:
     return View(headers, rows, document, lambda: [f"check/{item.check.id}" for item in results])
 
 
-def _item(item: Result) -> dict[str, Any]:
+def _item(item: Result, *, told: bool) -> dict[str, Any]:
     outcome, cause = item.outcome, item.cause
     return cells.told(
         {
@@ -81,5 +107,6 @@ def _item(item: Result) -> dict[str, Any]:
             "cause": cause.text if cause else None,
             "remedy": item.remedy or None,
             "reference": (cause.reference or None) if cause else None,
+            "evidence": evidence(item) if told else None,
         }
     )

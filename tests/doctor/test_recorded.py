@@ -60,6 +60,12 @@ def test_a_real_cluster_that_is_well(run: Callable[..., dict[str, dict[str, Any]
     assert failed(found) == []
     # The recorded machine ran on cgroup v1.
     assert [item["id"] for item in found.values() if item["result"] == "WARN"] == ["VM205"]
+    # Which leaves the fields of pressure there, and zero.
+    assert (found["VM205"]["found"], found["VM206"]["result"], found["VM206"]["found"]) == (
+        "vm runs on cgroup v1",
+        "SKIP",
+        "cgroup v1 measures no pressure (PSI)",
+    )
     for passed in ("VM101", "VM102", "VM105", "VM106", "VM107", "VM202", "VM203", "VM301", "VM302", "VM303", "VM601"):
         assert found[passed]["result"] == "PASS"
 

@@ -12,6 +12,7 @@ import yaml
 
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
+from kubectl_vmetrics.demo.changes import alter
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.demo.exchange import Reply, Request
 from kubectl_vmetrics.doctor import see
@@ -45,6 +46,11 @@ class Recorder(Apiserver):
     def __init__(self) -> None:
         super().__init__(build(Shape(pods=20, vclusters=1)))
         self.asked: set[tuple[str, str, str]] = set()
+        # The endpoint of a datastore may be a Service.
+        self.change = alter(r".*/datastores", self._service)
+
+    def _service(self, body: Any) -> None:
+        body["items"][0]["spec"]["endpoints"].append("kamaji-etcd.kamaji-system.svc:2379")
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         found = rights.request(environ["PATH_INFO"])
