@@ -29,7 +29,10 @@ def explain(check: Check) -> str:
     """A check at length: what it looks at, and everything that it knows to go wrong."""
     lines = [f"{check.id}  {check.area}: {check.title}", ""]
     if check.needs:
-        lines += [f"Looked at when {', '.join(check.needs)} found nothing wrong.", ""]
+        lines += [
+            f"Depends on {', '.join(check.needs)}: skipped if one of them fails, unless it is run with --only.",
+            "",
+        ]
     for cause in check.causes.values():
         lines += [f"- {cause.text}", f"  -> {cause.remedy}"]
         if cause.reference:

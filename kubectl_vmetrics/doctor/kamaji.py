@@ -67,7 +67,9 @@ def _tunnel(session: Session) -> Outcome:
         if isinstance(count, VmetricsError):
             seen.append(f"{plane.path} {part.pod}: {count.message}")
         else:
-            seen.append(f"{plane.path} {part.pod}: " + ("not reported" if count is None else f"{count:.0f} agents"))
+            seen.append(
+                f"{plane.path} {part.pod}: " + ("not reported" if count is None else counted(round(count), "agent"))
+            )
         if isinstance(count, VmetricsError) or count is None:
             silent.append(part.pod)
         elif count <= 0:

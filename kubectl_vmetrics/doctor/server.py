@@ -14,7 +14,7 @@ from kubectl_vmetrics.kube.client import escape
 from kubectl_vmetrics.kube.core import Condition, ContainerCommand, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import BadRequest, NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
-from kubectl_vmetrics.metrics.findings import counted
+from kubectl_vmetrics.metrics.findings import counted, is_
 
 from .api_service import api_service
 from .check import Cause, Outcome, Session, failed, passed, skipped, warned
@@ -196,7 +196,8 @@ def _judged(session: Session, found: list[Server]) -> Outcome:
     if len(found) > 1 and _unrouted(session):
         return warned(f"{len(found)} pods, and kube-apiserver runs without --enable-aggregator-routing", "routing")
     image = found[0].spec.containers[0].image if found[0].spec.containers else "?"
-    return passed(f"{len(found) - len(unready)} of {len(found)} pods are ready ({image.rpartition('/')[2]})")
+    ready = len(found) - len(unready)
+    return passed(f"{ready} of {counted(len(found), 'pod')} {is_(ready)} ready ({image.rpartition('/')[2]})")
 
 
 def _unrouted(session: Session) -> bool:

@@ -166,7 +166,7 @@ def test_offline(run: Callable[..., Result]) -> None:
 
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.startswith(
-        "VM105  metrics-api: APIService\n\nLooked at when VM101, VM104 found nothing wrong."
+        "VM105  metrics-api: APIService\n\nDepends on VM101, VM104: skipped if one of them fails, unless"
     )
     assert "VM202  kubelets: kubelets through the apiserver" in result.stdout
     for item in catalogue.CHECKS:

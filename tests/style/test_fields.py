@@ -35,6 +35,7 @@ LINES = (
     "demo --break kubelet-down --break virt-handler-down doctor",
     "demo --break virt-handler-down components",
     "demo --break no-rights doctor rbac",
+    "doctor --only VM201",
 )
 NAMED = ("filesystems", "vcpuRates", "interfaces", "disks", "migration")
 OPEN = (
