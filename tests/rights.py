@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -31,6 +32,64 @@ def request(path: str) -> Request | None:
     watch = parse_qs(split.query).get("watch", [""])[0] in ("1", "true")
     verb = "get" if len(rest) > 1 else "watch" if watch else "list"
     return Request(namespace, group, "/".join([rest[0], *rest[2:3]]), verb)
+
+
+def asked(environ: dict[str, Any]) -> list[Request]:
+    """All that a request takes.
+
+    A verb comes from the method, not from what is meant: a port-forward over a WebSocket is a GET of pods/portforward, and
+    an apiserver from 1.35 on checks `create` beside it, which older clients' POST always took.
+    """
+    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+    found = request(f"{path}?{query}")
+    if found is None or found.resource in EVERYBODY:
+        return []
+    if environ["REQUEST_METHOD"] == "POST":
+        return [found._replace(verb="create")]
+    if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+        return [found, found._replace(verb="create")]
+    return [found]
+
+
+EVERYBODY = ("selfsubjectaccessreviews",)
+"""What every user may do, by system:basic-user."""
+
+
+class Guard:
+    """An apiserver behind RBAC.
+
+    Args:
+        application: what answers.
+        rights: of whoever asks; None for all.
+
+    Attributes:
+        asked: what was asked; refused: what of it was not allowed.
+    """
+
+    def __init__(self, application: Any, rights: Rights | None = None) -> None:
+        self.application = application
+        self.rights = rights
+        self.asked: list[Request] = []
+        self.refused: list[Request] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        for item in asked(environ):
+            self.asked.append(item)
+            if self.rights is None or self.rights.allow(item):
+                continue
+            self.refused.append(item)
+            where = f'in the namespace "{item.namespace}"' if item.namespace else "at the cluster scope"
+            what = f'{item.resource.partition("/")[0]} is forbidden: User "alice" cannot {item.verb} resource'
+            message = f'{what} "{item.resource}" in API group "{item.group}" {where}'
+            body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": message}).encode()
+            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+            start_response("403 Forbidden", headers)
+            return [body]
+        return self.application(environ, start_response)
+
+    def close(self) -> None:
+        """Of the application."""
+        self.application.close()
 
 
 class Rights:

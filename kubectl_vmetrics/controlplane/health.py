@@ -176,7 +176,7 @@ def why(error: VmetricsError) -> str:
 def remedy(plane: Plane, error: VmetricsError) -> str:
     """What to do about it; "" where there is nothing to say."""
     if isinstance(error, Forbidden) and "pods/portforward" in error.message:
-        return f"grant: create on pods/portforward in {plane.namespace}"
+        return f"grant: get and create on pods/portforward in {plane.namespace}"
     if isinstance(error, Forbidden) and "pods/proxy" in error.message:
         return f"grant: get on pods/proxy in {plane.namespace}"
     if isinstance(error, (Forbidden, Unauthorized)):

@@ -76,7 +76,7 @@ def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limi
         limit: seconds for everything that is done in the context.
 
     Raises:
-        StatusError: no right to do so (create pods/portforward), no such pod.
+        StatusError: no right to do so (get and create pods/portforward), no such pod.
         ConnectionFailed: no answer, or none in time.
     """
     from .channels import Channels

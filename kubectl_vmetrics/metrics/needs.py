@@ -25,61 +25,55 @@ def _rights(group: str, resources: str, *verbs: str) -> tuple[Right, ...]:
     return tuple(Right(group, resource, verb) for resource in resources.split() for verb in verbs)
 
 
-_POD_METRICS = _rights(METRICS, "pods", "get", "list")
-_NODES = (*_rights(METRICS, "nodes", "get", "list"), *_rights("", "nodes", "get", "list"))
-_PODS = _rights("", "pods", "get", "list")
+_POD_METRICS = _rights(METRICS, "pods", "list")
+_PODS = _rights("", "pods", "list")
+_ONE_OR_ALL = ("get", "list")
+_NODES = (*_rights(METRICS, "nodes", *_ONE_OR_ALL), *_rights("", "nodes", *_ONE_OR_ALL))
 _WORKLOADS = _rights("apps", "statefulsets deployments", "list")
-_KUBELETS = (*_rights("", "nodes/proxy", "get"), *_rights("", "nodes", "get", "list"))
-_KUBEVIRT = (
-    *_rights("kubevirt.io", "kubevirts", "list"),
-    *_rights("", "pods", "list"),
-    *_rights("", "pods/proxy", "get"),
-)
-_PLANES = (
-    *_rights("kamaji.clastix.io", "tenantcontrolplanes", "list"),
-    *_WORKLOADS,
-    *_rights("", "pods", "list"),
-    *_rights("", "pods/portforward", "create"),
-    *_rights("", "secrets", "get"),
-)
-
-_STORES = (
-    *_rights("kamaji.clastix.io", "datastores kubeconfiggenerators", "list"),
-    # Of datastores whose endpoints are Services.
-    *_rights("discovery.k8s.io", "endpointslices", "list"),
-)
-
 _SPACES = _rights("", "namespaces", "list")
 _CLAIMS = _rights("", "persistentvolumeclaims", "list")
 _HOST = _rights("", "nodes", "list")
+_KUBELETS = _rights("", "nodes/proxy", "get")
+_HANDLERS = (*_rights("kubevirt.io", "kubevirts", "list"), *_PODS, *_rights("", "pods/proxy", "get"))
+_GENERATORS = _rights("kamaji.clastix.io", "kubeconfiggenerators", "list")
+_STORES = (
+    *_rights("kamaji.clastix.io", "datastores", "list"),
+    *_rights("discovery.k8s.io", "endpointslices", "list"),  # of those whose endpoints are Services
+)
+_SECRETS = _rights("", "secrets", "get")
+_FORWARD = _rights("", "pods/portforward", "get", "create")
+"""A port-forward is a WebSocket, which is a GET; since Kubernetes 1.35 it takes the right to create as well, as the
+POST of older clients does (kubernetes/kubernetes pkg/registry/core/pod/rest, gate
+AuthorizePodWebsocketUpgradeCreatePermission)."""
+_PLANES = (*_rights("kamaji.clastix.io", "tenantcontrolplanes", "list"), *_WORKLOADS, *_PODS, *_STORES)
 
 COMMANDS: dict[str, Need] = {
-    "top pods": Need(_POD_METRICS, (*_PODS, *_WORKLOADS, *_SPACES)),
-    "top nodes": Need(_NODES, (*_PODS, *_WORKLOADS, *_SPACES, *_rights(METRICS, "pods", "list"))),
+    "top pods": Need(
+        _rights(METRICS, "pods", *_ONE_OR_ALL), (*_rights("", "pods", *_ONE_OR_ALL), *_WORKLOADS, *_SPACES)
+    ),
+    "top nodes": Need(_NODES, (*_PODS, *_WORKLOADS, *_SPACES, *_POD_METRICS)),
     "top vclusters": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
     "top namespaces": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
-    "top volumes": Need((*_KUBELETS, *_PODS, *_CLAIMS), _SPACES),
-    "raw": Need((*_KUBELETS[:1], *_PODS, *_CLAIMS), (*_WORKLOADS, *_SPACES)),
+    "top volumes": Need((*_KUBELETS, *_HOST, *_PODS), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
+    "top pods --source=kubelet": Need((*_KUBELETS, *_PODS), (*_rights("", "pods", "get"), *_WORKLOADS, *_SPACES)),
+    "top nodes --source=kubelet": Need(
+        (*_KUBELETS, *_rights("", "nodes", *_ONE_OR_ALL)), (*_PODS, *_WORKLOADS, *_SPACES)
+    ),
+    "raw": Need((*_KUBELETS, *_PODS), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "proxy": Need(
         (
             *_KUBELETS,
             *_NODES,
-            *_POD_METRICS,
+            *_rights(METRICS, "pods", *_ONE_OR_ALL),
             *_WORKLOADS,
             *_rights("", "pods persistentvolumeclaims", "get", "list", "watch"),
             *_rights("", "namespaces", "list", "watch"),
         )
     ),
-    "vmi": Need(
-        (*_KUBEVIRT, *_rights("kubevirt.io", "virtualmachineinstances", "list")),
-        (*_POD_METRICS, *_WORKLOADS),
-    ),
-    "components": Need(_KUBEVIRT),
-    "controlplanes": Need(
-        _PLANES,
-        (*_STORES, *_rights("", "pods/proxy", "get")),
-    ),
-    "targets": Need((*_KUBEVIRT[:2], *_HOST, *_PLANES[:4]), _STORES),
+    "vmi": Need((*_HANDLERS, *_rights("kubevirt.io", "virtualmachineinstances", "list")), (*_POD_METRICS, *_WORKLOADS)),
+    "components": Need(_HANDLERS),
+    "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),
+    "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), _GENERATORS),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))

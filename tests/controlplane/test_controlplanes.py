@@ -235,7 +235,7 @@ def test_no_right_to_forward(host: tuple[Host, str], run: Callable[..., Result])
 
     assert [line.split()[2] for line in result.stdout.splitlines()[1:]] == ["acme", "globex"]
     assert result.stdout.splitlines()[1].rstrip().endswith("no right to pods/portforward")
-    assert "-> grant: create on pods/portforward in tenants" in result.stderr
+    assert "-> grant: get and create on pods/portforward in tenants" in result.stderr
 
 
 def test_the_administrators_certificate_where_the_first_is_not_let_in(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,77 +21,158 @@ from kubectl_vmetrics.doctor import see
 from kubectl_vmetrics.kube import errors
 from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, StatusError, Unavailable, VmetricsError
 from kubectl_vmetrics.manifests.grants import CLUSTER_WIDE
+from kubectl_vmetrics.metrics import sampling
 from kubectl_vmetrics.metrics.needs import COMMANDS
 from tests import rights
 from tests.conftest import Cli, Result, invoke, write_kubeconfig
 
-LINES = {
-    "top pods": ["top pods -A", "top pods -n team-a -o wide", "top pods --vcluster shop"],
-    "top nodes": ["top nodes", "top nodes --vcluster shop"],
-    "top vclusters": ["top vclusters"],
-    "top namespaces": ["top namespaces"],
-    "top volumes": ["top volumes"],
-    "raw": [
-        "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor",
-        "raw /api/v1/nodes/worker-1/proxy/metrics/resource --vcluster shop",
-    ],
-    "vmi": ["vmi -A --interval 5s -o wide", "vmi --vcluster shop --interval 5s"],
-    "components": ["components --interval 1s"],
-    "controlplanes": ["controlplanes -A --interval 1s --fail-on-problems"],
-    "targets": ["targets"],
+LINES: dict[str, tuple[list[str], list[str]]] = {
+    "top pods": (
+        ["top pods -A", "top pods -n team-a", "top pods POD"],
+        ["top pods -n team-a -o wide", "top pods --vcluster shop", "top pods --vcluster team-a/shop"],
+    ),
+    "top pods --source=kubelet": (
+        ["top pods -A --source=kubelet --host-names", "top pods -A --pressure --host-names"],
+        ["top pods -A --source=kubelet", "top pods --vcluster shop --source=kubelet"],
+    ),
+    "top nodes": (["top nodes", "top nodes worker-1"], ["top nodes --vcluster shop"]),
+    "top nodes --source=kubelet": (
+        ["top nodes --source=kubelet", "top nodes worker-1 --source=kubelet"],
+        ["top nodes --vcluster shop --source=kubelet"],
+    ),
+    "top vclusters": (["top vclusters"], ["top vclusters --sum"]),
+    "top namespaces": (["top namespaces"], ["top namespaces --vcluster shop"]),
+    "top volumes": (["top volumes -A", "top volumes -n team-a"], ["top volumes --vcluster shop"]),
+    "raw": (
+        ["raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"],
+        [
+            "raw /api/v1/nodes/worker-1/proxy/metrics/resource --vcluster shop",
+            "raw /api/v1/nodes/worker-1/proxy/metrics --vcluster shop",
+        ],
+    ),
+    "vmi": (["vmi -A --interval 5s"], ["vmi -A --interval 5s -o wide", "vmi --vcluster shop --interval 5s"]),
+    "components": (["components --interval 1s"], []),
+    "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
+    "targets": (["targets", "targets kubevirt"], ["targets -o http-sd"]),
 }
+"""What works with the rights of each command, and what with its optional rights as well."""
 
 
-class Recorder(Apiserver):
-    """The demo, and the rights that it was asked with."""
-
-    def __init__(self) -> None:
-        super().__init__(build(Shape(pods=20, vclusters=1)))
-        self.asked: set[tuple[str, str, str]] = set()
-        # The endpoint of a datastore may be a Service.
-        self.change = alter(r".*/datastores", self._service)
-
-    def _service(self, body: Any) -> None:
-        body["items"][0]["spec"]["endpoints"].append("kamaji-etcd.kamaji-system.svc:2379")
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        found = rights.request(environ["PATH_INFO"])
-        if found:
-            verb = "create" if found.resource == "pods/portforward" else found.verb
-            self.asked.add((found.group, found.resource, verb))
-        return super().__call__(environ, start_response)
+def _service(body: Any) -> None:
+    body["items"][0]["spec"]["endpoints"].append("kamaji-etcd.kamaji-system.svc:2379")
 
 
-@pytest.mark.parametrize("command", LINES)
-def test_commands_ask_for_what_they_are_said_to_need(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from types import SimpleNamespace
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[tuple[rights.Guard, str, str]]:
+    """The demo behind RBAC, its URL, and a pod that belongs to no virtual cluster."""
+    demo = Apiserver(build(Shape(pods=40, vclusters=1, tenants=1)))
+    # The endpoint of a datastore may be a Service.
+    demo.change = alter(r".*/datastores", _service)
+    guard = rights.Guard(demo)
+    with server.serving(guard) as url:
+        yield guard, url, next(f"{p.name} -n {p.namespace}" for p in demo.cluster.pods if p.origin is None)
 
-    from kubectl_vmetrics.metrics import sampling
 
+Run = Callable[..., tuple[list[Result], rights.Guard]]
+
+
+@pytest.fixture
+def run(guarded: tuple[rights.Guard, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run lines as a user who has some rights, or all."""
     real = sampling.time
     fake = SimpleNamespace(sleep=lambda _: real.sleep(0.05), time=real.time, monotonic=real.monotonic)
     monkeypatch.setattr(sampling, "time", fake)
-    recorder = Recorder()
-    with server.serving(recorder) as url:
-        path = write_kubeconfig(tmp_path, url)
-        for line in LINES[command]:
-            result = invoke(*line.split(), f"--cache-dir={tmp_path}", kubeconfig=path)
-            assert result.code == 0, result.stderr
+    guard, url, pod = guarded
+    path = write_kubeconfig(tmp_path, url)
 
-    need = COMMANDS[command]
-    said = {(right.group, right.resource, right.verb) for right in (*need.rights, *need.optional)}
-    assert recorder.asked <= said
-    # Nothing is granted that nobody asks for, other than reading one of what may be listed.
-    unused = {(group, resource) for group, resource, _ in said} - {
-        (group, resource) for group, resource, _ in recorder.asked
-    }
-    assert unused == set()
+    def lines(listed: list[str], granted: rights.Rights | None) -> tuple[list[Result], rights.Guard]:
+        guard.rights, guard.asked, guard.refused = granted, [], []
+        words = [line.replace("POD", pod).split() for line in listed]
+        return [invoke(*line, f"--cache-dir={tmp_path}", kubeconfig=path) for line in words], guard
+
+    yield lines
+    guard.rights = None
+
+
+def of_command(command: str, *args: str) -> rights.Rights:
+    return rights.Rights(printed("rbac", "--for", command, "--user=alice", *args))
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_what_is_printed_is_enough_and_all_of_it_is_used(command: str, run: Run) -> None:
+    plain, more = LINES[command]
+    granted = of_command(command, "--complete")
+    results, guard = run([*plain, *more], granted)
+
+    assert guard.refused == []
+    for line, result in zip([*plain, *more], results, strict=True):
+        assert (result.code, result.stderr) == (0, ""), line
+    assert granted.allowed - granted.used == set()
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_without_the_optional_rights_the_command_works_all_the_same(command: str, run: Run) -> None:
+    plain, _ = LINES[command]
+    for line, result in zip(plain, run(plain, of_command(command))[0], strict=True):
+        assert result.code == 0, (line, result.stderr)
+        assert "forbidden" not in result.stdout
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_without_any_of_its_rights_a_command_fails_or_says_what_is_missing(command: str, run: Run) -> None:
+    """What is necessary is necessary: a right that could be left out is not printed."""
+    plain, _ = LINES[command]
+    for right in COMMANDS[command].rights:
+        if right.resource == "kubevirts":
+            continue  # else KubeVirt is found by its pods, where those of all namespaces may be listed
+        granted = of_command(command)
+        granted.allowed -= {(None, right.group, right.resource, right.verb)}
+        results, guard = run(plain, granted)
+        assert guard.refused, right
+        assert any(result.code == 1 or result.stderr for result in results), right
+
+
+@pytest.mark.parametrize("verb", ["get", "create"])
+def test_port_forwards_take_two_verbs_and_the_hint_names_both(verb: str, run: Run) -> None:
+    granted = of_command("controlplanes", "--complete")
+    granted.allowed -= {(None, "", "pods/portforward", verb)}
+    (result,), guard = run(["controlplanes -n tenants --interval 1s"], granted)
+
+    assert {item.verb for item in guard.refused if item.resource == "pods/portforward"} == {verb}
+    assert result.code == 1
+    assert "grant: get and create on pods/portforward in tenants" in result.stderr
 
 
 def test_every_command_is_among_them() -> None:
     assert set(COMMANDS) - set(LINES) == {"proxy"}  # whose rights tests/manifests/test_proxy.py holds
+
+
+def test_the_proxys_role_is_the_same_wherever_it_is_printed() -> None:
+    objects = printed("proxy", "--image=a")
+    assert rights.Rights(objects).allowed == of_command("proxy").allowed
+
+
+TABLES = ("README.md", "docs/security.md", "kubectl_vmetrics/cli/topics/security.txt")
+
+
+def test_documentation_names_these_rights() -> None:
+    """Every "`verb` on `resource`" that is written anywhere, by the commands of its line, is one of theirs."""
+    root = Path(__file__).parents[2]
+    pattern = re.compile(
+        r"((?:`?(?:get|list|watch|create)`?(?: and |, )?)+) on (?:tenants\' |the tenants\' )?[`*]*([a-z/]+)"
+    )
+    known = {(right.resource, right.verb) for need in COMMANDS.values() for right in (*need.rights, *need.optional)}
+    forwarding = 0
+    for name in TABLES:
+        text = (root / name).read_text()
+        for verbs, resource in pattern.findall(" ".join(text.split())):
+            named = set(re.findall("get|list|watch|create", verbs))
+            if resource in {item for item, _ in known}:
+                assert {(resource, verb) for verb in named} <= known, (name, resource, verbs)
+            if resource == "pods/portforward":
+                forwarding += 1
+                assert named == {"get", "create"}, name
+    assert forwarding >= len(TABLES)
 
 
 def printed(*args: str) -> list[dict[str, Any]]:
