@@ -11,6 +11,7 @@ import http.client
 import zlib
 from collections.abc import Callable, Iterator
 
+from . import cancel
 from .errors import BadAnswer, ConnectionFailed
 from .limits import Limits, readable, sender, too_large
 
@@ -54,8 +55,12 @@ def whole(found: Iterator[bytes], limits: Limits, path: str) -> bytearray:
     body = bytearray()
     for piece in found:
         body += piece
+        if limits.objects is not None:
+            cancel.grown(len(body))
     if limits.objects is not None and body.count(b"{") + body.count(b"[") > limits.objects:
         raise too_large(sender(path), path, f"{limits.objects:,} objects")
+    if limits.values is not None and body.count(b",") > limits.values:
+        raise too_large(sender(path), path, f"{limits.values:,} values")
     return body
 
 

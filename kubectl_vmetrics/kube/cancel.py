@@ -13,7 +13,10 @@ import threading
 import time
 from collections.abc import Iterator
 
-from .errors import ConnectionFailed
+from .errors import ConnectionFailed, TimedOut
+
+LARGE = 2 << 20
+"""Bytes of a document; a kubelet's stats/summary has as much for some 300 pods."""
 
 _current = threading.local()
 
@@ -27,14 +30,18 @@ class CancelScope:
 
     Args:
         limit: seconds until its deadline; None for no deadline of its own.
+        large: shared by scopes whose documents must not all be large at once: who keeps more than LARGE bytes of one
+            takes it until `finish`.
 
     Attributes:
         deadline: on time.monotonic's clock.
         cancelled: whether it was.
     """
 
-    def __init__(self, limit: float | None = None) -> None:
+    def __init__(self, limit: float | None = None, *, large: threading.Semaphore | None = None) -> None:
         self.deadline = None if limit is None else time.monotonic() + limit
+        self._large = large
+        self._holds_large = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._sockets: set[socket.socket] = set()
@@ -74,6 +81,22 @@ class CancelScope:
         with self._lock:
             self._sockets.discard(connection)
 
+    def grown(self, size: int) -> None:
+        """So much is kept of a document; waits where too many are large. Raises Cancelled, TimedOut."""
+        if self._large is None or self._holds_large or size <= LARGE:
+            return
+        while not self._large.acquire(timeout=0.05):
+            self.check()
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                raise TimedOut("no memory for a large answer in time")
+        self._holds_large = True
+
+    def finish(self) -> None:
+        """Nothing of a document is kept any more."""
+        if self._large and self._holds_large:
+            self._holds_large = False
+            self._large.release()
+
     def check(self) -> None:
         """Raises Cancelled where nobody waits any more."""
         if self._over.is_set():
@@ -95,6 +118,12 @@ def check() -> None:
     """Raises Cancelled where this thread's work is not waited for any more."""
     if scope := current():
         scope.check()
+
+
+def grown(size: int) -> None:
+    """So much is kept of a document; see CancelScope."""
+    if scope := current():
+        scope.grown(size)
 
 
 def sleep(seconds: float) -> None:

@@ -23,12 +23,14 @@ class Limits(NamedTuple):
         line: bytes of one line; None where an answer is not read by line. No less than `body.STEP`.
         lines: how many of them; None as above.
         objects: objects and arrays of a JSON text; each becomes a few hundred bytes once decoded.
+        values: of a JSON text, counted by its commas; each becomes up to a hundred.
     """
 
     size: int | None
     line: int | None = None
     lines: int | None = None
     objects: int | None = None
+    values: int | None = None
 
 
 LIST = Limits(1024 * _MIB)
@@ -46,8 +48,8 @@ ERROR = Limits(64 << 10)
 WATCH = Limits(None, line=4 * _MIB)
 """Events, one a line: an object's metadata, of which annotations alone may have 256 KiB."""
 
-SUMMARY = Limits(32 * _MIB, objects=200_000)
-"""stats/summary of a kubelet: 6 KB and 55 objects for a pod, so 3 MiB and 28,000 objects for a node of 500."""
+SUMMARY = Limits(16 * _MIB, objects=200_000, values=800_000)
+"""stats/summary of a kubelet: 6 KB, 55 objects and 200 values for a pod, so 3 MiB and 28,000 objects for 500."""
 
 TEXT = Limits(256 * _MIB, line=256 << 10, lines=2_000_000)
 """A kubelet's Prometheus text, passed on while it comes: a node of 500 pods has some 30 MiB and 100,000 lines."""

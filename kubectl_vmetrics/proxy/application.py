@@ -27,6 +27,7 @@ from kubectl_vmetrics.kube.errors import (
     NotFound,
     StatusError,
     TimedOut,
+    TooLarge,
     UsageError,
     VmetricsError,
 )
@@ -154,6 +155,8 @@ class Proxy:
         except Exception as error:
             _judge(passage, error, scope)
             return self._failed(request, error)
+        finally:
+            scope.finish()
         if whole:
             if passage:
                 passage.succeeded()
@@ -354,7 +357,7 @@ def _judge(passage: Passage | None, error: Exception, scope: CancelScope) -> Non
     broken = isinstance(error, StatusError) and error.code >= 500
     if isinstance(error, Cancelled) and not late:
         passage.abandoned()
-    elif isinstance(error, ConnectionFailed) or broken:
+    elif isinstance(error, (ConnectionFailed, TooLarge)) or broken:
         passage.failed()
     else:
         passage.succeeded()  # it answered, whatever it said

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ class Limits(NamedTuple):
         handshake, head: seconds for TLS; for a request, from the connection or the last answer on.
         write: seconds in which a client must have read an answer, the host's time apart.
         slow: answers that wait for their clients at once; the slowest is dropped for one more.
+        large: documents of more than cancel.LARGE bytes that are kept at once.
     """
 
     connections: int = 512
@@ -54,6 +56,7 @@ class Limits(NamedTuple):
     head: float = 10.0
     write: float = 20.0
     slow: int = 64
+    large: int = 2
 
 
 class Listener(HTTPServer):
@@ -77,6 +80,7 @@ class Listener(HTTPServer):
         self.guests: Guests[IOStream] = Guests(limits.connections, limits.per_client)
         self.slow: OrderedDict[IOStream, None] = OrderedDict()
         self._turns: Turns[_Work] = Turns(limits.threads, self._room, limits.connections)
+        self.large = threading.Semaphore(limits.large)
         self._pool = ThreadPoolExecutor(limits.threads, "answer")
         self._health = ThreadPoolExecutor(1, "health")
         self._readiness: asyncio.Future[Answer] | None = None
@@ -294,7 +298,7 @@ class _Exchange(HTTPMessageDelegate):
         if found is not None:
             return found
         limit = self._application.limit(request)
-        self._scope = scope = CancelScope(limit)
+        self._scope = scope = CancelScope(limit, large=self._listener.large)
         work = self._listener.in_turn(lambda: self._application.answer(request, scope), client, lane)
         self._work = asyncio.get_running_loop().create_task(work)
         # The client's own limits see to it that most of what is late ends by itself; the head of an answer that comes

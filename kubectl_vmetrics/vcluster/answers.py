@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from .rewrite import exposition, pod_metrics, summary
 _KUBELET = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(" + "|".join([kubelet.SUMMARY, *kubelet.TEXTS]) + r")/?")
 _METRICS = re.compile(GROUP + r"/(v1beta1|v1)/(?:namespaces/([^/]+)/)?(pods|nodes)(?:/([^/]+))?/?")
 OPENMETRICS = "application/openmetrics-text"
+# Decoded, a document takes ten times the memory of its text. Python decodes one at a time anyhow.
+_decoding = threading.Lock()
 
 
 class Reply(NamedTuple):
@@ -161,7 +164,7 @@ class Answers:
         return msgspec.json.encode({**document, "items": items})
 
     def _document(self, rewrite: Callable[[], bytes], path: str) -> Reply:
-        with _reading(path):
+        with _decoding, _reading(path):
             return Reply(iter([rewrite()]), JSON)
 
 

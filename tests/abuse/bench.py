@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import os
 import re
 import socket
@@ -44,6 +45,14 @@ class Bench:
     def raw(self) -> socket.socket:
         """An attacker's connection, without TLS so far."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(ATTACKER, 0))
+
+    def secured(self, bare: socket.socket) -> ssl.SSLSocket:
+        """The same connection with TLS."""
+        try:
+            return self.context.wrap_socket(bare, server_hostname="127.0.0.1")
+        except OSError:
+            bare.close()
+            raise
 
     def get(self, path: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, bytes]:
         with contextlib.closing(self.connection(source)) as peer:
@@ -119,7 +128,7 @@ class Watcher:
 
     def p99(self) -> float:
         """Of 100 requests for health 99 took less."""
-        return sorted(self.took)[int(len(self.took) * 0.99) - 1]
+        return sorted(self.took)[math.ceil(len(self.took) * 0.99) - 1]
 
 
 def of_tenants(bench: Bench, hostile: set[str]) -> dict[str, bytes]:
@@ -166,6 +175,8 @@ def under(bench: Bench, hostile: set[str], attack: Callable[[threading.Event], A
             rounds += 1
     stopped.set()
     thread.join(30)
-    assert watcher.wrong == []
-    assert watcher.p99() < HEALTH
-    assert bench.peak() < MEMORY
+    figures = f"{len(watcher.took)} times health, p99 {watcher.p99():.3f} s; {bench.peak():.0f} MiB; {rounds} rounds"
+    print(figures)
+    assert watcher.wrong == [], figures
+    assert watcher.p99() < HEALTH, figures
+    assert bench.peak() < MEMORY, figures

@@ -15,7 +15,7 @@ import trustme
 from kubectl_vmetrics.kube import cancel
 from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import ConnectionFailed
+from kubectl_vmetrics.kube.errors import ConnectionFailed, TimedOut
 from kubectl_vmetrics.kube.kubeconfig import Connection
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"
@@ -115,3 +115,24 @@ def test_scopes_nest_and_are_their_threads() -> None:
             assert found == [None]
         assert cancel.current() is outer
     assert cancel.current() is None
+
+
+def test_large_documents_wait_for_one_another(scripted: Callable[..., tuple[object, str]]) -> None:
+    summary = "/api/v1/nodes/n1/proxy/stats/summary"
+    _, url = scripted({summary: b" " * (cancel.LARGE + 1), "/api/v1/nodes/n2/proxy/stats/summary": b"{}"})
+    client, large = Client(Connection(server=url)), threading.Semaphore(1)
+    first, second, small = (CancelScope(limit, large=large) for limit in (20.0, 0.3, 20.0))
+    with first.active():
+        client.get(summary)
+    with small.active():
+        assert client.get("/api/v1/nodes/n2/proxy/stats/summary").body == b"{}"
+    with second.active(), pytest.raises(TimedOut):
+        client.get(summary)
+    first.finish()
+    first.finish()
+    third = CancelScope(20.0, large=large)
+    with third.active():
+        client.get(summary)
+    third.finish()
+    assert large.acquire(blocking=False)
+    assert not large.acquire(blocking=False)

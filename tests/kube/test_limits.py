@@ -204,13 +204,19 @@ def test_of_an_error_the_beginning_is_read() -> None:
             NODE + "stats/summary",
             [("Content-Encoding", "gzip")],
             gzipped(b" ", 1 << 28),
-            f'the kubelet of node "n1" sent more than 32 MiB in answer to {NODE}stats/summary',
+            f'the kubelet of node "n1" sent more than 16 MiB in answer to {NODE}stats/summary',
         ),
         (
             NODE + "stats/summary",
             [],
             b'{"pods":[' + b"{}," * 200_001,
             f'the kubelet of node "n1" sent more than 200,000 objects in answer to {NODE}stats/summary',
+        ),
+        (
+            NODE + "stats/summary",
+            [],
+            b'{"pods":[' + b"1," * 800_001,
+            f'the kubelet of node "n1" sent more than 800,000 values in answer to {NODE}stats/summary',
         ),
         (
             NODE + "metrics/resource",
@@ -231,7 +237,7 @@ def test_of_an_error_the_beginning_is_read() -> None:
             "the server sent more than 16 MiB in answer to /api/v1/namespaces/a/secrets/b",
         ),
     ],
-    ids=["bomb", "objects", "resource", "scrape", "object"],
+    ids=["bomb", "objects", "values", "resource", "scrape", "object"],
 )
 def test_a_client_names_who_sent_too_much(
     path: str, headers: list[tuple[str, str]], data: bytes, message: str, scripted: Serve

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -171,3 +173,29 @@ def test_events_that_make_no_sense_lead_to_a_new_list(cluster: tuple[Changing, C
     changing.put("pods", {"metadata": {"name": "odd", "namespace": "shop", "labels": {"app": "cart"}, "uid": 7}})
     changing.put("pods", pod("b", app="cart"))
     soon(lambda: "b" in names.names)
+
+
+def test_a_storm_of_410_is_counted_and_listed_less_and_less_often(
+    scripted: Callable[[dict[str, Any]], tuple[Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists take longer than the first pauses: their time does not count as time that went well."""
+    monkeypatch.setattr(reflector, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(reflector, "LONGEST_PAUSE", 5.0)
+    gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+
+    def answer(environ: dict[str, Any]) -> tuple[int, Any]:
+        if "watch=1" in environ["QUERY_STRING"]:
+            return 200, json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
+        time.sleep(0.05)
+        return 200, {"metadata": {"resourceVersion": "1"}, "items": [pod("a")]}
+
+    _, url = scripted({"/api/v1/pods": answer})
+    found: Reflector[Named] = Reflector(Client(Connection(server=url)), "/api/v1/pods", Named, Names())
+    found.start()
+    soon(lambda: found.expired >= 4)
+    time.sleep(1.5)
+    found.stop()
+    # 0.01, 0.02, 0.04, … 1.28: seven or eight lists in the time in which there would be thirty.
+    assert 4 <= found.expired <= 12
+    assert found.relists <= 13
+    assert found.cuts == 0
