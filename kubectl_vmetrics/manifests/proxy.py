@@ -16,6 +16,8 @@ from .rbac import FOLLOW, READ, rule
 
 NAME = "vmetrics-proxy"
 PORT = 8443
+APISERVERS = (443, 6443, 8443, 16443)
+"""Ports of apiservers: of the Service, kubeadm and most others, minikube, MicroK8s."""
 USER = 65532
 """Nobody: an id that no user of the node has."""
 
@@ -29,6 +31,7 @@ class Settings(NamedTuple):
         token_secret: Secret with the key `token`, which clients present.
         tls_secret: Secret of type kubernetes.io/tls.
         vcluster: the one virtual cluster to serve; None for all.
+        clients: namespaces whose pods may connect; all of the cluster's where there are none.
     """
 
     image: str
@@ -39,6 +42,7 @@ class Settings(NamedTuple):
     tls_secret: str = f"{NAME}-tls"
     vcluster: VClusterRef | None = None
     isolate: bool = False
+    clients: tuple[str, ...] = ()
 
 
 def own_name(vcluster: VClusterRef | None) -> str:
@@ -47,7 +51,7 @@ def own_name(vcluster: VClusterRef | None) -> str:
 
 
 def bundle(settings: Settings) -> Bundle:
-    """ServiceAccount, roles and their bindings, Deployment, PodDisruptionBudget, Service."""
+    """ServiceAccount, roles and their bindings, Deployment, PodDisruptionBudget, Service, NetworkPolicy."""
     labels = {"app.kubernetes.io/name": "vmetrics-proxy", "app.kubernetes.io/instance": settings.name}
     meta = {"name": settings.name, "namespace": settings.namespace, "labels": labels}
     service = {
@@ -66,7 +70,7 @@ def bundle(settings: Settings) -> Bundle:
     objects = [account, *roles(settings), _deployment(settings, meta, labels)]
     if settings.replicas > 1:
         objects.append(budget)
-    return Bundle([*objects, service], _notes(settings))
+    return Bundle([*objects, service, _policy(settings, meta, labels)], _notes(settings))
 
 
 def roles(settings: Settings) -> list[Object]:
@@ -95,6 +99,29 @@ def roles(settings: Settings) -> list[Object]:
     ]
 
 
+def _policy(settings: Settings, meta: Object, labels: Object) -> Object:
+    """Who may connect, and where the proxy may: the apiserver and DNS. Probes of kubelets always pass."""
+    name = "kubernetes.io/metadata.name"
+    chosen = {"matchExpressions": [{"key": name, "operator": "In", "values": list(settings.clients)}]}
+    source = {"namespaceSelector": chosen if settings.clients else {}}
+    dns = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta,
+        "spec": {
+            "podSelector": {"matchLabels": labels},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [source], "ports": [{"port": PORT, "protocol": "TCP"}]}],
+            "egress": [
+                {"to": [{"namespaceSelector": {"matchLabels": {name: "kube-system"}}}], "ports": dns},
+                # By its Service and, as most networks see it, by the apiserver's own port.
+                {"ports": [{"port": port, "protocol": "TCP"} for port in APISERVERS]},
+            ],
+        },
+    }
+
+
 def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
     hosts = rf"{settings.name}(\.{settings.namespace}(\.svc(\.[a-z0-9.-]+)?)?)?|[0-9.]+|\[[0-9a-f:]+\]"
     args = [
@@ -114,8 +141,12 @@ def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
         "args": args,
         "ports": [{"name": "https", "containerPort": PORT}],
         "readinessProbe": _probe("/readyz", 10, 3),
+        # Neither probe asks a kubelet: one that is slow fails none.
         "livenessProbe": _probe("/healthz", 20, 3),
         "startupProbe": _probe("/healthz", 2, 30),
+        # glibc would keep what each thread once took.
+        "env": [{"name": "MALLOC_ARENA_MAX", "value": "2"}],
+        # Half of the limit holds whatever hostile kubelets and clients send, the other half is for the map.
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -130,6 +161,8 @@ def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
     }
     pod = {
         "serviceAccountName": settings.name,
+        # Answers under way are sent first: the proxy takes 22 seconds for that at most.
+        "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -187,5 +220,11 @@ def _notes(settings: Settings) -> list[str]:
         "    authorization: {credentials_file: …}",
         "    tls_config: {ca_file: …}",
         "and scrapes it with the same authorization, tls_config and `scheme: https`.",
+        "",
+        "The NetworkPolicy lets pods of "
+        + (", ".join(settings.clients) if settings.clients else "every namespace (see --from-namespace)")
+        + " connect, and the proxy the apiserver",
+        f"(on port {', '.join(map(str, APISERVERS))}) and the DNS of kube-system.",
+        "Pods that use the network of their node (hostNetwork) are not matched by namespaces.",
         "",
     ]

@@ -14,7 +14,10 @@ import yaml
 from kubectl_vmetrics.cli.main import root
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.exchange import Refusal
+from kubectl_vmetrics.metrics import quantity
+from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.vcluster.identity import VClusterRef
+from tests.abuse.bench import MEMORY
 from tests.conftest import invoke
 from tests.proxy.test_proxy import EVERYTHING, get, serve
 from tests.replay import Replay
@@ -94,6 +97,55 @@ def test_the_pod_is_locked_down() -> None:
     assert {"readinessProbe", "livenessProbe", "resources"} <= container.keys()
 
 
+def test_probes_are_the_proxys_own_and_pods_end_in_time() -> None:
+    """Probes ask what needs no kubelet, with time for a busy moment, and a pod has the time that draining takes."""
+    pod = of_kind(printed(), "Deployment")["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+
+    assert {kind: container[kind]["httpGet"]["path"] for kind in container if kind.endswith("Probe")} == {
+        "readinessProbe": "/readyz",
+        "livenessProbe": "/healthz",
+        "startupProbe": "/healthz",
+    }
+    for kind in ("readinessProbe", "livenessProbe"):
+        assert container[kind]["timeoutSeconds"] == 5
+        assert container[kind]["failureThreshold"] >= 3
+    assert pod["terminationGracePeriodSeconds"] >= server.LINGER + server.DRAIN + 5
+    assert container["resources"]["limits"] == {"memory": "512Mi"}
+    assert quantity.memory_bytes("512Mi") >= 2 * MEMORY * 2**20
+
+
+@pytest.mark.parametrize(
+    ("args", "source"),
+    [
+        ([], {}),
+        (
+            ["--from-namespace=monitoring", "--from-namespace=team-a"],
+            {
+                "matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["monitoring", "team-a"]}
+                ]
+            },
+        ),
+    ],
+)
+def test_the_network_is_closed_but_for_clients_the_apiserver_and_dns(args: list[str], source: dict[str, Any]) -> None:
+    objects = printed(*args)
+    policy = of_kind(objects, "NetworkPolicy")["spec"]
+    pod = of_kind(objects, "Deployment")["spec"]["template"]
+
+    assert policy["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    port = pod["spec"]["containers"][0]["ports"][0]["containerPort"]
+    assert policy["ingress"] == [
+        {"from": [{"namespaceSelector": source}], "ports": [{"port": port, "protocol": "TCP"}]}
+    ]
+    dns, apiserver = policy["egress"]
+    assert dns["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+    assert {(item["port"], item["protocol"]) for item in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert [item["port"] for item in apiserver["ports"]] == [443, 6443, 8443, 16443]
+
+
 def test_the_arguments_are_the_commands_own() -> None:
     import click
 
@@ -132,7 +184,7 @@ def test_json_and_one_replica() -> None:
     result = invoke("manifests", "proxy", "--image=a", "--replicas=1", "-o", "json")
 
     kinds = [item["kind"] for item in json.loads(result.stdout)["items"]]
-    assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment", "Service"]
+    assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment", "Service", "NetworkPolicy"]
     assert "&id" not in invoke("manifests", "proxy", "--image=a").stdout
 
 

@@ -14,7 +14,7 @@ from .write import check, check_name, output_option, write
 @click.command(
     "proxy",
     cls=Command,
-    help="""Print what runs the proxy in the host cluster: ServiceAccount, roles, Deployment and Service.
+    help="""Print what runs the proxy in the host cluster: ServiceAccount, roles, Deployment, Service and NetworkPolicy.
 
 Two replicas, as no user of the node, with a root file system that cannot be written, and the least rights. Clients
 present a token over TLS; how to make both Secrets is said above the objects. -n says where (vmetrics by default).
@@ -35,6 +35,11 @@ Each virtual cluster's proxy has a name of its own, and its own token.""",
 @click.option("--tls-secret", default="", help="Secret of type kubernetes.io/tls; NAME-tls by default.")
 @click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve this virtual cluster only.")
 @click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
+@click.option(
+    "--from-namespace",
+    multiple=True,
+    help="Namespace whose pods may connect, such as Prometheus'; may be given more than once. All by default.",
+)
 @output_option
 @click.pass_context
 def proxy(
@@ -47,6 +52,7 @@ def proxy(
     tls_secret: str,
     vcluster: str | None,
     isolate: bool,
+    from_namespace: tuple[str, ...],
     output: str,
 ) -> int:
     """Check the options, print."""
@@ -75,5 +81,6 @@ def proxy(
         check_name("--tls-secret", tls_secret or names.fitted(f"{name}-tls")),
         ref,
         isolate,
+        tuple(check_name("--from-namespace", namespace) for namespace in from_namespace),
     )
     return write(context.obj, manifest.bundle(settings), output)
