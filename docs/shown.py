@@ -171,6 +171,7 @@ def _same(text: str) -> str:
     """Dates and moments made the same ones."""
     text = re.sub(r"\b20\d\d-\d\d-\d\d\b(?!T)", "2027-01-01", text)
     text = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T12:00:00Z", text)
+    text = re.sub(r"(?m) 1\d{9}\.\d{3}$", " 1767268800.000", text)
     return re.sub(r"(?m) 1\d{12}$", " 1767268800000", text)
 
 

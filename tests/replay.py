@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from kubectl_vmetrics.demo import watch
-from kubectl_vmetrics.demo.apiserver import _status
-from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
+from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request, status
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
 
 RECORDINGS = Path(__file__).parent / "recordings" / "k8s-1.36"
@@ -62,7 +61,7 @@ class Replay:
         try:
             reply = self._answer(path, parsed, accept, user)
         except Refusal as refusal:
-            reply = _status(refusal)
+            reply = status(refusal)
         if parsed.get("watch") == "1" and reply.status == 200:
             start_response("200 OK", [("Content-Type", "application/json")])
             return watch.held(Request(path, parsed, accept), self._stopping)

@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .apiserver import Change
 from .certificates import Authority
 from .changes import Answer, Edit, alter, refuse, say, substitute, together
-from .exchange import Refusal, Reply, Request
+from .exchange import Change, Refusal, Reply, Request
 
 _REGISTERED = r"/apis/apiregistration\.k8s\.io/v1/apiservices/v1beta1\.metrics\.k8s\.io"
 _SERVICE = r"/api/v1/namespaces/kube-system/services/metrics-server"

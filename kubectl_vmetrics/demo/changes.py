@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .apiserver import Change
-from .exchange import Refusal, Reply, Request
+from .exchange import Change, Refusal, Reply, Request
 
 Answer = Callable[[Request], Reply]
 Edit = Callable[[Any], None]

@@ -87,11 +87,16 @@ class DemoPod(msgspec.Struct, gc=False):
 
 
 class DemoVCluster(NamedTuple):
-    """A virtual cluster: its control plane is a StatefulSet of that name in that namespace."""
+    """A virtual cluster: its control plane is a StatefulSet of that name in that namespace.
+
+    Attributes:
+        paused: as `vcluster pause` leaves it: scaled to zero, its pods deleted, its volumes kept.
+    """
 
     namespace: str
     name: str
     version: str = "0.37.0"
+    paused: bool = False
 
 
 class DemoNode(NamedTuple):
@@ -109,6 +114,7 @@ class Cluster(NamedTuple):
     Attributes:
         machines: how many virtual machines; see `kubevirt`.
         tenants: how many tenant control planes; see `controlplanes`.
+        stopped: pods that were deleted, but left their claims.
     """
 
     nodes: list[DemoNode]
@@ -117,6 +123,24 @@ class Cluster(NamedTuple):
     namespaces: list[str]
     machines: int = 0
     tenants: int = 0
+    stopped: tuple[DemoPod, ...] = ()
+
+
+def paused(cluster: Cluster, namespace: str, name: str) -> Cluster:
+    """The same with one of its virtual clusters paused."""
+
+    def belongs(pod: DemoPod) -> bool:
+        return pod.namespace == namespace and (
+            pod.name == f"{name}-0" if pod.origin is None else pod.origin.vcluster == name
+        )
+
+    return cluster._replace(
+        vclusters=[
+            v._replace(paused=v.paused or (v.namespace, v.name) == (namespace, name)) for v in cluster.vclusters
+        ],
+        pods=[pod for pod in cluster.pods if not belongs(pod)],
+        stopped=(*cluster.stopped, *(pod for pod in cluster.pods if belongs(pod))),
+    )
 
 
 class _App(NamedTuple):
@@ -144,7 +168,7 @@ _LONG = ("shop", _app("recommendations-for-the-landing-page", 210, 640))
 """Its pods' names are hashed on the host; only one virtual cluster runs it."""
 
 _HOST_APPS = {
-    "kube-system": (_app("metrics-server", 6, 40), _app("coredns", 5, 20)),
+    "kube-system": (_app("snapshot-controller", 6, 40), _app("coredns", 5, 20)),
     "monitoring": (_app("prometheus", 260, 1800, "StatefulSet"), _app("grafana", 15, 180)),
     "ingress": (_app("ingress-nginx-controller", 80, 160),),
 }
@@ -164,7 +188,7 @@ class _Builder:
         self.random = random.Random(shape.seed)  # noqa: S311 - made-up numbers, not secrets
         # Volumes have a generator of their own: the rest of the cluster does not depend on how many there are.
         self.disks = random.Random(f"{shape.seed} volumes")  # noqa: S311
-        self.nodes = [DemoNode(f"worker-{i + 1}", 8, 32, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)]
+        self.nodes = [DemoNode(f"worker-{i + 1}", 16, 64, f"10.0.{i // 250}.{i % 250 + 1}") for i in range(shape.nodes)]
         extra = (DemoVCluster(f"tenant-{i:03d}", f"vc-{i:03d}") for i in range(4, shape.vclusters + 1))
         self.vclusters = [*_FIRST, *extra][: shape.vclusters]
         self.pods: list[DemoPod] = []

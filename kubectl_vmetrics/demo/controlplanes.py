@@ -10,28 +10,43 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
+from . import expositions
 from .certificates import Authority, Pair
-from .exchange import Key, Refusal, Reply, Request, Resource
-from .forward import Listener, User
+from .cluster import Container, DemoPod, DemoVCluster
+from .exchange import Key, Refusal, Reply, Request, User
+from .expositions import Process
+from .forward import Listener
+from .machines import same_uid
 from .objects import Object
-
-if TYPE_CHECKING:
-    from .apiserver import Apiserver
+from .usage import memory, worked
+from .world import World
 
 NAMESPACE, STORES = "tenants", "kamaji-system"
 VERSION, OPERATOR_VERSION = "v1.35.7", "26.8.2"
 PORT = 6443
-_AGE = 300_000.0
-"""Seconds that every control plane has run when the demo starts."""
-_BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0, 10.0, 60.0)
+_MINUTES = 8_000
+"""The age of every control plane when the demo starts."""
 _THROUGH = re.compile(r"/api/v1/namespaces/([^/]+)/pods/http:([^/:]+):(\d+)/proxy/metrics")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_OPERATOR, _ETCD = "kamaji-6f7b9c5d4-x2x7l", "etcd-0"
+_SHARES = {"apiserver": 0.55, "controller-manager": 0.2, "syncer": 0.25}
+"""What the processes in the container of a virtual cluster's control plane use of it."""
+_COMPONENTS = {
+    "apiserver": ("kube-apiserver", f"registry.k8s.io/kube-apiserver:{VERSION}", f"--secure-port={PORT}"),
+    "scheduler": ("kube-scheduler", "registry.example/kube-scheduler:1.0", "--bind-address=0.0.0.0"),
+    "controller-manager": (
+        "kube-controller-manager",
+        "registry.example/kube-controller-manager:1.0",
+        "--bind-address=0.0.0.0",
+    ),
+}
+"""Containers of a tenant's pods: name, image, argument."""
 
 
 class Tenant(NamedTuple):
@@ -81,11 +96,11 @@ class Certificates:
 
 
 class ControlPlanes:
-    """Objects, Secrets and listeners of the apiserver."""
+    """Objects, Secrets, pods and listeners."""
 
-    def __init__(self, apiserver: Apiserver, count: int) -> None:
-        self._apiserver = apiserver
-        self.tenants = tenants(count)
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.tenants = tenants(world.cluster.tenants)
         self._certificates = {
             (NAMESPACE, tenant.name): Certificates(
                 [f"{tenant.name}.{NAMESPACE}.svc", "localhost"],
@@ -93,53 +108,65 @@ class ControlPlanes:
             )
             for tenant in self.tenants
         }
-        for item in apiserver.cluster.vclusters:
+        for item in world.cluster.vclusters:
             names = ["kubernetes.default", "localhost", item.name]
             self._certificates[item.namespace, item.name] = Certificates(names, groups=("system:masters",))
+        self._replicas = {
+            tenant.pod(replica): (tenant, replica) for tenant in self.tenants for replica in range(tenant.replicas)
+        }
+        self._pods = {name: self._replica(tenant, replica) for name, (tenant, replica) in self._replicas.items()}
+        if self.tenants:
+            labels = {"app.kubernetes.io/name": "kamaji", "app.kubernetes.io/component": "controller-manager"}
+            self._pods[_OPERATOR] = self._made(STORES, _OPERATOR, labels, [_container("kamaji", "manager")])
+            self._pods[_ETCD] = self._made(STORES, _ETCD, {}, [_container("etcd", "etcd")])
+        self._planes = {(v.namespace, f"{v.name}-0"): v for v in world.cluster.vclusters if not v.paused}
+        self._of_planes = {
+            (p.namespace, p.name): p for p in world.cluster.pods if (p.namespace, p.name) in self._planes
+        }
 
-    # ------------------------------------------------------------------------------------------------- objects
-
-    def resources(self) -> list[Resource]:
-        """Tenant control planes, datastores, generators and Secrets."""
+    def sign_up(self) -> None:
+        """Hold what there is."""
+        world = self._world
         version = partial(ApiResource, "kamaji.clastix.io", "v1alpha1")
         listed = [Key(NAMESPACE, t.name, {}, {}, partial(self._tenant, t)) for t in self.tenants]
         store = [Key("", "default", {}, {}, self._store)] if self.tenants else []
-        return [
-            Resource(version("tenantcontrolplanes", "TenantControlPlane", True, ("tcp",)), _among(listed)),
-            Resource(version("datastores", "DataStore", False), _among(store)),
-            Resource(version("kubeconfiggenerators", "KubeconfigGenerator", False), _among([])),
-            Resource(ApiResource("", "v1", "secrets", "Secret", True), _among(self._secrets())),
-        ]
+        world.add(version("tenantcontrolplanes", "TenantControlPlane", True, ("tcp",)), listed)
+        world.add(version("datastores", "DataStore", False), store)
+        world.add(version("kubeconfiggenerators", "KubeconfigGenerator", False))
+        world.add(ApiResource("", "v1", "secrets", "Secret", True), self._secrets())
+        for pod in self._pods.values():
+            world.add_pod(pod, partial(self._rendered, pod))
+        world.routes.append(self.route)
+        world.listeners.append(self.listeners)
 
-    def pods(self) -> list[Key]:
-        """Replicas, Kamaji itself, and an etcd."""
-        found = [
-            self._pod_key(NAMESPACE, tenant.pod(replica), {"kamaji.clastix.io/name": tenant.name}, _CONTAINERS)
-            for tenant in self.tenants
-            for replica in range(tenant.replicas)
-        ]
-        if self.tenants:
-            labels = {"app.kubernetes.io/name": "kamaji", "app.kubernetes.io/component": "controller-manager"}
-            found.append(self._pod_key(STORES, "kamaji-6f7b9c5d4-x2x7l", labels, [_container("manager")]))
-            found.append(self._pod_key(STORES, "etcd-0", {}, [_container("etcd")]))
-        return found
+    # ------------------------------------------------------------------------------------------------- objects
 
-    def _pod_key(self, namespace: str, name: str, labels: dict[str, str], containers: list[Object]) -> Key:
-        def make() -> Object:
-            return {
-                "kind": "Pod",
-                "apiVersion": "v1",
-                "metadata": self._meta(name, namespace, labels),
-                "spec": {"nodeName": self._apiserver.cluster.nodes[0].name, "containers": containers},
-                "status": {"phase": "Running", "podIP": f"10.244.8.{sum(map(ord, name)) % 250 + 1}"},
-            }
+    def _replica(self, tenant: Tenant, replica: int) -> DemoPod:
+        name = f"{tenant.name}/{replica}"
+        containers = [_container(f"{name}/{part}", *names[:2]) for part, names in _COMPONENTS.items()]
+        labels = {"kamaji.clastix.io/name": tenant.name}
+        return self._made(NAMESPACE, tenant.pod(replica), labels, containers, replica)
 
-        return Key(namespace, name, labels, {"status.phase": "Running"}, make)
+    def _made(
+        self, namespace: str, name: str, labels: dict[str, str], containers: list[Container], replica: int = 0
+    ) -> DemoPod:
+        nodes, owner = self._world.cluster.nodes, ("ReplicaSet", name.rpartition("-")[0])
+        node, phase = nodes[replica % len(nodes)].name, sum(map(ord, name)) % 628 / 100
+        uid = same_uid(f"{namespace}/{name}")
+        return DemoPod(namespace, name, uid, node, labels, tuple(containers), owner, None, phase, _MINUTES)
 
-    def _meta(self, name: str, namespace: str, labels: dict[str, str] | None = None) -> Object:
-        stamp = self._apiserver.objects.stamp(8_000)
+    def _rendered(self, pod: DemoPod) -> Object:
+        made = self._world.objects.pod(pod)
+        arguments = {name: argument for name, _, argument in _COMPONENTS.values()}
+        for container in made["spec"]["containers"]:
+            container["args"] = [arguments[container["name"]]] if container["name"] in arguments else []
+        made["status"]["podIP"] = f"10.244.8.{sum(map(ord, pod.name)) % 250 + 1}"
+        return made
+
+    def _meta(self, name: str, namespace: str) -> Object:
+        stamp = self._world.objects.stamp(_MINUTES)
         space = {"namespace": namespace} if namespace else {}
-        return {"name": name, **space, "labels": labels or {}, "resourceVersion": "1000", "creationTimestamp": stamp}
+        return {"name": name, **space, "labels": {}, "resourceVersion": "1000", "creationTimestamp": stamp}
 
     def _tenant(self, tenant: Tenant) -> Object:
         name = tenant.name
@@ -189,13 +216,10 @@ class ControlPlanes:
                     },
                 )
             )
-        found += [
-            self._secret(item.namespace, f"vc-{item.name}", self._certificates[item.namespace, item.name], _of_chart)
-            for item in self._apiserver.cluster.vclusters
-        ]
         values = {"config.yaml": b"sync: {fromHost: {nodes: {enabled: true}}}\n"}
-        for item in self._apiserver.cluster.vclusters:
+        for item in self._world.cluster.vclusters:
             own = self._certificates[item.namespace, item.name]
+            found.append(self._secret(item.namespace, f"vc-{item.name}", own, _of_chart))
             found.append(self._secret(item.namespace, f"vc-config-{item.name}", own, lambda _: values))
         return found
 
@@ -207,7 +231,7 @@ class ControlPlanes:
             meta = self._meta(name, namespace)
             return {"kind": "Secret", "apiVersion": "v1", "metadata": meta, "type": "Opaque", "data": encoded}
 
-        return Key(namespace, name, {}, {}, make)
+        return Key(namespace, name, {}, {"type": "Opaque"}, make)
 
     # ------------------------------------------------------------------------------------------------- metrics
 
@@ -216,51 +240,78 @@ class ControlPlanes:
         found = _THROUGH.fullmatch(request.path)
         if not found or found[1] != STORES:
             return None
-        if found[2] == "etcd-0" and found[3] == "2381":
-            lines = _etcd(self._seconds())
-        elif found[2].startswith("kamaji-") and found[3] == "8080":
-            lines = _operator(self.tenants, self._seconds())
+        if (found[2], found[3]) == (_ETCD, "2381"):
+            lines = expositions.etcd(self._process(self._pods[_ETCD], "etcd", "etcd"))
+        elif (found[2], found[3]) == (_OPERATOR, "8080"):
+            known = [(NAMESPACE, tenant.name) for tenant in self.tenants]
+            process = self._process(self._pods[_OPERATOR], "manager", "kamaji")
+            lines = expositions.operator(process, OPERATOR_VERSION, known)
         else:
             raise Refusal(503, "ServiceUnavailable", "error trying to reach service: connect: connection refused")
         return Reply(200, _text(lines), _TEXT)
 
-    def listeners(self, namespace: str, pod: str) -> dict[int, Listener] | None:
+    def listeners(self, namespace: str, pod: str) -> Mapping[int, Listener] | None:
         """What listens in a pod; None where there is no such control plane."""
-        for tenant in self.tenants:
-            for replica in range(tenant.replicas):
-                if (namespace, pod) == (NAMESPACE, tenant.pod(replica)):
-                    return self._of_tenant(tenant, replica)
-        for item in self._apiserver.cluster.vclusters:
-            if (namespace, pod) == (item.namespace, f"{item.name}-0"):
-                own = self._certificates[namespace, item.name]
-                return {8443: Listener(own.server, partial(self._of_vcluster, f"{namespace}/{item.name}"))}
-        return None
+        if namespace == NAMESPACE and pod in self._replicas:
+            return self._of_tenant(*self._replicas[pod])
+        plane = self._planes.get((namespace, pod))
+        if plane is None:
+            return None
+        own = self._certificates[namespace, plane.name]
+        return {8443: Listener(own.server, partial(self._of_vcluster, plane))}
 
     def _of_tenant(self, tenant: Tenant, replica: int) -> dict[int, Listener]:
         own = self._certificates[NAMESPACE, tenant.name]
-        name, leads = f"{tenant.name}/{replica}", replica == 0
+        pod, leads = self._pods[tenant.pod(replica)], replica == 0
 
-        def of(lines: Callable[[], Iterator[str]]) -> Listener:
-            return Listener(own.server, partial(_guarded, lines))
+        def of(part: str, lines: Callable[[Process], Iterator[str]]) -> Listener:
+            name = f"{tenant.name}/{replica}/{part}"
+            made = partial(self._process, pod, _COMPONENTS[part][0], name)
+            return Listener(own.server, partial(_guarded, lambda: lines(made())))
 
         return {
-            PORT: of(lambda: _apiserver(name, VERSION, self._seconds())),
-            10257: of(lambda: _controller_manager(name, VERSION, self._seconds(), leads=leads)),
-            10259: of(lambda: _scheduler(name, VERSION, self._seconds(), leads=leads)),
+            PORT: of("apiserver", lambda item: expositions.apiserver(item, VERSION)),
+            10257: of("controller-manager", lambda i: expositions.controller_manager(i, VERSION, leads=leads)),
+            10259: of("scheduler", lambda item: expositions.scheduler(item, VERSION, leads=leads)),
         }
 
-    def _of_vcluster(self, name: str, path: str, user: User) -> tuple[int, bytes, str]:
+    def _of_vcluster(self, plane: DemoVCluster, path: str, user: User) -> tuple[int, bytes, str]:
+        pod = self._of_planes[plane.namespace, f"{plane.name}-0"]
+
+        def of(part: str) -> Process:
+            return self._process(pod, "syncer", f"{plane.namespace}/{plane.name}/{part}", _SHARES[part])
+
         served: dict[str, Callable[[], Iterator[str]]] = {
-            "/metrics": lambda: _apiserver(name, "v1.34.1", self._seconds()),
-            "/metrics/controller-manager": lambda: _controller_manager(name, "v1.34.1", self._seconds(), leads=True),
-            "/metrics/syncer": lambda: _process(name, self._seconds()),
+            "/metrics": lambda: expositions.apiserver(of("apiserver"), "v1.34.1"),
+            "/metrics/controller-manager": lambda: expositions.controller_manager(
+                of("controller-manager"), "v1.34.1", leads=True
+            ),
+            "/metrics/syncer": lambda: expositions.process(of("syncer")),
         }
         if path not in served:
             return 404, b"404 page not found\n", "text/plain"
         return _guarded(served[path], path, user)
 
-    def _seconds(self) -> float:
-        return self._apiserver.clock() - self._apiserver.started + _AGE
+    def _process(self, pod: DemoPod, container: str, name: str, share: float = 1.0) -> Process:
+        """A process in a container, which it has to itself, or a share of it."""
+        now, age = self._world.seconds(), pod.minutes * 60.0
+        own = next(item for item in pod.containers if item.name == container)
+        used = own.millicores / 1000 * worked(pod, now) * share
+        size = int(memory(pod, own, now) * share) * 1024
+        return Process(name, now + age, used, size, self._world.started - age)
+
+
+def sign_up(world: World) -> ControlPlanes:
+    """Run the control planes of tenants, and let those of virtual clusters be reached."""
+    part = ControlPlanes(world)
+    part.sign_up()
+    return part
+
+
+def _container(process: str, name: str, image: str = "") -> Container:
+    """A container with one process in it."""
+    found = image or f"registry.example/{name}:1.0"
+    return Container(name, found, expositions.millicores(process), expositions.mebibytes(process))
 
 
 def _of_chart(own: Certificates) -> dict[str, bytes]:
@@ -280,100 +331,5 @@ def _guarded(lines: Callable[[], Iterator[str]], path: str, user: User) -> tuple
     return 200, _text(lines()), _TEXT
 
 
-def _among(keys: list[Key]) -> Callable[[str | None], list[Key]]:
-    return lambda namespace: [key for key in keys if namespace in (None, key.namespace)]
-
-
-def _container(name: str, *args: str, image: str = "") -> Object:
-    return {"name": name, "image": image or f"registry.example/{name}:1.0", "args": list(args)}
-
-
-_CONTAINERS = [
-    _container("kube-apiserver", f"--secure-port={PORT}", image=f"registry.k8s.io/kube-apiserver:{VERSION}"),
-    _container("kube-scheduler", "--bind-address=0.0.0.0"),
-    _container("kube-controller-manager", "--bind-address=0.0.0.0"),
-]
-
-
 def _text(lines: Iterator[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _weight(name: str) -> int:
-    return int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 9 + 1
-
-
-def _process(name: str, seconds: float, version: str = "") -> Iterator[str]:
-    weight = _weight(name)
-    if version:
-        yield f'kubernetes_build_info{{git_version="{version}",platform="linux/amd64"}} 1'
-    yield f"process_cpu_seconds_total {0.01 * weight * seconds:.2f}"
-    yield f"process_resident_memory_bytes {float((180 + 40 * weight) << 20)!r}"
-    yield "process_start_time_seconds 1.79e+09"
-    for code, share in (("200", 1.5), ("409", 0.002)):
-        labels = f'code="{code}",host="10.96.0.1:443",method="GET"'
-        yield f"rest_client_requests_total{{{labels}}} {int(share * weight * seconds)}"
-
-
-def _histogram(name: str, labels: str, count: int, typical: float) -> Iterator[str]:
-    for bound in _BUCKETS:
-        yield f'{name}_bucket{{{labels},le="{bound:g}"}} {int(count * min(1.0, (bound / typical / 4) ** 0.3))}'
-    yield f'{name}_bucket{{{labels},le="+Inf"}} {count}'
-
-
-def _apiserver(name: str, version: str, seconds: float) -> Iterator[str]:
-    weight = _weight(name)
-    yield from _process(f"{name}/apiserver", seconds, version)
-    for verb, resource, code, share in (
-        ("GET", "pods", "200", 3.0),
-        ("LIST", "nodes", "200", 1.0),
-        ("PUT", "leases", "200", 2.0),
-        ("POST", "events", "201", 0.4),
-        ("GET", "pods", "500", 0.003),
-        ("WATCH", "pods", "200", 0.3),
-    ):
-        labels = f'component="apiserver",group="",resource="{resource}",scope="namespace",subresource="",verb="{verb}"'
-        count = int(share * weight * seconds)
-        yield f'apiserver_request_total{{code="{code}",dry_run="",{labels}}} {count}'
-        if code[0] == "2":
-            typical = 300.0 if verb == "WATCH" else 0.02
-            yield from _histogram("apiserver_request_duration_seconds", labels, count, typical)
-    for kind, number in (("mutating", weight % 3), ("readOnly", weight)):
-        yield f'apiserver_current_inflight_requests{{request_kind="{kind}"}} {number}'
-    yield f'apiserver_longrunning_requests{{resource="pods",verb="WATCH"}} {30 * weight}'
-    yield from _histogram("etcd_request_duration_seconds", 'operation="get"', int(weight * seconds), 0.01)
-    for resource, count in (("pods", 40 * weight), ("events", -1)):
-        yield f'apiserver_resource_objects{{group="",resource="{resource}"}} {count}'
-
-
-def _controller_manager(name: str, version: str, seconds: float, *, leads: bool) -> Iterator[str]:
-    yield from _process(f"{name}/controller-manager", seconds, version)
-    yield f'leader_election_master_status{{name="kube-controller-manager"}} {int(leads)}'
-    for queue in ("deployment", "endpoint", "job"):
-        yield f'workqueue_depth{{name="{queue}"}} {int(leads and seconds % 3)}'
-
-
-def _scheduler(name: str, version: str, seconds: float, *, leads: bool) -> Iterator[str]:
-    yield from _process(f"{name}/scheduler", seconds, version)
-    yield f'leader_election_master_status{{name="kube-scheduler"}} {int(leads)}'
-    for queue in ("active", "backoff", "gated", "unschedulable"):
-        yield f'scheduler_pending_pods{{queue="{queue}"}} {int(leads and queue == "active")}'
-    count = int(0.1 * _weight(name) * seconds) if leads else 0
-    yield f'scheduler_schedule_attempts_total{{profile="default-scheduler",result="scheduled"}} {count}'
-    labels = 'profile="default-scheduler",result="scheduled"'
-    yield from _histogram("scheduler_scheduling_attempt_duration_seconds", labels, count, 0.01)
-
-
-def _etcd(seconds: float) -> Iterator[str]:
-    yield from _process("etcd", seconds)
-    yield 'etcd_server_version{server_version="3.6.4"} 1'
-    yield "etcd_server_has_leader 1"
-    yield "etcd_server_is_leader 1"
-
-
-def _operator(listed: Sequence[Tenant], seconds: float) -> Iterator[str]:
-    yield from _process("kamaji", seconds)
-    yield f'kamaji_build_info{{version="{OPERATOR_VERSION}"}} 1'
-    for tenant in listed:
-        labels = f'ready="true",status="Ready",tcp_name="{tenant.name}",tcp_namespace="{NAMESPACE}"'
-        yield f"kamaji_tenant_control_plane_status{{{labels}}} 1"

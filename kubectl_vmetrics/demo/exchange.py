@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from kubectl_vmetrics.kube.discovery import ApiResource
 
 CONNECTION = "vmetrics.connection"
 """In a WSGI environment: takes the client's connection from the server, which then sends nothing more."""
+
+
+class User(NamedTuple):
+    """Who asks. Without credentials that is system:anonymous."""
+
+    name: str = "system:anonymous"
+    groups: tuple[str, ...] = ()
+
+
+ADMIN = User("kubernetes-admin", ("kubeadm:cluster-admins", "system:authenticated"))
+"""Who asks the embedded cluster without credentials: it listens on loopback, as `kubectl proxy` does."""
 
 
 class Request(NamedTuple):
@@ -19,6 +32,7 @@ class Request(NamedTuple):
     accept: str
     method: str = "GET"
     body: bytes = b""
+    user: User = ADMIN
 
     def wants(self, kind: str) -> bool:
         """Whether the client would rather have a kind (Table, PartialObjectMetadataList) than the object."""
@@ -33,12 +47,25 @@ class Reply(NamedTuple):
     content_type: str = "application/json"
 
 
-class Refusal(Exception):
-    """Answered as a metav1.Status."""
+Route = Callable[[Request], "Reply | None"]
+"""Answers a request, or None for a path that is not its own."""
+Change = Callable[[Request, Callable[[Request], Reply]], Reply]
+"""Answers in place of the apiserver, which it may ask."""
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+
+class Refusal(Exception):
+    """Answered as a metav1.Status.
+
+    Args:
+        code: the status code.
+        reason: as in Status.reason.
+        message: as in Status.message.
+        details: as in Status.details; left out if None.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, details: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.code, self.reason, self.message = code, reason, message
+        self.code, self.reason, self.message, self.details = code, reason, message, details
 
 
 class Resource(NamedTuple):
@@ -60,3 +87,26 @@ class Key(NamedTuple):
     labels: dict[str, str]
     fields: dict[str, str]
     make: Callable[[], dict[str, Any]]
+
+
+def status(refusal: Refusal) -> Reply:
+    """A refusal as an answer."""
+    details = {} if refusal.details is None else {"details": refusal.details}
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": refusal.message,
+        "reason": refusal.reason,
+        **details,
+        "code": refusal.code,
+    }
+    return Reply(refusal.code, msgspec.json.encode(body))
+
+
+def missing(resource: str, name: str, group: str = "") -> Refusal:
+    """404, as an apiserver answers for an object that does not exist."""
+    full = f"{resource}.{group}" if group else resource
+    details = {"name": name, **({"group": group} if group else {}), "kind": resource}
+    return Refusal(404, "NotFound", f'{full} "{name}" not found', details)

@@ -19,15 +19,10 @@ from typing import Any, NamedTuple
 from websocket import ABNF, WebSocketException
 from websocket._abnf import frame_buffer
 
+from .exchange import User
+
 PROTOCOL = "v4.channel.k8s.io"
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-
-
-class User(NamedTuple):
-    """Who a client certificate says that one is; without one system:anonymous."""
-
-    name: str = "system:anonymous"
-    groups: tuple[str, ...] = ()
 
 
 Respond = Callable[[str, User], "tuple[int, bytes, str]"]

@@ -1,196 +1,268 @@
 """The embedded cluster's kubelets: stats/summary, metrics, metrics/cadvisor, metrics/resource, metrics/probes.
 
-Shapes are those of kubelet 1.36: label order, sample timestamps in milliseconds, host names and host uids.
+Shapes are those of kubelet 1.36: label order, sample timestamps in milliseconds, host names and host uids. A kubelet
+measures once a window; until then it tells the same again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
 
-from .cluster import DemoPod
-from .exchange import Refusal, Reply, Request
-from .usage import SYSTEM_MEBIBYTES, SYSTEM_MILLICORES
-
-if TYPE_CHECKING:
-    from .apiserver import Apiserver
-    from .usage import Metrics
+from .cluster import DemoNode, DemoPod
+from .exchange import Reply, Request, missing
+from .usage import Metrics, daemons
+from .world import World
 
 _PATH = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(healthz|stats/summary|metrics(?:/(?:cadvisor|resource|probes))?)/?")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _GIBI = 1 << 30
 
 
-class Kubelets:
-    """All of them; a route of the apiserver."""
+class Scope(NamedTuple):
+    """What one kubelet tells of."""
 
-    def __init__(self, apiserver: Apiserver) -> None:
-        self._apiserver = apiserver
-        self._by_node: dict[str, list[DemoPod]] = {node.name: [] for node in apiserver.cluster.nodes}
-        for pod in apiserver.cluster.pods:
-            self._by_node[pod.node].append(pod)
+    node: DemoNode
+    pods: list[DemoPod]
+    metrics: Metrics
 
-    def route(self, request: Request) -> Reply | None:
-        """Answer a path of a kubelet."""
+
+def sign_up(world: World) -> None:
+    """Serve the endpoints of every node's kubelet through the apiserver."""
+    nodes = {node.name: node for node in world.cluster.nodes}
+    lines = {
+        "metrics": _kubelet,
+        "metrics/cadvisor": _cadvisor,
+        "metrics/resource": _resource,
+        "metrics/probes": _probes,
+    }
+
+    def route(request: Request) -> Reply | None:
         found = _PATH.fullmatch(request.path)
         if not found:
             return None
-        node, endpoint = unquote(found[1]), found[2]
-        if node not in self._by_node:
-            raise Refusal(404, "NotFound", f'nodes "{node}" not found')
+        name, endpoint = unquote(found[1]), found[2]
+        if name not in nodes:
+            raise missing("nodes", name)
         if endpoint == "healthz":
             return Reply(200, b"ok", "text/plain; charset=utf-8")
-        metrics = self._apiserver.metrics()
-        pods = self._by_node[node]
+        metrics = world.metrics()
+        scope = Scope(nodes[name], world.pods_on(name), metrics)
         if endpoint == "stats/summary":
-            body = self._apiserver.cached((node, endpoint), lambda: msgspec.json.encode(_summary(node, pods, metrics)))
-            return Reply(200, body)
-        lines = {
-            "metrics": _kubelet,
-            "metrics/cadvisor": _cadvisor,
-            "metrics/resource": _resource,
-            "metrics/probes": _probes,
-        }
-        body = self._apiserver.cached((node, endpoint), lambda: "".join(lines[endpoint](pods, metrics)).encode())
-        return Reply(200, body, _TEXT)
+            return Reply(200, metrics.cached((name, endpoint), lambda: msgspec.json.encode(_summary(scope))))
+        return Reply(200, metrics.cached((name, endpoint), lambda: "".join(lines[endpoint](scope)).encode()), _TEXT)
+
+    world.routes.append(route)
 
 
-def _summary(node: str, pods: Iterable[DemoPod], metrics: Metrics) -> dict[str, Any]:
-    shown = []
-    cpu, memory = SYSTEM_MILLICORES * 1_000_000, SYSTEM_MEBIBYTES << 20
-    for pod in pods:
-        containers: list[dict[str, Any]] = []
-        together = 0
-        for name, nanocores, kibibytes in metrics.containers(pod):
-            cpu, memory = cpu + nanocores, memory + kibibytes * 1024
-            together += nanocores
-            psi = _psi(nanocores, metrics.tick)
-            containers.append(
-                {
-                    "name": name,
-                    "startTime": metrics.timestamp,
-                    "cpu": {
-                        "time": metrics.timestamp,
-                        "usageNanoCores": nanocores,
-                        "psi": psi,
-                    },
-                    "memory": {
-                        "time": metrics.timestamp,
-                        "workingSetBytes": kibibytes * 1024,
-                        "psi": psi,
-                    },
-                    "io": {"time": metrics.timestamp, "psi": psi},
-                    "rootfs": {"time": metrics.timestamp, "usedBytes": 4096 * (1 + len(name))},
-                    "logs": {"time": metrics.timestamp, "usedBytes": kibibytes * 8},
-                    "swap": {"time": metrics.timestamp, "swapUsageBytes": 0},
-                }
-            )
-        stored = sum(c["rootfs"]["usedBytes"] + c["logs"]["usedBytes"] for c in containers)
-        whole = {"time": metrics.timestamp, "psi": _psi(together, metrics.tick)}
-        item: dict[str, Any] = {
-            "podRef": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
-            "startTime": metrics.timestamp,
-            "containers": containers,
-            "cpu": {**whole, "usageNanoCores": together},
-            "memory": whole,
-            "io": whole,
-            "ephemeral-storage": {"time": metrics.timestamp, "usedBytes": stored},
+# ------------------------------------------------------------------------------------------------------- the summary
+
+
+def _summary(scope: Scope) -> dict[str, Any]:
+    metrics = scope.metrics
+    cpu, kibibytes, seconds = metrics.node(scope.node)
+    own = daemons(scope.node)
+    beside = zip(metrics.containers(own), metrics.seconds(own), strict=True)
+    system = [{"name": name, **_used(metrics, nano, kib, used)} for (name, nano, kib), used in beside]
+    shown = {"nodeName": scope.node.name, "startTime": metrics.stamp(metrics.age(own)), "systemContainers": system}
+    return {
+        "node": {**shown, **_used(metrics, cpu, kibibytes, seconds)},
+        "pods": [_pod(pod, metrics) for pod in scope.pods],
+    }
+
+
+def _used(metrics: Metrics, nanocores: int, kibibytes: int, seconds: float) -> dict[str, Any]:
+    """The cpu, memory and io of a cgroup."""
+    stamp, psi = metrics.timestamp, _psi(nanocores, seconds)
+    return {
+        "cpu": {"time": stamp, "usageNanoCores": nanocores, "usageCoreNanoSeconds": int(seconds * 1e9), "psi": psi},
+        "memory": {"time": stamp, "workingSetBytes": kibibytes * 1024, "psi": psi},
+        "io": {"time": stamp, "psi": psi},
+    }
+
+
+def _pod(pod: DemoPod, metrics: Metrics) -> dict[str, Any]:
+    stamp, began = metrics.timestamp, metrics.stamp(metrics.age(pod))
+    used, seconds = metrics.containers(pod), metrics.seconds(pod)
+    containers = [
+        {
+            "name": name,
+            "startTime": began,
+            **_used(metrics, nanocores, kibibytes, total),
+            "rootfs": {"time": stamp, "usedBytes": 4096 * (1 + len(name))},
+            "logs": {"time": stamp, "usedBytes": kibibytes * 8},
+            "swap": {"time": stamp, "swapUsageBytes": 0},
         }
-        if pod.claim:
-            capacity = pod.claim.gibibytes * _GIBI
-            used = int(capacity * pod.claim.used)
-            inodes = pod.claim.gibibytes * 65_536
-            item["volume"] = [
-                {
-                    "time": metrics.timestamp,
-                    "name": "data",
-                    "pvcRef": {"name": pod.claim.host_name, "namespace": pod.namespace},
-                    "capacityBytes": capacity,
-                    "usedBytes": used,
-                    "availableBytes": capacity - used,
-                    "inodes": inodes,
-                    "inodesUsed": int(inodes * pod.claim.used / 7),
-                    "inodesFree": inodes - int(inodes * pod.claim.used / 7),
-                }
-            ]
-        shown.append(item)
-    total = {"cpu": {"usageNanoCores": cpu}, "memory": {"workingSetBytes": memory}}
-    return {"node": {"nodeName": node, "startTime": metrics.timestamp, **total}, "pods": shown}
+        for (name, nanocores, kibibytes), total in zip(used, seconds, strict=True)
+    ]
+    item: dict[str, Any] = {
+        "podRef": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
+        "startTime": began,
+        "containers": containers,
+        **_used(metrics, sum(item[1] for item in used), sum(item[2] for item in used), sum(seconds)),
+        "ephemeral-storage": {
+            "time": stamp,
+            "usedBytes": sum(c["rootfs"]["usedBytes"] + c["logs"]["usedBytes"] for c in containers),
+        },
+    }
+    if pod.claim:
+        capacity = pod.claim.gibibytes * _GIBI
+        full, inodes = int(capacity * pod.claim.used), pod.claim.gibibytes * 65_536
+        item["volume"] = [
+            {
+                "time": stamp,
+                "name": "data",
+                "pvcRef": {"name": pod.claim.host_name, "namespace": pod.namespace},
+                "capacityBytes": capacity,
+                "usedBytes": full,
+                "availableBytes": capacity - full,
+                "inodes": inodes,
+                "inodesUsed": int(inodes * pod.claim.used / 7),
+                "inodesFree": inodes - int(inodes * pod.claim.used / 7),
+            }
+        ]
+    return item
+
+
+def _psi(nanocores: int, seconds: float) -> dict[str, Any]:
+    """The busier, the more its tasks wait (in percent, and microseconds in all); never all of them for long."""
+    some = nanocores / 4e8
+    return {
+        kind: {"avg10": round(some * part, 2), "avg60": 0, "avg300": 0, "total": int(seconds * 2500 * part)}
+        for kind, part in (("some", 1.0), ("full", 0.25))
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- expositions
 
 
 def _family(name: str, text: str, kind: str) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
 
 
-def _samples(pods: Iterable[DemoPod], metrics: Metrics) -> Iterator[tuple[DemoPod, str, int, int]]:
-    for pod in pods:
-        for name, nanocores, kibibytes in metrics.containers(pod):
-            yield pod, name, nanocores, kibibytes
+class _Sample(NamedTuple):
+    pod: DemoPod
+    container: str
+    seconds: float
+    octets: int
+
+    @property
+    def labels(self) -> str:
+        return f'container="{self.container}",namespace="{self.pod.namespace}",pod="{self.pod.name}"'
 
 
-def _resource(pods: list[DemoPod], metrics: Metrics) -> Iterator[str]:
-    stamp = metrics.milliseconds
-    yield _family("container_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time", "counter")
-    for pod, name, nanocores, _ in _samples(pods, metrics):
-        labels = f'container="{name}",namespace="{pod.namespace}",pod="{pod.name}"'
-        yield f"container_cpu_usage_seconds_total{{{labels}}} {_seconds(metrics, nanocores)} {stamp}\n"
-    yield _family("container_memory_working_set_bytes", "[STABLE] Current working set", "gauge")
-    for pod, name, _, kibibytes in _samples(pods, metrics):
-        labels = f'container="{name}",namespace="{pod.namespace}",pod="{pod.name}"'
-        yield f"container_memory_working_set_bytes{{{labels}}} {kibibytes * 1024} {stamp}\n"
-    yield _family("resource_scrape_error", "[STABLE] 1 if there was an error", "gauge") + "resource_scrape_error 0\n"
+def _samples(scope: Scope) -> Iterator[_Sample]:
+    for pod in scope.pods:
+        used = zip(scope.metrics.containers(pod), scope.metrics.seconds(pod), strict=True)
+        for (name, _, kibibytes), seconds in used:
+            yield _Sample(pod, name, seconds, kibibytes * 1024)
 
 
-def _cadvisor(pods: list[DemoPod], metrics: Metrics) -> Iterator[str]:
-    stamp = metrics.milliseconds
-    families = (
-        ("container_cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", "counter"),
-        ("container_memory_working_set_bytes", "Current working set in bytes.", "gauge"),
-        ("container_memory_rss", "Size of RSS in bytes.", "gauge"),
+def _sums(scope: Scope) -> Iterator[_Sample]:
+    """The cgroup of each pod, whose container has no name."""
+    for pod in scope.pods:
+        size = sum(kibibytes for _, _, kibibytes in scope.metrics.containers(pod))
+        yield _Sample(pod, "", sum(scope.metrics.seconds(pod)), size * 1024)
+
+
+def _resource(scope: Scope) -> Iterator[str]:
+    metrics, stamp = scope.metrics, scope.metrics.milliseconds
+    _, kibibytes, total = metrics.node(scope.node)
+    containers, pods = list(_samples(scope)), list(_sums(scope))
+    name = "container_cpu_usage_seconds_total"
+    yield _family(name, "[STABLE] Cumulative cpu time consumed by the container in core-seconds", "counter")
+    yield from (f"{name}{{{item.labels}}} {item.seconds:.9f} {stamp}\n" for item in containers)
+    name = "container_memory_working_set_bytes"
+    yield _family(name, "[STABLE] Current working set of the container in bytes", "gauge")
+    yield from (f"{name}{{{item.labels}}} {item.octets} {stamp}\n" for item in containers)
+    name = "container_start_time_seconds"
+    yield _family(name, "[STABLE] Start time of the container since unix epoch in seconds", "gauge")
+    for item in containers:
+        yield f"{name}{{{item.labels}}} {stamp / 1000 - metrics.age(item.pod):.3f}\n"
+    name = "node_cpu_usage_seconds_total"
+    yield _family(name, "[STABLE] Cumulative cpu time consumed by the node in core-seconds", "counter")
+    yield f"{name} {total:.9f} {stamp}\n"
+    name = "node_memory_working_set_bytes"
+    yield _family(name, "[STABLE] Current working set of the node in bytes", "gauge")
+    yield f"{name} {kibibytes * 1024} {stamp}\n"
+    for name, text, kind in (
+        ("pod_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time consumed by the pod in core-seconds", "counter"),
+        ("pod_memory_working_set_bytes", "[STABLE] Current working set of the pod in bytes", "gauge"),
+    ):
+        yield _family(name, text, kind)
+        for item in pods:
+            value = f"{item.seconds:.9f}" if kind == "counter" else str(item.octets)
+            yield f'{name}{{namespace="{item.pod.namespace}",pod="{item.pod.name}"}} {value} {stamp}\n'
+    text = "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise"
+    yield _family("resource_scrape_error", text, "gauge") + "resource_scrape_error 0\n"
+
+
+def _cadvisor(scope: Scope) -> Iterator[str]:
+    stamp = scope.metrics.milliseconds
+    rows = [*_machine(scope), *(_labelled(item) for item in (*_sums(scope), *_samples(scope)))]
+    size: Callable[[float, int], str] = lambda _, octets: str(octets)  # noqa: E731
+    families: tuple[tuple[str, str, str, str, Callable[[float, int], str]], ...] = (
+        (
+            "container_cpu_usage_seconds_total",
+            "Cumulative cpu time consumed in seconds.",
+            "counter",
+            ',cpu="total"',
+            lambda seconds, _: f"{seconds:.9f}",
+        ),
+        ("container_memory_working_set_bytes", "Current working set in bytes.", "gauge", "", size),
+        ("container_memory_rss", "Size of RSS in bytes.", "gauge", "", size),
     )
-    for family, text, kind in families:
+    for family, text, kind, extra, value in families:
         yield _family(family, text, kind)
-        yield f'{family}{{container="",id="/",image="",name="",namespace="",pod=""}} 1 {stamp}\n'
-        for pod, name, nanocores, kibibytes in _samples(pods, metrics):
-            value = _seconds(metrics, nanocores) if kind == "counter" else str(kibibytes * 1024)
-            sandbox = f"{pod.uid.replace('-', '')}{len(name):032x}"
-            cpu = ',cpu="total"' if kind == "counter" else ""
-            labels = (
-                f'container="{name}"{cpu},id="/kubepods/burstable/pod{pod.uid}/{sandbox}",image="registry.example/{name}",'
-                f'name="{sandbox}",namespace="{pod.namespace}",pod="{pod.name}"'
-            )
-            yield f"{family}{{{labels}}} {value} {stamp}\n"
+        for container, labels, seconds, octets in rows:
+            yield f'{family}{{container="{container}"{extra},{labels}}} {value(seconds, octets)} {stamp}\n'
 
 
-def _probes(pods: list[DemoPod], metrics: Metrics) -> Iterator[str]:
+def _labelled(item: _Sample) -> tuple[str, str, float, int]:
+    """A cgroup's container, its other labels, and its numbers."""
+    pod, cgroup = item.pod, f"/kubepods/burstable/pod{item.pod.uid}"
+    image = name = ""
+    if item.container:
+        name = f"{pod.uid.replace('-', '')}{len(item.container):032x}"
+        image = next(container.image for container in pod.containers if container.name == item.container)
+        cgroup += f"/{name}"
+    labels = f'id="{cgroup}",image="{image}",name="{name}",namespace="{pod.namespace}",pod="{pod.name}"'
+    return item.container, labels, item.seconds, item.octets
+
+
+def _machine(scope: Scope) -> Iterator[tuple[str, str, float, int]]:
+    """The cgroups above those of pods, and beside them."""
+    metrics, own = scope.metrics, daemons(scope.node)
+    _, kibibytes, seconds = metrics.node(scope.node)
+    sums = list(_sums(scope))
+
+    def row(cgroup: str, total: float, octets: int) -> tuple[str, str, float, int]:
+        return "", f'id="{cgroup}",image="",name="",namespace="",pod=""', total, octets
+
+    yield row("/", seconds, kibibytes * 1024)
+    yield row("/kubepods", sum(item.seconds for item in sums), sum(item.octets for item in sums))
+    for (name, _, size), used in zip(metrics.containers(own), metrics.seconds(own), strict=True):
+        yield row(f"/system.slice/{name}.service", used, size * 1024)
+
+
+def _probes(scope: Scope) -> Iterator[str]:
     yield _family("prober_probe_total", "[BETA] Cumulative number of probes", "counter")
-    for pod, name, _, _ in _samples(pods, metrics):
-        labels = f'container="{name}",namespace="{pod.namespace}",pod="{pod.name}",pod_uid="{pod.uid}"'
-        yield f'prober_probe_total{{{labels},probe_type="Liveness",result="successful"}} {metrics.tick + 10}\n'
+    for pod in scope.pods:
+        count = int(scope.metrics.age(pod) / 10)
+        for container in pod.containers:
+            where = f'container="{container.name}",namespace="{pod.namespace}",pod="{pod.name}",pod_uid="{pod.uid}"'
+            yield f'prober_probe_total{{{where},probe_type="Liveness",result="successful"}} {count}\n'
 
 
-def _kubelet(pods: list[DemoPod], _: Metrics) -> Iterator[str]:
+def _kubelet(scope: Scope) -> Iterator[str]:
     yield _family("kubelet_running_pods", "[BETA] Number of pods that have a running sandbox", "gauge")
-    yield f"kubelet_running_pods {len(pods)}\n"
+    yield f"kubelet_running_pods {len(scope.pods)}\n"
     yield _family("kubelet_volume_stats_used_bytes", "[BETA] Number of used bytes in the volume", "gauge")
-    for pod in pods:
+    for pod in scope.pods:
         if pod.claim:
             labels = f'namespace="{pod.namespace}",persistentvolumeclaim="{pod.claim.host_name}"'
             yield f"kubelet_volume_stats_used_bytes{{{labels}}} {int(pod.claim.gibibytes * _GIBI * pod.claim.used)}\n"
-
-
-def _seconds(metrics: Metrics, nanocores: int) -> str:
-    return f"{1000 + metrics.tick * 15 * nanocores / 1e9:.6f}"
-
-
-def _psi(nanocores: int, tick: int) -> dict[str, Any]:
-    """The busier, the more its tasks wait; never all of them for long."""
-    some, total = nanocores / 4e8, tick * 1000
-    return {
-        kind: {"avg10": round(some * part, 2), "avg60": 0, "avg300": 0, "total": int(total * part)}
-        for kind, part in (("some", 1.0), ("full", 0.25))
-    }

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
-from .exchange import Key, Reply, Request, Resource
+from .cluster import Container, DemoPod
+from .exchange import Key, Reply, Request
+from .machines import same_uid
 from .objects import Object
-
-if TYPE_CHECKING:
-    from .apiserver import Apiserver
+from .world import SERVICES, World
 
 NAMESPACE, NAME = "kube-system", "metrics-server"
 POD = "metrics-server-7b9c7d8f5c-2xk4q"
@@ -22,30 +20,36 @@ _LOG = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/pods/{POD}/log")
 _CONFIG = "extension-apiserver-authentication"
 
 
+_MINUTES = 50_000
+
+
+def sign_up(world: World) -> None:
+    """Run metrics-server, registered at the apiserver."""
+    MetricsServer(world).sign_up()
+
+
 class MetricsServer:
-    """Objects and a route of the apiserver."""
+    """Its objects, and its log."""
 
-    def __init__(self, apiserver: Apiserver) -> None:
-        self._apiserver = apiserver
+    def __init__(self, world: World) -> None:
+        self._world = world
+        container = Container(NAME, IMAGE, 6, 40)
+        node, uid = world.cluster.nodes[0].name, same_uid(POD)
+        owner = ("ReplicaSet", POD.rpartition("-")[0])
+        self._own = DemoPod(NAMESPACE, POD, uid, node, LABELS, (container,), owner, None, 1.0, _MINUTES)
 
-    def pods(self) -> list[Key]:
-        """Its pod."""
-        return [Key(NAMESPACE, POD, LABELS, {"status.phase": "Running"}, self._pod)]
-
-    def services(self) -> list[Key]:
-        """Its Service."""
-        return [Key(NAMESPACE, NAME, LABELS, {}, self._service)]
-
-    def resources(self) -> list[Resource]:
-        """The APIService, and what the aggregation layer is told."""
+    def sign_up(self) -> None:
+        """Hold what there is."""
         registered = Key("", "v1beta1.metrics.k8s.io", LABELS, {}, self._api_service)
-        config = Key(NAMESPACE, _CONFIG, {}, {}, self._config)
-        return [
-            Resource(
-                ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False), _among(registered)
-            ),
-            Resource(ApiResource("", "v1", "configmaps", "ConfigMap", True, ("cm",)), _among(config)),
-        ]
+        world = self._world
+        world.add(ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False), [registered])
+        world.add(
+            ApiResource("", "v1", "configmaps", "ConfigMap", True, ("cm",)),
+            [Key(NAMESPACE, _CONFIG, {}, {}, self._config)],
+        )
+        world.add(SERVICES, [Key(NAMESPACE, NAME, LABELS, {}, self._service)])
+        world.add_pod(self._own, self._pod)
+        world.routes.append(self.route)
 
     def route(self, request: Request) -> Reply | None:
         """Its log."""
@@ -57,28 +61,18 @@ class MetricsServer:
 
     def _meta(self, name: str, namespace: str = NAMESPACE) -> Object:
         space = {"namespace": namespace} if namespace else {}
-        stamp = self._apiserver.objects.stamp(50_000)
+        stamp = self._world.objects.stamp(_MINUTES)
         return {"name": name, **space, "labels": LABELS, "resourceVersion": "1000", "creationTimestamp": stamp}
 
     def _pod(self) -> Object:
-        container = {
-            "name": NAME,
-            "image": IMAGE,
-            "args": ["--secure-port=10250", "--metric-resolution=15s", "--kubelet-preferred-address-types=InternalIP"],
-        }
-        status = {"name": NAME, "ready": True, "restartCount": 0, "image": IMAGE, "state": {"running": {}}}
-        return {
-            "kind": "Pod",
-            "apiVersion": "v1",
-            "metadata": self._meta(POD),
-            "spec": {"nodeName": self._apiserver.cluster.nodes[0].name, "containers": [container]},
-            "status": {
-                "phase": "Running",
-                "podIP": "10.244.7.2",
-                "conditions": [{"type": "Ready", "status": "True"}],
-                "containerStatuses": [status],
-            },
-        }
+        made = self._world.objects.pod(self._own)
+        made["spec"]["containers"][0]["args"] = [
+            "--secure-port=10250",
+            "--metric-resolution=15s",
+            "--kubelet-preferred-address-types=InternalIP",
+        ]
+        made["status"]["podIP"] = "10.244.7.2"
+        return made
 
     def _service(self) -> Object:
         port = {"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}
@@ -105,7 +99,3 @@ class MetricsServer:
             "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
         }
         return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": self._meta(_CONFIG), "data": data}
-
-
-def _among(key: Key) -> Callable[[str | None], list[Key]]:
-    return lambda namespace: [key] if namespace in (None, key.namespace) else []

@@ -2,135 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.endpoints import SERVICE_LABEL
 
-from . import kubevirt
-from .exchange import Key, Resource
-from .kubevirt import Component
+from . import machines, rbac
+from .cluster import Container, DemoPod
+from .exchange import Key
+from .machines import Component, same_uid
 from .objects import Object
+from .world import DEPLOYMENTS, SERVICES, World
 
 NAMESPACE = "monitoring"
 ACCOUNT, OPERATOR = "prometheus-k8s", "prometheus-operator"
-GROUP, RBAC = "monitoring.coreos.com", "rbac.authorization.k8s.io"
+GROUP = "monitoring.coreos.com"
 SERVICE = "kubevirt-prometheus-metrics"
 LABELS = {"kubevirt.io": "", "prometheus.kubevirt.io": "true"}
 PORT = {"name": "metrics", "port": 443, "targetPort": "metrics", "protocol": "TCP"}
+_ROLE = "kubevirt-monitoring"
+_OPERATOR_MINUTES = 50_000
 
 
-def resources(components: Iterable[Component], services: list[Key]) -> list[Resource]:
-    """Services, their addresses, accounts, roles, and the objects of the Prometheus Operator."""
-    listed = list(components)
-    core, rbac, operator = (
-        partial(ApiResource, "", "v1"),
-        partial(ApiResource, RBAC, "v1"),
-        partial(ApiResource, GROUP, "v1"),
-    )
-    space = kubevirt.NAMESPACE
-    there = bool(listed)
-    service = {"selector": {"prometheus.kubevirt.io": "true"}, "clusterIP": "None", "ports": [PORT]}
-    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
-    reference = {"apiGroup": RBAC, "kind": "Role", "name": "kubevirt-monitoring"}
-    rule = {"apiGroups": [""], "resources": ["services", "endpoints", "pods"], "verbs": ["get", "list", "watch"]}
-    endpoint = {"port": "metrics", "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}, "honorLabels": True}
-    monitor = {
-        "selector": {"matchLabels": {"prometheus.kubevirt.io": "true"}},
-        "namespaceSelector": {"matchNames": [space]},
-        "endpoints": [endpoint],
-    }
+def sign_up(world: World) -> None:
+    """Hold Services, their addresses, accounts, roles, and the objects of the Prometheus Operator."""
+    core, operator = partial(ApiResource, "", "v1"), partial(ApiResource, GROUP, "v1")
     prometheus = {"serviceAccountName": ACCOUNT, "serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}}
-    own = {"k8s-app": "kubevirt", "prometheus.kubevirt.io": "true", "openshift.io/cluster-monitoring": ""}
-    made = _resource(core("services", "Service", True), there, space, SERVICE, LABELS, spec=service)
-    of_kubevirt = made.entries(None)
-    return [
-        Resource(core("services", "Service", True, ("svc",)), _among([*of_kubevirt, *services])),
-        _resource(
-            core("endpoints", "Endpoints", True, ("ep",)), there, space, SERVICE, LABELS, subsets=[_subset(listed)]
-        ),
-        _resource(
-            ApiResource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True),
-            there,
-            space,
-            f"{SERVICE}-5kq7x",
-            {**LABELS, SERVICE_LABEL: SERVICE},
-            addressType="IPv4",
-            ports=[{"name": "metrics", "port": kubevirt.PORT, "protocol": "TCP"}],
-            endpoints=[_endpoint(item) for item in listed],
-        ),
-        Resource(
-            core("serviceaccounts", "ServiceAccount", True, ("sa",)), _among([_account(ACCOUNT), _account(OPERATOR)])
-        ),
-        _resource(rbac("roles", "Role", True), there, space, "kubevirt-monitoring", {}, rules=[rule]),
-        _resource(
-            rbac("rolebindings", "RoleBinding", True),
-            there,
-            space,
-            "kubevirt-monitoring",
-            {},
-            roleRef=reference,
-            subjects=[subject],
-        ),
-        _resource(rbac("clusterroles", "ClusterRole", False), False, "", "", {}),
-        _resource(rbac("clusterrolebindings", "ClusterRoleBinding", False), False, "", "", {}),
-        _resource(
-            operator("servicemonitors", "ServiceMonitor", True, ("smon",)),
-            there,
-            NAMESPACE,
-            "prometheus-kubevirt-rules",
-            own,
-            spec=monitor,
-        ),
-        _resource(operator("prometheuses", "Prometheus", True, ("prom",)), True, NAMESPACE, "k8s", {}, spec=prometheus),
-    ]
-
-
-def deployments() -> list[Key]:
-    """The Prometheus Operator, as kube-prometheus installs it."""
-    labels = {"app.kubernetes.io/name": OPERATOR, "app.kubernetes.io/component": "controller"}
-    image = f"quay.io/prometheus-operator/{OPERATOR}:v0.90.1"
-    pod = {"serviceAccountName": OPERATOR, "containers": [{"name": OPERATOR, "image": image}]}
-    meta = {"name": OPERATOR, "namespace": NAMESPACE, "labels": labels, "resourceVersion": "1000"}
-    spec = {"replicas": 1, "selector": {"matchLabels": labels}}
-    made = {
-        "kind": "Deployment",
-        "apiVersion": "apps/v1",
-        "metadata": meta,
-        "spec": {**spec, "template": {"metadata": {"labels": labels}, "spec": pod}},
-        "status": {"replicas": 1, "readyReplicas": 1},
+    world.add(core("serviceaccounts", "ServiceAccount", True, ("sa",)), [_account(ACCOUNT), _account(OPERATOR)])
+    _run_operator(world)
+    kind = operator("prometheuses", "Prometheus", True, ("prom",))
+    world.add(kind, [_key(kind, NAMESPACE, "k8s", {}, spec=prometheus)])
+    monitors = operator("servicemonitors", "ServiceMonitor", True, ("smon",))
+    endpoints = core("endpoints", "Endpoints", True, ("ep",))
+    slices = ApiResource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True)
+    for api in (SERVICES, monitors, endpoints, slices):
+        world.add(api)
+    if not world.cluster.machines:
+        return
+    space, listed = machines.NAMESPACE, machines.components([node.name for node in world.cluster.nodes])
+    service = {"selector": {"prometheus.kubevirt.io": "true"}, "clusterIP": "None", "ports": [PORT]}
+    world.add(SERVICES, [_key(SERVICES, space, SERVICE, LABELS, spec=service)])
+    world.add(endpoints, [_key(endpoints, space, SERVICE, LABELS, subsets=[_subset(listed)])])
+    addresses = {
+        "addressType": "IPv4",
+        "ports": [{"name": "metrics", "port": machines.PORT, "protocol": "TCP"}],
+        "endpoints": [_endpoint(item) for item in listed],
     }
-    return [Key(NAMESPACE, OPERATOR, labels, {}, lambda: dict(made))]
+    world.add(slices, [_key(slices, space, f"{SERVICE}-5kq7x", {**LABELS, SERVICE_LABEL: SERVICE}, **addresses)])
+    world.add(monitors, [_monitor(monitors)])
+    rules = [rbac.rule("", "services endpoints pods", "get list watch")]
+    world.add(rbac.ROLES, [_key(rbac.ROLES, space, _ROLE, {}, rules=rules)])
+    held = rbac.bound("RoleBinding", _ROLE, space, ("Role", _ROLE), (NAMESPACE, ACCOUNT))
+    world.add(rbac.BINDINGS, [Key(space, _ROLE, {}, {}, lambda: held)])
 
 
 def _account(name: str) -> Key:
-    meta = {"name": name, "namespace": NAMESPACE, "labels": {}, "resourceVersion": "1000"}
-    return Key(NAMESPACE, name, {}, {}, lambda: {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": meta})
+    return _key(ApiResource("", "v1", "serviceaccounts", "ServiceAccount", True), NAMESPACE, name, {})
 
 
-def _resource(
-    api: ApiResource, there: bool, namespace: str, name: str, labels: dict[str, str], **more: Any
-) -> Resource:
-    """A kind of which there is one object, or none."""
-    made: Object = {"kind": api.kind, "apiVersion": api.group_version}
-    meta = {
-        "name": name,
-        **({"namespace": namespace} if namespace else {}),
-        "labels": labels,
-        "resourceVersion": "1000",
+def _run_operator(world: World) -> None:
+    """The Prometheus Operator, as kube-prometheus installs it."""
+    labels = {"app.kubernetes.io/name": OPERATOR, "app.kubernetes.io/component": "controller"}
+    image = f"quay.io/prometheus-operator/{OPERATOR}:v0.90.1"
+    spec = {
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {"serviceAccountName": OPERATOR, "containers": [{"name": OPERATOR, "image": image}]},
+        },
     }
-    key = Key(namespace, name, labels, {}, lambda: {**made, "metadata": meta, **more})
-    return Resource(api, _among([key] if there else []))
+    status = {"replicas": 1, "readyReplicas": 1}
+    world.add(DEPLOYMENTS, [_key(DEPLOYMENTS, NAMESPACE, OPERATOR, labels, spec=spec, status=status)])
+    nodes, name, owner = world.cluster.nodes, f"{OPERATOR}-6d5f9c7b8d-7x4kq", ("ReplicaSet", f"{OPERATOR}-6d5f9c7b8d")
+    container = Container(OPERATOR, image, 8, 45)
+    pod = DemoPod(
+        NAMESPACE, name, same_uid(name), nodes[-1].name, labels, (container,), owner, None, 2.0, _OPERATOR_MINUTES
+    )
+    world.add_pod(pod, lambda: world.objects.pod(pod))
 
 
-def _among(keys: list[Key]) -> Callable[[str | None], list[Key]]:
-    return lambda namespace: [key for key in keys if namespace in (None, key.namespace)]
+def _monitor(api: ApiResource) -> Key:
+    """KubeVirt's own."""
+    endpoint = {"port": "metrics", "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}, "honorLabels": True}
+    monitor = {
+        "selector": {"matchLabels": {"prometheus.kubevirt.io": "true"}},
+        "namespaceSelector": {"matchNames": [machines.NAMESPACE]},
+        "endpoints": [endpoint],
+    }
+    own = {"k8s-app": "kubevirt", "prometheus.kubevirt.io": "true", "openshift.io/cluster-monitoring": ""}
+    return _key(api, NAMESPACE, "prometheus-kubevirt-rules", own, spec=monitor)
+
+
+def _key(api: ApiResource, namespace: str, name: str, labels: dict[str, str], **more: Any) -> Key:
+    meta = {"name": name, "namespace": namespace, "labels": labels, "resourceVersion": "1000"}
+    made: Object = {"kind": api.kind, "apiVersion": api.group_version, "metadata": meta, **more}
+    return Key(namespace, name, labels, {}, lambda: dict(made))
 
 
 def _target(item: Component) -> Object:
-    return {"kind": "Pod", "name": item.name, "namespace": kubevirt.NAMESPACE}
+    return {"kind": "Pod", "name": item.name, "namespace": machines.NAMESPACE}
 
 
 def _endpoint(item: Component) -> Object:
@@ -144,4 +116,4 @@ def _endpoint(item: Component) -> Object:
 
 def _subset(listed: list[Component]) -> Object:
     addresses = [{"ip": item.address, "nodeName": item.node, "targetRef": _target(item)} for item in listed]
-    return {"addresses": addresses, "ports": [{"name": "metrics", "port": kubevirt.PORT, "protocol": "TCP"}]}
+    return {"addresses": addresses, "ports": [{"name": "metrics", "port": machines.PORT, "protocol": "TCP"}]}

@@ -92,6 +92,7 @@ class Objects:
             },
             "status": {
                 "phase": "Running",
+                "qosClass": "Burstable",
                 "podIP": f"10.244.1.{index}",
                 "startTime": self.stamp(pod.minutes),
                 "conditions": [{"type": "Ready", "status": "True"}],
@@ -139,12 +140,17 @@ class Objects:
         }
         selector = {"app": "vcluster", "release": vcluster.name}
         image = f"ghcr.io/loft-sh/vcluster-pro:{vcluster.version}"
+        replicas = 0 if vcluster.paused else 1
+        more: Object = {"labels": labels}
+        if vcluster.paused:
+            more["annotations"] = {"loft.sh/paused": "true", "loft.sh/paused-replicas": "1"}
+        status = dict.fromkeys(("readyReplicas", "currentReplicas", "updatedReplicas"), replicas) if replicas else {}
         return {
             "kind": "StatefulSet",
             "apiVersion": "apps/v1",
-            "metadata": self._meta(vcluster.name, vcluster.namespace, labels=labels),
+            "metadata": self._meta(vcluster.name, vcluster.namespace, **more),
             "spec": {
-                "replicas": 1,
+                "replicas": replicas,
                 "selector": {"matchLabels": selector},
                 "serviceName": f"{vcluster.name}-headless",
                 "template": {
@@ -152,7 +158,7 @@ class Objects:
                     "spec": {"containers": [{"name": "syncer", "image": image}]},
                 },
             },
-            "status": {"replicas": 1, "readyReplicas": 1, "currentReplicas": 1, "updatedReplicas": 1},
+            "status": {"replicas": replicas, **status},
         }
 
 

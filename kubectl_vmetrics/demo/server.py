@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cheroot import server as http
 from cheroot import wsgi
 from cheroot.server import HTTPServer
 
@@ -22,6 +23,9 @@ from .exchange import CONNECTION
 NAME = "vmetrics-demo"
 THREADS = 24
 """Requests at once; a watch is one for as long as it lasts."""
+
+_GROUPS = b"Impersonate-Group"
+"""Comes several times, which no other header of a client does that is looked at."""
 
 
 class _Gateway(wsgi.Gateway_10):
@@ -59,6 +63,9 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
         UsageError: the port is taken.
     """
     HTTPServer.version = "vmetrics-demo"
+    joined: list[bytes] = http.comma_separated_headers  # type: ignore[attr-defined]
+    if _GROUPS not in joined:
+        joined.append(_GROUPS)
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .exchange import Request
+from .objects import Object
 
+VERSION = "1000"
+"""The resource version of everything; older ones are forgotten."""
 BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1000"}}}\n'
 EVERY = 15.0
 """Seconds between two bookmarks."""
@@ -17,11 +21,41 @@ def wanted(request: Request) -> bool:
     return request.query.get("watch") in ("1", "true")
 
 
-def held(request: Request, stopping: threading.Event) -> Iterator[bytes]:
-    """The events of a watch, until its time is over or the server ends."""
+def held(
+    request: Request, stopping: threading.Event, existing: Callable[[], Iterable[Object]] = lambda: ()
+) -> Iterator[bytes]:
+    """The events of a watch, until its time is over or the server ends.
+
+    Args:
+        request: the watch.
+        stopping: set when the server ends.
+        existing: what there is; told first where the watch starts from no version.
+    """
+    version = request.query.get("resourceVersion", "")
+    if version.isdigit() and 0 < int(version) < int(VERSION):
+        yield _expired(version)
+        return
+    if version in ("", "0"):
+        for item in existing():
+            yield json.dumps({"type": "ADDED", "object": item}).encode() + b"\n"
     seconds = request.query.get("timeoutSeconds", "")
     left = float(seconds) if seconds.isdigit() else 1800.0
-    yield BOOKMARK
+    # A blank line is no event: it sends the head of the answer.
+    sign = BOOKMARK if request.query.get("allowWatchBookmarks") in ("1", "true") else b"\n"
+    yield sign
     while left > 0 and not stopping.wait(min(EVERY, left)):
         left -= EVERY
-        yield BOOKMARK
+        yield sign
+
+
+def _expired(version: str) -> bytes:
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": f"too old resource version: {version} ({VERSION})",
+        "reason": "Expired",
+        "code": 410,
+    }
+    return json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"

@@ -238,7 +238,7 @@ def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver, *, n
     resolver.claims, errors = identity.read_claims(client, [(pod.host, pod.owner) for pod in missing])
     for pod in missing:
         _again(pod, resolver)
-    if left := sum(pod.virtual is None for pod in missing):
+    if left := sum(pod.virtual is None and not _of_host(pod) for pod in missing):
         what = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
         why = (
             f": {errors[0].message}"
@@ -246,6 +246,11 @@ def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver, *, n
             else ": the annotations that hold the virtual names are missing or not the pods' own"
         )
         found.warnings.append(f"{what}, marked *{why}")
+
+
+def _of_host(pod: Pod[AnyPod]) -> bool:
+    """Whether KubeVirt made a pod on the host, for a synced machine whose labels it copied: there is none inside."""
+    return pod.metrics.labels().get("kubevirt.io") == "virt-launcher"
 
 
 def _again(pod: Pod[AnyPod], resolver: Resolver) -> None:

@@ -190,8 +190,8 @@ def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path:
 
     assert MAKE.page(page, standing) == (
         "```console\n$ kubectl vmetrics top nodes --no-headers\n"
-        "worker-1   1478m   18%   5992Mi   18%\nworker-2   992m    12%   4133Mi   12%\n"
-        "worker-3   1153m   14%   2570Mi   7%\n```\n"
+        "worker-1   6379m   39%   30837Mi   47%\nworker-2   5110m   31%   16550Mi   25%\n"
+        "worker-3   1252m   7%    3381Mi    5%\n```\n"
     )
 
 

@@ -216,7 +216,7 @@ class TerminalProcess:
 def watching(environment: dict[str, str]) -> Iterator[TerminalProcess]:
     environment.pop("COLUMNS", None)
     environment.pop("LINES", None)
-    terminal = TerminalProcess([*PROGRAM, "top", "pods", "-A", "-w", "--interval", "1s"], environment, 120, 50)
+    terminal = TerminalProcess([*PROGRAM, "top", "pods", "-A", "-w", "--interval", "1s"], environment, 120, 80)
     yield terminal
     terminal.process.kill()
     terminal.process.wait()

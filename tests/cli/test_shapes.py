@@ -65,6 +65,9 @@ def test_documents_of_the_host_have_the_hosts_names_and_the_virtual_ones_apart(c
     for item in owned:
         assert item["host"].get("name", item["metadata"]["name"]) == item["metadata"]["name"]
         assert item["host"]["namespace"] == item["metadata"].get("namespace", item["metadata"]["name"])
+    # A pod that only the host has, such as a virt-launcher, is marked in tables; its document has no `virtual`.
+    found = [item for item in found if "virtual" in item or "vcluster" not in item]
+    table = [row for row in table if not row.get("NAME", "").endswith("*")]
     shown = [(row["NAMESPACE"], row["VCLUSTER"], row["VNAMESPACE"], row.get("NAME", "")) for row in table]
     assert sorted(shown) == sorted(
         (
@@ -82,7 +85,7 @@ def test_documents_from_inside_have_virtual_names(command: str, on_demo: Cli) ->
     found = items(on_demo(*command.split(), "--vcluster", "shop", "-o", "json").stdout)
     table = rows(on_demo(*command.split(), "--vcluster", "shop", "-o", "csv").stdout)
 
-    assert [item["metadata"]["name"] for item in found] == [row["NAME"] for row in table]
+    assert [item["metadata"]["name"] for item in found] == [row["NAME"].removesuffix("*") for row in table]
     assert not any("virtual" in item for item in found)
 
 

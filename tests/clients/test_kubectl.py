@@ -141,7 +141,7 @@ def test_get_pods_pages_through_all(kubeconfig: Path) -> None:
 
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE"]
-    assert len(lines) == 2002  # with metrics-server
+    assert len(lines) == 2003  # with metrics-server and the Prometheus Operator
     assert result.stderr == ""
 
 

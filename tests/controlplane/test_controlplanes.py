@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.certificates import Authority
 from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.demo.controlplanes import ControlPlanes
 from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.demo.forward import Listener
 from kubectl_vmetrics.kube.client import Client
@@ -38,8 +39,10 @@ class Host(Apiserver):
         self.override: dict[str, Callable[[Reply | None], Reply]] = {}
         self.secrets: list[bytes] = []
         self.answers: dict[int, Listener] | None = None
-        listeners = self._planes.listeners
-        self._planes.listeners = lambda *args: listeners(*args) if self.answers is None else self.answers  # type: ignore[method-assign]
+        self.planes = next(part for part in self.parts if isinstance(part, ControlPlanes))
+
+    def _listeners(self, namespace: str, pod: str) -> Mapping[int, Listener]:
+        return super()._listeners(namespace, pod) if self.answers is None else self.answers
 
     def answer(self, request: Request) -> Reply:
         change = self.override.get(request.path)
@@ -244,7 +247,7 @@ def test_the_administrators_certificate_where_the_first_is_not_let_in(
     """A binding that is gone: the certificate names a group, and the apiserver says no to it all the same."""
     from kubectl_vmetrics.demo.controlplanes import NAMESPACE
 
-    own = host[0]._planes._certificates[NAMESPACE, "acme"]
+    own = host[0].planes._certificates[NAMESPACE, "acme"]
     own._groups = ("kubeadm:strangers",)
     result = run("acme", "-n", "tenants")
     assert 'is not let in: forbidden: User "kube-apiserver-kubelet-client" cannot get path "/metrics"' in result.stderr
@@ -252,7 +255,7 @@ def test_the_administrators_certificate_where_the_first_is_not_let_in(
 
 
 def test_a_component_that_is_down_is_one_row(host: tuple[Host, str], run: Callable[..., Result]) -> None:
-    planes_of = host[0]._planes
+    planes_of = host[0].planes
     own = planes_of._of_tenant(planes_of.tenants[0], 0)
     host[0].answers = {port: listener for port, listener in own.items() if port != 10259}
     result = run("acme", "-n", "tenants", "-o", "json")

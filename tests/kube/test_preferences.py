@@ -104,7 +104,7 @@ def test_where_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_a_command_asks_before_it_logs_in(on_demo: Cli, tmp_path: Path) -> None:
-    exec_ = plugin(tmp_path, 'touch "$0.ran"\n' + credential(token="t"))
+    exec_ = plugin(tmp_path, 'touch "$0.ran"\n' + credential(token="demo-viewer"))
     config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
     config["users"][0]["user"] = {"exec": {**exec_, "interactiveMode": "Never"}}
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))

@@ -17,6 +17,7 @@ import yaml
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.demo.controlplanes import ControlPlanes
 from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.manifests import controlplane as manifest
 from tests import schemas
@@ -416,9 +417,8 @@ KUBELET = "acme-api-server-kubelet-client-certificate"
 
 def certificate(host: Host, *groups: str, days: float = 365, key: str = "apiserver-kubelet-client") -> dict[str, Any]:
     """The Secret of the kubelets' client, with another certificate of the tenant's authority."""
-    own = host._planes._certificates["tenants", "acme"].authority.client(
-        "kube-apiserver-kubelet-client", *groups, days=days
-    )
+    planes = next(part for part in host.parts if isinstance(part, ControlPlanes))
+    own = planes._certificates["tenants", "acme"].authority.client("kube-apiserver-kubelet-client", *groups, days=days)
     data = {f"{key}.crt": own.certificate, f"{key}.key": own.key}
     encoded = {name: base64.b64encode(value).decode() for name, value in data.items()}
     return {"kind": "Secret", "metadata": {"name": KUBELET, "namespace": "tenants"}, "data": encoded}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_vmetrics.demo.controlplanes import _apiserver, _controller_manager, _scheduler
+from kubectl_vmetrics.demo.expositions import Process, apiserver, controller_manager, scheduler
 from kubectl_vmetrics.manifests import dashboards
 from kubectl_vmetrics.manifests.grafana import Dashboard, Panel, render
 from tests import schemas
@@ -53,10 +53,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             text = recorded(job, moment).decode().splitlines()
             for name, line in [*lines(text, at, **labels), *lines(["up 1"], at, **labels)]:
                 found.setdefault(name, {})[line] = None
+        ran = Process("x", float(at - AT + 1000))
         own = {
-            "apiserver": _apiserver("x", "v1.36.2", float(at - AT + 1000)),
-            "kube-controller-manager": _controller_manager("x", "v1.36.2", float(at - AT + 1000), leads=True),
-            "kube-scheduler": _scheduler("x", "v1.36.2", float(at - AT + 1000), leads=True),
+            "apiserver": apiserver(ran, "v1.36.2"),
+            "kube-controller-manager": controller_manager(ran, "v1.36.2", leads=True),
+            "kube-scheduler": scheduler(ran, "v1.36.2", leads=True),
         }
         for job, text in own.items():
             for name, line in lines(text, at, job=job, instance="10.0.0.2:1", cluster="t/other"):
