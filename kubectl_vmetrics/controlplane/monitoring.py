@@ -34,6 +34,8 @@ _HISTOGRAMS = (
 )
 _OBJECTIVES = ("1", "5", "30")
 """Bounds in seconds that the recording rules of the kubernetes-mixin need."""
+_SMALL = ("0.005", "0.025")
+"""Those between which most requests lie; without them, a quantile of 5 ms is shown as one of 49."""
 _WHOLE = ("2", "3", "4", "6", "8", "10", "15", "20", "45", "60")
 
 
@@ -335,6 +337,13 @@ def _buckets(monitor: ServiceMonitor) -> Iterator[Finding]:
             "keep them",
         )
     first = _HISTOGRAMS[0]
+    if small := [bound for bound in _SMALL if _drops(dropping, first, bound)]:
+        yield Finding(
+            "buckets",
+            WARN,
+            f"{monitor.path} drops the bounds {', '.join(small)}: latencies below 50 ms cannot be told apart",
+            "keep them",
+        )
     apart = [b for b in _WHOLE if _drops(dropping, first, b) != _drops(dropping, first, f"{b}.0")]
     if apart:
         yield Finding(
@@ -343,9 +352,7 @@ def _buckets(monitor: ServiceMonitor) -> Iterator[Finding]:
             f"{monitor.path} drops the bounds {', '.join(apart)} on Prometheus 2 only: 3 writes {apart[0]}.0",
             r"in its regex: (\.0)?",
         )
-    kept = [
-        name for name in _HISTOGRAMS if not any(_drops(dropping, name, bound) for bound in ("0.005", "0.025", *_WHOLE))
-    ]
+    kept = [name for name in _HISTOGRAMS if not any(_drops(dropping, name, bound) for bound in (*_SMALL, *_WHOLE))]
     if kept:
         yield Finding(
             "buckets", WARN, f"{monitor.path} drops no buckets of {', '.join(kept)}, which are as many", "add them"

@@ -35,7 +35,13 @@ def _share(by: str, family: str, labels: str, failing: str) -> str:
     return f"({bad} or 0 * {whole}) / {whole}"
 
 
+def _objects(family: str) -> str:
+    # Each replica counts all objects; -1 stands for a count that failed.
+    return f"sum by (cluster) (max by (cluster, group, resource) ({family}{{{_SERVER}}} >= 0))"
+
+
 _SERVER = f'job="apiserver",{_IN}'
+_OBJECTS = f"{_objects('apiserver_resource_objects')} or {_objects('apiserver_storage_objects')}"
 _ANY = f'job=~"apiserver|kube-controller-manager|kube-scheduler|controller-manager|syncer",{_IN}'
 _DURATION = "apiserver_request_duration_seconds_bucket"
 
@@ -96,7 +102,16 @@ TENANTS = Dashboard(
                 Panel(
                     "Memory", [(f"sum by (cluster) (process_resident_memory_bytes{{{_ANY}}})", "{{cluster}}")], "bytes"
                 ),
-                Panel("Objects", [(f"sum by (cluster) (apiserver_resource_objects{{{_SERVER}}} >= 0)", "{{cluster}}")]),
+                Panel(
+                    "Objects",
+                    [
+                        (
+                            f"{_objects('apiserver_resource_objects')} or {_objects('apiserver_storage_objects')}",
+                            "{{cluster}}",
+                        )
+                    ],
+                    about="The second name is that of Kubernetes before v1.34.",
+                ),
             ],
         ),
         (
@@ -122,6 +137,8 @@ _ONE = Variable("cluster", "cluster", 'apiserver_request_total{job="apiserver"}'
 _MANAGER = f'job=~"kube-controller-manager|controller-manager",{_IN}'
 _SCHEDULER = f'job="kube-scheduler",{_IN}'
 _CODES = '"4..|5..|<error>"'
+# A scheduler that stands by holds the same pods, or those of the time when it led; one that is alone elects nobody.
+_NO_STANDBY = f"unless on (cluster, job, instance) (leader_election_master_status{{{_SCHEDULER}}} == 0)"
 
 CONTROL_PLANE = Dashboard(
     "vmetrics-control-plane",
@@ -228,7 +245,7 @@ CONTROL_PLANE = Dashboard(
             [
                 Panel(
                     "Pods that wait",
-                    [(f"sum by (queue) (scheduler_pending_pods{{{_SCHEDULER}}})", "{{queue}}")],
+                    [(f"sum by (queue) (scheduler_pending_pods{{{_SCHEDULER}}} {_NO_STANDBY})", "{{queue}}")],
                     width=8,
                 ),
                 Panel(

@@ -223,7 +223,23 @@ def test_a_real_prometheus_drops_half_of_the_buckets_and_keeps_what_is_needed(tm
                 return {item["metric"]["le"] for item in found}
 
             everything, kept = bounds("all"), bounds("less")
-            assert kept == {"0.05", "0.1", "0.2", "0.4", "0.6", "0.8", "1", "2", "5", "10", "30", "60", "+Inf"}
+            assert kept == {
+                "0.005",
+                "0.025",
+                "0.05",
+                "0.1",
+                "0.2",
+                "0.4",
+                "0.6",
+                "0.8",
+                "1",
+                "2",
+                "5",
+                "10",
+                "30",
+                "60",
+                "+Inf",
+            }
             assert kept < everything
             for family in (
                 name,
