@@ -76,6 +76,37 @@ def test_what_a_command_does_not_need_is_not_imported(
     assert imported.isdisjoint(unused)
 
 
+def python(environment: dict[str, str], code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+MAIN = "from kubectl_vmetrics.__main__ import main; main()"
+
+
+@pytest.mark.parametrize(("args", "code"), [(["--version"], 0), (["top", "nodes", "--sort-by=x"], 1)])
+def test_exit_handlers_run(args: list[str], code: int, environment: dict[str, str]) -> None:
+    """Login libraries leave files with keys to them."""
+    done = python(environment, f"import atexit, sys; atexit.register(print, 'bye'); sys.argv[1:] = {args}; {MAIN}")
+
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-1] == "bye"
+
+
+def test_threads_are_waited_for(environment: dict[str, str]) -> None:
+    late = "threading.Thread(target=lambda: (time.sleep(0.5), print('late'))).start()"
+    done = python(environment, f"import sys, threading, time; {late}; sys.argv[1:] = ['--version']; {MAIN}")
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "late")
+
+
+def test_the_interpreter_is_not_taken_apart(environment: dict[str, str]) -> None:
+    code = f"class Last:\n  def __del__(self): print('gone')\nlast = Last()\nimport sys; sys.argv[1:] = ['--version']\n{MAIN}"
+
+    assert "gone" not in python(environment, code).stdout
+
+
 def test_home_may_be_missing(environment: dict[str, str]) -> None:
     environment.pop("HOME", None)
 
