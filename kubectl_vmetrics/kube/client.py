@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import logging
 import math
-import random
 import re
 import threading
 import time
@@ -178,6 +177,8 @@ class Client:
             try:
                 return self._once(url, accept, deadline, body)
             except _Retry as retry:
+                import random
+
                 attempt += 1
                 # Jitter, so that a hundred clients that were refused together do not come back together.
                 wait = retry.after + random.uniform(0, min(1.0, 0.1 + retry.after / 4))  # noqa: S311

@@ -6,7 +6,6 @@ kubectl applies the policy in its own process alone, so a plugin of kubectl has 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,8 @@ def permitted(command: str, path: Path | None) -> str:
     if policy == ALLOW_ALL:
         return command
     if policy == ALLOWLIST:
+        import shutil
+
         found = shutil.which(command)
         if found and any(entry in (command, found) or shutil.which(entry) == found for entry in entries):
             return found

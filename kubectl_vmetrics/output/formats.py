@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -73,6 +70,9 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
     rows = view.records() if view.records else view.rows
     cells = [[safe.line(cell) for cell in row] for row in rows]
     if form == "csv":
+        import csv
+        import io
+
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerows([list(view.headers), *cells] if headers else cells)
@@ -83,6 +83,8 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
 
 
 def _json(document: Any) -> str:
+    import json
+
     return safe.ascii_json(json.dumps(document, indent=4, ensure_ascii=False)) + "\n"
 
 
