@@ -79,9 +79,14 @@ def check_sort(sort_by: str) -> None:
 class Show:
     """How to show what a command finds.
 
+    Attributes:
+        shown: what was found last.
+
     Raises:
         UsageError: an unknown format, an interval that is none.
     """
+
+    shown: Outcome | None = None
 
     def __init__(self, context: click.Context, output: str, no_headers: bool, watch: bool, interval: str) -> None:
         self.environment: Environment = context.obj
@@ -115,6 +120,7 @@ class Show:
         if self.watch:
             return self._watch(find)
         outcome = find()
+        Show.shown = outcome  # to free 100,000 rows takes as long as to print them, and the process ends with them
         self.environment.stdout.write(self._text(outcome, headers=self.headers))
         self.environment.stdout.flush()
         for note in self._notes(outcome):

@@ -55,7 +55,7 @@ def cpu_nanocores(text: str) -> int:
     (48625975, 12000000, 2000000000)
     """
     number = text[:-1]
-    if number.isdecimal() and (factor := _CPU_SUFFIX.get(text[-1])):
+    if number.isdecimal() and number.isascii() and (factor := _CPU_SUFFIX.get(text[-1])):
         return int(number) * factor
     return nanos(text)
 
@@ -66,7 +66,7 @@ def memory_bytes(text: str) -> int:
     >>> memory_bytes("676Ki"), memory_bytes("1.5Gi"), memory_bytes("1500m")
     (692224, 1610612736, 2)
     """
-    if text[-2:] == "Ki" and (number := text[:-2]).isdecimal():
+    if text[-2:] == "Ki" and (number := text[:-2]).isdecimal() and number.isascii():
         return int(number) << 10
     return ceil_div(nanos(text), NANOS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """CPU and memory in base units.
 
     Attributes:
@@ -33,7 +33,7 @@ class Usage(msgspec.Struct, frozen=True):
 NOTHING = Usage()
 
 
-class HostPod(msgspec.Struct, frozen=True):
+class HostPod(msgspec.Struct, frozen=True, gc=False):
     """A pod by the names that the host cluster gives it."""
 
     namespace: str

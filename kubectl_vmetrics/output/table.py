@@ -7,6 +7,7 @@ The layout of Go's text/tabwriter with minwidth 6 and padding 3, to the byte: th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice, repeat
 from typing import overload
 
 from . import safe
@@ -14,14 +15,23 @@ from . import safe
 MIN_WIDTH = 6
 PADDING = 3
 
+_AT_ONCE = 4096
+"""Rows that are in memory as cells of their full width."""
+
 Row = Sequence[str]
 
 
 class Columns(Sequence[Row]):
-    """Rows that are kept by column, all of the same length: the fast way to a table of 100,000 of them."""
+    """Rows that are kept by column: the fast way to a table of 100,000 of them.
 
-    def __init__(self, columns: Sequence[list[str]]) -> None:
+    Args:
+        columns: all of the same length.
+        leads: cells in front of those of `columns`, and for how many rows they stand; for all rows, if any.
+    """
+
+    def __init__(self, columns: Sequence[list[str]], leads: Sequence[tuple[Row, int]] = ()) -> None:
         self.columns = columns
+        self.leads = leads
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -31,31 +41,51 @@ class Columns(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        return list(self)[index] if isinstance(index, slice) else [column[index] for column in self.columns]
+        return list(self)[index]
 
     def __iter__(self) -> Iterator[Row]:
-        return zip(*self.columns, strict=True)
+        rows = zip(*self.columns, strict=True)
+        if not self.leads:
+            return rows
+        leads = (lead for lead, count in self.leads for _ in range(count))
+        return ((*lead, *row) for lead, row in zip(leads, rows, strict=True))
 
 
 def render(rows: Sequence[Row], headers: Row = (), footer: Sequence[Row] = ()) -> str:
     """Rows of cells as text, each line ended, with headers above and a footer below. Rows may differ in length."""
     if isinstance(rows, Columns) and not footer:
-        heads = [[head] for head in headers] if headers else [[] for _ in rows.columns]
-        return _even([head + column for head, column in zip(heads, rows.columns, strict=True)])
+        return _even(rows, headers)
     rows = [*([headers] if headers else []), *rows, *footer]
     if not rows:
         return ""
     count = len(rows[0])
     if any(len(row) != count for row in rows):
         return _ragged([[safe.line(cell) for cell in row] for row in rows])
-    return _even([list(cells) for cells in zip(*rows, strict=True)])
+    return _even(Columns([list(cells) for cells in zip(*rows, strict=True)]))
 
 
-def _even(columns: Sequence[list[str]]) -> str:
-    columns = [safe.column(cells) for cells in columns]
-    widths = [_width(max(map(len, cells))) for cells in columns]
-    template = "".join(f"%-{width}s" for width in widths) + "\n"
-    return "".join([template % cells for cells in zip(*columns, strict=True)])
+def _even(rows: Columns, headers: Row = ()) -> str:
+    """Rows of one length: a column is as wide as its widest cell."""
+    leads = [([safe.line(cell) for cell in lead], count) for lead, count in rows.leads]
+    columns = [safe.column(cells) for cells in rows.columns]
+    heads = [safe.line(head) for head in headers]
+    before = len(leads[0][0]) if leads else 0
+    longest = [max(len(lead[index]) for lead, _ in leads) for index in range(before)]
+    longest += [max(map(len, cells), default=0) for cells in columns]
+    widths = [_width(max(cells)) for cells in zip(longest, map(len, heads) if heads else longest, strict=True)]
+    front = chain.from_iterable(repeat(_line(lead, widths), count) for lead, count in leads) if leads else repeat("")
+    text = [_line(heads, widths) + "\n"] if heads else []
+    for start in range(0, len(rows), _AT_ONCE):
+        parts = [cells[start : start + _AT_ONCE] for cells in columns]
+        count = len(parts[0])
+        padded = [[cell.ljust(width) for cell in cells] for cells, width in zip(parts, widths[before:], strict=True)]
+        lines = zip(islice(front, count), *padded, repeat("\n", count), strict=True)
+        text.append("".join(chain.from_iterable(lines)))
+    return "".join(text)
+
+
+def _line(cells: Row, widths: Sequence[int]) -> str:
+    return "".join(map(str.ljust, cells, widths))
 
 
 def _width(longest: int) -> int:

@@ -31,7 +31,7 @@ _FEW = 8
 """Up to as many pods are asked for one by one; more are found in a list."""
 
 
-class VClusterRef(msgspec.Struct, frozen=True, order=True):
+class VClusterRef(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """A virtual cluster. Its name alone is not unique.
 
     Attributes:
@@ -51,7 +51,7 @@ class VClusterRef(msgspec.Struct, frozen=True, order=True):
         return f"{self.parent.path}/{own}" if self.parent else own
 
 
-class VirtualPod(msgspec.Struct, frozen=True):
+class VirtualPod(msgspec.Struct, frozen=True, gc=False):
     """A pod by the names that its owner knows."""
 
     vcluster: VClusterRef

@@ -6,8 +6,10 @@ them; and from inside one virtual cluster, as kubectl prints it there.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubectl_vmetrics.metrics.metrics_api import Container, PodMetrics, TimedPodMetrics
@@ -80,7 +82,8 @@ AnyPods = Sequence[Pod[Any]]
 
 def view(pods: AnyPods, options: Options) -> View:
     """The table, and the document, of pods."""
-    ordered = _sorted(pods, options)
+    groups = _ordered(pods, options)
+    ordered = [pod for group in groups for _, pod in group.pods]
     headers = [
         *(["NAMESPACE"] if options.namespaces else []),
         *(["VCLUSTER", "VNAMESPACE"] if options.names is Names.BOTH else []),
@@ -90,7 +93,7 @@ def view(pods: AnyPods, options: Options) -> View:
         *options.more,
     ]
     simple = not options.containers and not options.more and not options.swap
-    rows = _simple_rows(ordered, options) if simple else [row for pod in ordered for row in _rows(pod, options)]
+    rows = _simple_rows(groups) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
     records = (lambda: [*rows, _sums(pods, options, len(headers))]) if options.total else None
     return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records)
@@ -120,52 +123,77 @@ def vcluster_cell(ref: VClusterRef | None, host_namespace: str) -> str:
     return ref.name if ref.parent is None and ref.host_namespace == host_namespace else ref.path
 
 
-def _simple_rows(pods: AnyPods, options: Options) -> Sequence[Row]:
-    """The rows of the plain table, which may have 100,000 of them: column by column."""
-    names, columns = options.names, []
-    if options.namespaces:
-        columns.append([_namespace(pod, names) for pod in pods])
-    if names is Names.BOTH:
-        columns.append([vcluster_cell(pod.vcluster, pod.metrics.metadata.namespace) for pod in pods])
-        columns.append([_virtual_namespace(pod) for pod in pods])
-    columns.append([_name(pod, names) for pod in pods])
-    used = [pod.usage for pod in pods]
-    columns.append([f"{-(-usage.cpu_nanocores // 1_000_000)}m" for usage in used])
-    columns.append([f"{usage.memory_bytes >> 20}Mi" for usage in used])
-    return Columns(columns)
+class _Group(NamedTuple):
+    """Pods that stand together since they have all cells before their names in common.
+
+    Attributes:
+        lead: those cells.
+        pods: with their names, in order.
+    """
+
+    lead: list[str]
+    pods: list[tuple[str, Pod[Any]]]
 
 
-def _sorted(pods: AnyPods, options: Options) -> AnyPods:
-    if options.sort_by == "cpu":
-        return order.descending(pods, lambda pod: -(-pod.usage.cpu_nanocores // 1_000_000))
-    if options.sort_by == "memory":
-        return order.descending(pods, lambda pod: pod.usage.memory_bytes)
+def _ordered(pods: AnyPods, options: Options) -> list[_Group]:
+    """Pods in their order: as kubectl has it where --sort-by asks for one, else by what stands in front."""
     names = options.names
+    if options.sort_by:
+        ordered = (
+            order.descending(pods, lambda pod: -(-pod.usage.cpu_nanocores // 1_000_000))
+            if options.sort_by == "cpu"
+            else order.descending(pods, lambda pod: pod.usage.memory_bytes)
+        )
+        return [_Group(_lead(pod, options), [(_name(pod, names), pod)]) for pod in ordered]
+    # Sorted group by group, 100,000 pods take a third of the time: most comparisons are of the same few cells.
+    found: defaultdict[Any, list[tuple[str, Pod[Any]]]] = defaultdict(list)
+    key: Callable[[Any], Any] | None = None
     if names is Names.HOST:
-        if options.namespaces:
-            return sorted(pods, key=lambda pod: (pod.metrics.metadata.namespace, pod.metrics.metadata.name))
-        return sorted(pods, key=lambda pod: pod.metrics.metadata.name)
-    if names is Names.VIRTUAL:
-        return sorted(pods, key=lambda pod: (_virtual_namespace(pod), _name(pod, names)))
+        apart = options.namespaces
+        for pod in pods:
+            meta = pod.metrics.metadata
+            found[meta.namespace if apart else ""].append((meta.name, pod))
+    elif names is Names.VIRTUAL:
+        for pod in pods:
+            found[_virtual_namespace(pod)].append((_name(pod, names), pod))
+    else:
+        for pod in pods:
+            if virtual := pod.virtual:
+                found[pod.metrics.metadata.namespace, pod.vcluster, virtual.namespace].append((virtual.name, pod))
+            else:
+                place = pod.metrics.metadata.namespace, pod.vcluster, _virtual_namespace(pod)
+                found[place].append((_name(pod, names), pod))
 
-    paths: dict[VClusterRef | None, str] = {None: ""}
+        def key(place: tuple[str, VClusterRef | None, str]) -> tuple[str, str, str]:
+            return place[0], place[1].path if place[1] else "", place[2]
 
-    def key(pod: Pod[Any]) -> tuple[str, str, str, str]:
-        ref, virtual = pod.vcluster, pod.virtual
-        path = paths.get(ref) or paths.setdefault(ref, ref.path if ref else "")
-        if virtual:
-            return pod.metrics.metadata.namespace, path, virtual.namespace, virtual.name
-        return pod.metrics.metadata.namespace, path, _virtual_namespace(pod), _name(pod, names)
+    for members in found.values():
+        members.sort(key=itemgetter(0))
+    return [_Group(_lead(found[place][0][1], options), found[place]) for place in sorted(found, key=key)]
 
-    return sorted(pods, key=key)
+
+def _lead(pod: Pod[Any], options: Options) -> list[str]:
+    """The cells in front of a pod's name."""
+    lead = [_namespace(pod, options.names)] if options.namespaces else []
+    if options.names is Names.BOTH:
+        lead += [vcluster_cell(pod.vcluster, pod.metrics.metadata.namespace), _virtual_namespace(pod)]
+    return lead
+
+
+def _simple_rows(groups: list[_Group]) -> Sequence[Row]:
+    """The rows of the plain table, which may have 100,000 of them: column by column."""
+    pods = [pair for group in groups for pair in group.pods]
+    columns = [
+        [name for name, _ in pods],
+        [f"{-(-pod.usage.cpu_nanocores // 1_000_000)}m" for _, pod in pods],
+        [f"{pod.usage.memory_bytes >> 20}Mi" for _, pod in pods],
+    ]
+    leads = [(group.lead, len(group.pods)) for group in groups]
+    return Columns(columns, leads if groups and groups[0].lead else ())
 
 
 def _rows(pod: Pod[Any], options: Options) -> list[Row]:
-    names, host_namespace = options.names, pod.metrics.metadata.namespace
-    prefix: list[str] = [_namespace(pod, names)] if options.namespaces else []
-    if names is Names.BOTH:
-        prefix += [vcluster_cell(pod.vcluster, host_namespace), _virtual_namespace(pod)]
-    prefix.append(_name(pod, names))
+    prefix = [*_lead(pod, options), _name(pod, options.names)]
     if not options.containers:
         return [prefix + _cells(pod.usage, options) + _more(pod, None, pod.usage, options)]
     used = [(container, container_usage(container.usage)) for container in pod.metrics.containers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,40 @@ cells = st.text(st.characters(categories=["L", "N", "P"], max_codepoint=127), ma
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(cells, min_size=n, max_size=n), min_size=1, max_size=8)))
 def test_the_short_way_is_the_general_way(rows: list[list[str]]) -> None:
     assert table.render(rows) == table._ragged(rows)
+
+
+blocks = st.tuples(st.integers(0, 3), st.integers(1, 3)).flatmap(
+    lambda widths: st.lists(
+        st.tuples(
+            st.lists(cells, min_size=widths[0], max_size=widths[0]),
+            st.lists(st.lists(cells, min_size=widths[1], max_size=widths[1]), min_size=1, max_size=4),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+
+
+@given(blocks, st.booleans())
+def test_rows_by_column_are_the_same_rows(blocks: list[tuple[list[str], list[list[str]]]], headed: bool) -> None:
+    """Cells that many rows begin with are kept once; the text is made a few thousand rows at a time."""
+    rows = [[*lead, *rest] for lead, block in blocks for rest in block]
+    columns = [list(cells) for cells in zip(*[rest for _, block in blocks for rest in block], strict=True)]
+    leads = [(lead, len(block)) for lead, block in blocks]
+    kept = table.Columns(columns, leads if blocks[0][0] else ())
+    headers = [f"HEADER{index}" for index in range(len(rows[0]))] if headed else []
+
+    assert [list(row) for row in kept] == rows
+    assert (len(kept), list(kept[-1]), [list(row) for row in kept[:2]]) == (len(rows), rows[-1], rows[:2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_AT_ONCE", 3)
+        assert table.render(kept, headers) == table._ragged([*([headers] if headed else []), *rows])
+
+
+def test_no_cell_that_rows_begin_with_can_break_a_line() -> None:
+    rows = table.Columns([["c\n", "d"]], [(["a\x1b[2J"], 2)])
+
+    assert table.render(rows, ["A\n", "B"]) == "A\\n      B     \na^[[2J   c\\n   \na^[[2J   d     \n"
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=1, max_size=4), min_size=1, max_size=6))
