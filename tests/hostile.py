@@ -19,18 +19,19 @@ Attack = Callable[[], "tuple[dict[str, str], Iterable[bytes]]"]
 
 ENDLESS = 1 << 16
 MEASURE = """
-import re, resource, sys
+import atexit, re, resource
 from kubectl_vmetrics.__main__ import main
-try:
-    main()
-finally:
-    sys.stdout.flush()
+
+@atexit.register
+def report():
     with open({report!r}, "w") as file:
         try:  # ru_maxrss begins with that of the process that started this one
             peak = int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
         except OSError:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         file.write(str(peak << 10))
+
+main()
 """
 
 
