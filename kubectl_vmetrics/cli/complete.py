@@ -35,26 +35,25 @@ Candidates = list[tuple[str, str]]
 _FILES = ("kubeconfig", "cache_dir", "certificate_authority", "client_certificate", "client_key", "file", "token_file")
 
 
-def run(words: Sequence[str], environment: Environment) -> int:
-    """Print the candidates for the last word; returns 0."""
+def run(words: Sequence[str], environment: Environment, root: click.Command) -> int:
+    """Print the candidates for the last word of a command line below `root`; returns 0."""
     found: Candidates = []
     files = False
     with contextlib.suppress(Exception):
         # PowerShell before 7.3 passes no empty words to programs, so its script says "" instead.
         asked = [*words[:-1], words[-1] if words and words[-1] != '""' else ""]
-        found, files = candidates(asked, environment)
+        found, files = candidates(asked, environment, root)
     lines = [f"{value}\t{text}" if text else value for value, text in found if value.isprintable()]
     environment.stdout.write("".join(f"{line}\n" for line in [*lines, f":{FILES if files else NO_FILES}"]))
     return 0
 
 
-def candidates(words: list[str], environment: Environment) -> tuple[Candidates, bool]:
+def candidates(words: list[str], environment: Environment, root: click.Command) -> tuple[Candidates, bool]:
     """Candidates for the last word, with their descriptions, and whether files may be offered instead."""
     from .help import TOPICS
-    from .main import root
 
     *before, last = words
-    command: click.Command = root
+    command = root
     context = click.Context(root, info_name="vmetrics", obj=environment)
     path: list[str] = []
     pending: click.Option | None = None
@@ -91,10 +90,10 @@ def candidates(words: list[str], environment: Environment) -> tuple[Candidates, 
         lazy: dict[str, tuple[str, str]] = getattr(command, "lazy", {})
         return _starting(last, [(name, text) for name, (_, text) in lazy.items()]), False
     if path[:1] == ["demo"]:
-        return candidates([*arguments, last], environment)
+        return candidates([*arguments, last], environment, root)
     if path == ["help"]:
         topics = TOPICS if not arguments else {}
-        return _starting(last, topics.items()) + candidates([*arguments, last], environment)[0], False
+        return _starting(last, topics.items()) + candidates([*arguments, last], environment, root)[0], False
     return [item for item in _starting(last, _arguments(path, ask)) if item[0] not in arguments], False
 
 

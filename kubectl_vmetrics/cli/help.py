@@ -37,14 +37,13 @@ TOPICS = {
 @click.pass_context
 def help_(context: click.Context, /, words: tuple[str, ...]) -> None:
     """Print it."""
-    from .main import root
-
+    root = context.find_root().command
     environment: Environment = context.obj
     if len(words) == 1 and words[0] in TOPICS:
         page = Path(__file__).parent / "topics" / f"{words[0]}.txt"
         environment.stdout.write(page.read_text(encoding="utf-8"))
         return
-    command: click.Command = root
+    command = root
     inner = click.Context(root, info_name=PROGRAM, obj=environment)
     for word in words:
         found = command.get_command(inner, word) if isinstance(command, click.Group) else None

@@ -89,7 +89,7 @@ def run(args: Sequence[str] | None = None, environment: Environment | None = Non
         if words[:1] == [VERB]:
             from . import complete
 
-            return complete.run(words[1:], environment)
+            return complete.run(words[1:], environment, root)
         return _guarded(args, environment)
     except BrokenPipeError:
         _give_up_stdout(environment)
