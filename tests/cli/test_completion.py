@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from kubectl_vmetrics.cli import completion
 from kubectl_vmetrics.cli.completion import SHIM
+from kubectl_vmetrics.cli.main import root
 from tests.clients.test_kubectl import KUBECTL
 from tests.conftest import Cli, invoke, write_kubeconfig
 from tests.installed import SCRIPT
@@ -74,6 +79,174 @@ def test_names_of_the_kubeconfig_and_of_the_cluster(complete: Cli) -> None:
     assert values(complete, "cp", "-n", "tenants", "") == ["acme", "globex"]
     assert values(complete, "doctor", "ku") == ["kubelets", "kubevirt"]
     assert values(complete, "components", "virt-h") == ["virt-handler"]
+
+
+def test_in_a_virtual_cluster_names_are_those_inside(complete: Cli, on_demo: Cli) -> None:
+    """Namespaces and pods as --vcluster means them, whichever form the flags have."""
+    table = on_demo("top", "namespaces", "--vcluster", "shop", "--no-headers").stdout
+    inside = {line.split()[0] for line in table.splitlines()}
+    assert "batch" in inside
+    for words in (
+        ["--vcluster", "shop", "-n", ""],
+        ["--vcluster=team-a/shop", "--namespace", ""],
+        ["top", "pods", "--vcluster", "shop", "-n", ""],
+    ):
+        line = words if words[0] == "top" else ["top", "pods", *words]
+        assert set(values(complete, *line)) == inside
+    assert values(complete, "vmi", "--vcluster", "shop", "--namespace=b") == ["--namespace=batch"]
+    assert {"team-a", "team-b"}.isdisjoint(values(complete, "top", "volumes", "--vcluster", "shop", "-n", ""))
+    names = values(complete, "top", "pods", "--vcluster", "shop", "-n", "batch", "")
+    assert names
+    assert not any("-x-" in name for name in names)
+    assert names == values(complete, "top", "pods", "-nbatch", "--vcluster=shop", "")
+    assert set(names) < set(values(complete, "top", "pods", "--vcluster", "shop", ""))
+    assert values(complete, "top", "pods", "--vcluster", "nosuch", "-n", "") == []
+    assert values(complete, "top", "pods", "--vcluster", "dev", "-n", "") == []  # there are two
+
+
+def test_all_namespaces(complete: Cli) -> None:
+    everywhere = values(complete, "top", "pods", "-A", "")
+    assert {"shop-0", "dev-0"} <= set(everywhere)
+    assert len(set(everywhere)) == len(everywhere)
+    assert values(complete, "top", "pods", "--all-namespaces=true", "shop-") == ["shop-0"]
+
+
+def test_rights_dashboards_checks_and_paths(complete: Cli) -> None:
+    assert {"top pods", "controlplanes", "proxy"} <= set(values(complete, "manifests", "rbac", "--for", ""))
+    assert values(complete, "manifests", "rbac", "--for=top v") == ["--for=top vclusters", "--for=top volumes"]
+    assert values(complete, "manifests", "dashboards", "vmetrics-m") == ["vmetrics-machines"]
+    assert {"VM101", "VM102", "VM404", "VM601"} <= set(values(complete, "doctor", "VM"))
+    assert "VM101\t" in complete("doctor", "VM101").stdout
+    assert values(complete, "raw", "/api/v1/nodes/worker-1/proxy/metrics/c") == [
+        "/api/v1/nodes/worker-1/proxy/metrics/cadvisor"
+    ]
+    assert values(complete, "manifests", "metrics-server", "--kubelet-preferred-address-types", "InternalIP,Host") == [
+        "InternalIP,Hostname"
+    ]
+    assert values(complete, "controlplanes", "-A", "") == ["acme", "globex", "shop", "dev"]
+    assert values(complete, "controlplanes", "") == []
+    assert values(complete, "manifests", "kamaji", "") == ["tenants/acme", "tenants/globex"]
+    assert values(complete, "manifests", "kamaji", "-n", "tenants", "") == ["acme", "globex"]
+    assert values(complete, "manifests", "vcluster", "team-a") == ["team-a/shop"]
+    assert {"monitoring"} <= set(values(complete, "manifests", "kamaji", "--prometheus-namespace", ""))
+
+
+def test_the_demo_is_no_cluster_of_the_kubeconfig(complete: Cli) -> None:
+    """Flags and fixed values are completed behind `demo`; names of another cluster are not offered."""
+    assert values(complete, "demo", "top", "po") == ["pods"]
+    assert values(complete, "demo", "--pods", "9", "top", "pods", "--sort-by", "") == ["cpu", "memory"]
+    assert values(complete, "demo", "vmi", "--sort-by=n") == ["--sort-by=network"]
+    assert "--containers" in values(complete, "demo", "top", "pods", "--co")
+    assert values(complete, "demo", "top", "pods", "-n", "") == values(complete, "demo", "top", "nodes", "") == []
+    assert values(complete, "demo", "doctor", "ku") == ["kubelets", "kubevirt"]
+    assert values(complete, "demo", "--br") == ["--break"]
+
+
+# ---------------------------------------------------------------------------------------------- the whole tree
+
+
+def tree(command: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, and the words that lead to it."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from tree(found, (*path, name))
+
+
+COMMANDS = dict(tree())
+OPTIONS = [
+    (path, option)
+    for path, command in COMMANDS.items()
+    for option in command.params
+    if isinstance(option, click.Option) and not option.is_flag
+]
+FREE = {
+    "as_user": "a user that the cluster need not know",
+    "as_group": "likewise",
+    "as_uid": "likewise",
+    "as_user_extra": "likewise",
+    "server": "a URL",
+    "token": "a secret",
+    "tls_server_name": "a host name",
+    "selector": "a label selector",
+    "accept_hosts": "a regular expression",
+    "port": "a number",
+    "max_connections_per_client": "a number",
+    "image": "a name in a registry",
+    "name": "a name for what is made",
+    "replicas": "a number",
+    "token_secret": "the name of a Secret, which need not be listed",
+    "tls_secret": "likewise",
+    "labels": "what the user's Prometheus looks for",
+    "folder": "a folder of Grafana",
+    "user": "a user that the cluster need not know",
+    "group": "likewise",
+    "nodes": "a number",
+    "pods": "a number",
+    "vclusters": "a number",
+    "vms": "a number",
+    "tenants": "a number",
+    "seed": "a number",
+}
+"""Options that may be given anything, and what they are."""
+
+
+def _id(case: Any) -> str:
+    return " ".join(case) if isinstance(case, tuple) else max(case.opts, key=len)
+
+
+@pytest.mark.parametrize(("path", "option"), OPTIONS, ids=_id)
+def test_no_option_is_without_completion(path: tuple[str, ...], option: click.Option, complete: Cli) -> None:
+    """Each has candidates in a cluster that has everything, is a file, or may be given anything."""
+    result = complete(*path, max(option.opts, key=len), "")
+    lines = result.stdout.splitlines()
+    name = str(option.name)
+    free = (
+        name in FREE and not (name == "user" and path[0] != "manifests") and (name, path[0]) != ("folder", "completion")
+    )
+
+    assert result.code == 0
+    assert free == (lines == [":4"]), f"{name} of {' '.join(path)} is offered nothing"
+    if "file" in name or name in ("kubeconfig", "cache_dir"):
+        assert lines == [":0"]
+
+
+LISTS = re.compile(r"(?:accepts only|there are|allowed formats are:) ([\w, \-]+)$", re.MULTILINE)
+NEEDED = {"manifests proxy": ["--image=x"], "manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
+
+
+def test_completion_offers_what_the_error_about_a_wrong_value_lists(complete: Cli, on_demo: Cli) -> None:
+    """Of every option with a fixed set of values: what is offered is accepted, and what is accepted is offered."""
+    compared = set()
+    for path, option in OPTIONS:
+        flag = max(option.opts, key=len)
+        if option.hidden or path[0] == "completion" or option.name == "vcluster":
+            continue
+        more = [arg for arg in NEEDED.get(" ".join(path), []) if not arg.startswith(flag)]
+        error = on_demo(*path, *more, flag, "zzz", "--server=http://127.0.0.1:1").stderr
+        if listed := LISTS.search(error):
+            known = set(re.split(r",\s*(?:or )?| or ", listed[1].strip()))
+            offered = set(values(complete, *path, flag, "")) - {"list", "table"}
+            assert offered <= known, (path, flag)
+            # Formats of tabulate are many; those that are offered will do.
+            assert known <= offered or option.name == "output", (path, flag)
+            compared.add(str(option.name))
+    assert compared >= {"output", "sort_by", "source", "kind", "fail_on", "commands", "addresses"}
+
+
+WHERE = {("top", "pods"): ["-A"], ("vmi",): ["-A"], ("controlplanes",): ["-A"]}
+"""The default namespace has none."""
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_no_argument_is_without_completion(path: tuple[str, ...], complete: Cli) -> None:
+    argument = any(isinstance(param, click.Argument) for param in COMMANDS[path].params)
+
+    assert bool(values(complete, *path, *WHERE.get(path, []), "")) == argument
 
 
 def test_virtual_clusters_by_the_name_that_a_command_takes(complete: Cli) -> None:

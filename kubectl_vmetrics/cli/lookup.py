@@ -1,0 +1,226 @@
+"""Names for completion: out of the kubeconfig, and of the cluster that the command line so far leads to.
+
+Who presses a key does not wait: a cluster is asked for a moment, and its answer kept for a few more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubectl_vmetrics.output.terminal import Environment
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kube.kubeconfig import Connection
+
+LIMIT = 1.0
+"""Seconds that a cluster is asked."""
+LOGIN = 3.0
+"""Seconds where a program logs in first, which has limits of its own or none."""
+KEPT = 15.0
+"""Seconds for which an answer is kept."""
+
+Candidates = list[tuple[str, str]]
+"""What may be typed, and a line on each."""
+
+
+class Lookup:
+    """The names that a command line may go on with.
+
+    Args:
+        environment: for the kubeconfig's and the cache's places.
+        given: the options of the line so far, by parameter name.
+        anywhere: whether the line is about all namespaces.
+        closed: whether no cluster is to be asked.
+    """
+
+    def __init__(
+        self, environment: Environment, given: Mapping[str, str], *, anywhere: bool = False, closed: bool = False
+    ) -> None:
+        self._environment = environment
+        self._given = given
+        self._anywhere = anywhere
+        self._closed = closed
+
+    def _connection(self) -> Connection:
+        import msgspec
+
+        from kubectl_vmetrics.kube import kubeconfig
+
+        names = ("kubeconfig", "context", "cluster", "user", "namespace", "server", "token")
+        flags = msgspec.convert({name: self._given[name] for name in names if name in self._given}, kubeconfig.Flags)
+        return msgspec.structs.replace(kubeconfig.connection(flags, self._environment.variables), timeout=LIMIT)
+
+    def named(self, kind: str) -> Candidates:
+        """Contexts, clusters or users of the kubeconfig."""
+        import msgspec
+
+        from kubectl_vmetrics.kube import kubeconfig
+
+        given = {"kubeconfig": self._given["kubeconfig"]} if "kubeconfig" in self._given else {}
+        flags = msgspec.convert(given, kubeconfig.Flags)
+        return [(name, "") for name in kubeconfig.names(flags, self._environment.variables, kind)]
+
+    def objects(self, path: str, *, spaces: bool = True) -> Candidates:
+        """The names of objects.
+
+        Args:
+            path: of their list; {} is where a namespace may stand.
+            spaces: whether they are in namespaces: those of the line's are meant then, or all.
+        """
+        from kubectl_vmetrics.kube.client import PARTIAL_LIST, Client, escape
+
+        connection = self._connection()
+        scope = f"namespaces/{escape(connection.namespace)}/" if spaces and not self._anywhere else ""
+        full = path.format(scope)
+
+        def read() -> Candidates:
+            answer = Client(connection).get(full, {"limit": 500}, accept=PARTIAL_LIST, limit=LIMIT)
+            names = (item["metadata"]["name"] for item in json.loads(answer.body).get("items") or [])
+            return [(name, "") for name in dict.fromkeys(names)]
+
+        return self._look_up(connection, full, read)
+
+    def paths(self, path: str) -> Candidates:
+        """As `objects`, where the line names no namespace by NAMESPACE/NAME."""
+        if self._anywhere or "namespace" in self._given:
+            return self.objects(path)
+        return [(f"{space}/{name}", "") for name, space in self._with_namespaces(path.format(""))]
+
+    def namespaces(self) -> Candidates:
+        """Those that -n means: of the virtual cluster of the line, or of the host."""
+        if "vcluster" in self._given:
+            return _unique((namespace, "") for namespace, _ in self._inside())
+        return self.objects("/api/v1/namespaces", spaces=False)
+
+    def pods(self) -> Candidates:
+        """Those that a NAME means: of the virtual cluster of the line, or of a host namespace."""
+        if "vcluster" in self._given:
+            wanted = self._given.get("namespace")
+            return _unique((name, space) for space, name in self._inside() if wanted in (None, space))
+        return self.objects("/apis/metrics.k8s.io/v1beta1/{}pods")
+
+    def _inside(self) -> Candidates:
+        """Namespace and name of each pod of the virtual cluster, as it has them itself."""
+        from kubectl_vmetrics.kube.client import Client
+        from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
+        from kubectl_vmetrics.vcluster import discovery, pods
+
+        connection, text = self._connection(), self._given["vcluster"]
+
+        def read() -> Candidates:
+            client = Client(connection)
+            known = discovery.find(client, text.partition("/")[0] if "/" in text else None)
+            found = pods.inside(client, discovery.select(known, text), known, Scope(), PodMetrics)
+            return sorted((pod.virtual.namespace, pod.virtual.name) for pod in found.pods if pod.virtual)
+
+        return self._look_up(connection, f"pods of {text}", read)
+
+    def accounts(self, namespace: str | None) -> Candidates:
+        """Service accounts, each with its namespace: of one, or of all."""
+        from kubectl_vmetrics.kube.client import escape
+
+        return self._with_namespaces(
+            f"/api/v1/{f'namespaces/{escape(namespace)}/' if namespace else ''}serviceaccounts"
+        )
+
+    def _with_namespaces(self, path: str) -> Candidates:
+        from kubectl_vmetrics.kube.client import PARTIAL_LIST, Client
+
+        connection = self._connection()
+
+        def read() -> Candidates:
+            answer = Client(connection).get(path, {"limit": 500}, accept=PARTIAL_LIST, limit=LIMIT)
+            items = (item["metadata"] for item in json.loads(answer.body).get("items") or [])
+            return [(meta["name"], meta["namespace"]) for meta in items]
+
+        return self._look_up(connection, f"{path} and namespaces", read)
+
+    def vclusters(self) -> Candidates:
+        """The virtual clusters of the host, by namespace and name."""
+        from kubectl_vmetrics.kube.client import Client
+        from kubectl_vmetrics.vcluster import discovery
+
+        connection = self._connection()
+
+        def read() -> Candidates:
+            return [(item.ref.path, item.status) for item in discovery.find(Client(connection), None)]
+
+        return self._look_up(connection, "vclusters", read)
+
+    def vclusters_by_name(self, *, here: bool = False) -> Candidates:
+        """Those of the line's namespace; each name once, and where it is.
+
+        Args:
+            here: whether a line without a namespace is about the kubeconfig's own; else it is about all.
+        """
+        found: dict[str, list[str]] = {}
+        given = self._connection().namespace if here else self._given.get("namespace")
+        for value, _ in self.vclusters():
+            namespace, _, name = value.rpartition("/")
+            if self._anywhere or given in (None, namespace):
+                found.setdefault(name, []).append(namespace)
+        return [(name, ", ".join(namespaces)) for name, namespaces in found.items()]
+
+    def _look_up(self, connection: Connection, what: str, read: Callable[[], Candidates]) -> Candidates:
+        if self._closed:
+            return []
+        limit = LOGIN if connection.user.exec or connection.user.auth_provider else LIMIT
+        key = f"{connection.server} {connection.user.name} {what}"
+        return _kept(self._environment, key, lambda: _within(limit, read))
+
+
+def _within(seconds: float, read: Callable[[], Candidates]) -> Candidates:
+    """What `read` gives, in a thread that is left behind where it takes longer.
+
+    Raises:
+        TimeoutError: it does; and whatever `read` raises.
+    """
+    import queue
+    import threading
+
+    found: queue.Queue[Candidates | Exception] = queue.Queue()
+
+    def run() -> None:
+        try:
+            found.put(read())
+        except Exception as error:
+            found.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = found.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _kept(environment: Environment, key: str, read: Callable[[], Candidates]) -> Candidates:
+    """What `read` gives, from a file that only the user can read where it was asked a moment ago."""
+    variables = environment.variables
+    home = variables.get("HOME") or variables.get("USERPROFILE")
+    folder = variables.get("KUBECACHEDIR") or (f"{home}/.kube/cache" if home else None)
+    if not folder:
+        return read()
+    path = Path(folder, "vmetrics", f"complete-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json")
+    with contextlib.suppress(OSError, ValueError):
+        if time.time() - path.stat().st_mtime < KEPT:
+            return [(str(value), str(text)) for value, text in json.loads(path.read_text(encoding="utf-8"))]
+    found = read()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(found, file)
+    return found
+
+
+def _unique(found: Iterable[tuple[str, str]]) -> Candidates:
+    return list(dict(found).items())

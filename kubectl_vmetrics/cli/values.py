@@ -1,0 +1,180 @@
+"""What the options and arguments of each command may be given, for completion.
+
+Fixed sets are those of the modules that check them. What is asked of a cluster comes from `lookup`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from .lookup import Candidates, Lookup
+
+FILES = (
+    "kubeconfig",
+    "cache_dir",
+    "certificate_authority",
+    "client_certificate",
+    "client_key",
+    "file",
+    "folder",
+    "token_file",
+    "tls_cert_file",
+    "tls_private_key_file",
+)
+"""Parameters that are files or folders, which are the shell's business; `folder` of `completion` alone."""
+
+_DURATIONS = ("5s", "15s", "30s", "1m")
+_TABLES = ("wide", "json", "yaml", "csv", "name", "github", "html")
+_KAMAJI = "/apis/kamaji.clastix.io/v1alpha1/{}tenantcontrolplanes"
+_VMIS = "/apis/kubevirt.io/v1/{}virtualmachineinstances"
+
+
+def is_file(path: Sequence[str], name: str) -> bool:
+    """Whether an option is a file."""
+    return name in FILES and (name != "folder" or path[-1:] == ["completion"])
+
+
+def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Mapping[str, str]) -> Candidates:
+    """What an option may be given.
+
+    Args:
+        path: the command.
+        name: of the parameter.
+        last: what is typed of the value; of a list, the items before the last one stay.
+        ask: for what the cluster knows.
+        given: the options so far, by parameter name.
+    """
+    fixed = _fixed(path, name)
+    if fixed is not None:
+        return [item if isinstance(item, tuple) else (item, "") for item in fixed]
+    if name == "addresses":
+        from .manifests.metrics_server import KINDS
+
+        before = last.rpartition(",")[0].split(",") if "," in last else []
+        return [(",".join([*before, kind]), "") for kind in KINDS if kind not in before]
+    asked: dict[str, Callable[[], Candidates]] = {
+        "context": lambda: ask.named("contexts"),
+        "cluster": lambda: ask.named("clusters"),
+        "user": lambda: ask.named("users") if path[:1] != ["manifests"] else [],
+        "namespace": ask.namespaces,
+        "vcluster": ask.vclusters,
+        "node": lambda: ask.objects("/api/v1/nodes", spaces=False),
+        "serviceaccount": lambda: [(f"{space}:{account}", "") for account, space in ask.accounts(None)],
+    }
+    spaces = ("monitor_namespace", "service_monitor_namespace", "prometheus_namespace", "operator_namespace")
+    asked |= dict.fromkeys(spaces, lambda: ask.objects("/api/v1/namespaces", spaces=False))
+    if name.endswith("_account"):
+        return ask.accounts(given.get(f"{name.removesuffix('_account')}_namespace"))
+    return asked[name]() if name in asked else []
+
+
+def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | None:
+    """A set that the cluster does not know of; None for another kind."""
+    top, command = path[0] if path else "", " ".join(path)
+    if name == "output":
+        return _formats(top)
+    if name == "sort_by":
+        return _sorts(command)
+    if name == "source":
+        return ("pods", "endpointslices", "endpoints") if top == "targets" else ("metrics-api", "kubelet", "auto")
+    if name == "broken":
+        from kubectl_vmetrics.demo.breakage import BREAKS
+
+        return [("list", "Print them all."), *((key, item.text) for key, item in BREAKS.items())]
+    if name == "commands":
+        from kubectl_vmetrics.metrics.needs import COMMANDS
+
+        return list(COMMANDS)
+    if name == "only":
+        return _checks()
+    if name == "folder" and top == "manifests":
+        return None
+    plain: dict[str, Sequence[str | tuple[str, str]]] = {
+        "kind": ("kamaji", "vcluster"),
+        "fail_on": ("fail", "warning", "never"),
+        "interval": _DURATIONS,
+        "metric_resolution": ("10s", *_DURATIONS[1:]),
+        "request_timeout": ("10s", "30s", "1m", "0"),
+        "field_selector": ("metadata.name=", "metadata.namespace="),
+        "address": ("127.0.0.1", "localhost", "::1", "0.0.0.0"),  # noqa: S104
+        "verbosity": (("6", "Requests."), ("7", "Their headers."), ("8", "The answers' headers.")),
+    }
+    return plain.get(name)
+
+
+def _formats(top: str) -> Sequence[str]:
+    if top == "manifests":
+        return ("yaml", "json")
+    if top == "targets":
+        from kubectl_vmetrics.manifests.prometheus import FORMATS
+
+        return ("table", *_TABLES[:5], *FORMATS)
+    return ("table", *_TABLES) if top == "doctor" else _TABLES
+
+
+def _sorts(command: str) -> Iterable[str]:
+    if command == "vmi":
+        from kubectl_vmetrics.views import vmi
+
+        return vmi.SORTS
+    if command == "top volumes":
+        from kubectl_vmetrics.views import volumes
+
+        return volumes.SORTS
+    return ("cpu", "memory")
+
+
+def _checks() -> Candidates:
+    from kubectl_vmetrics.doctor.catalogue import CHECKS
+
+    return [(check.id, f"{check.area}: {check.title}") for check in CHECKS]
+
+
+def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str]) -> Candidates:
+    """What a command may be given."""
+    kubevirt = ("virt-api", "virt-controller", "virt-handler", "virt-operator")
+    known: dict[str, Callable[[], Candidates]] = {
+        "top pods": ask.pods,
+        "top nodes": lambda: ask.objects("/api/v1/nodes", spaces=False),
+        "top vclusters": ask.vclusters_by_name,
+        "manifests vcluster": lambda: ask.vclusters_by_name() if "namespace" in given else ask.vclusters(),
+        "vmi": lambda: ask.objects(_VMIS),
+        "controlplanes": lambda: [*_or_none(lambda: ask.objects(_KAMAJI)), *ask.vclusters_by_name(here=True)],
+        "manifests kamaji": lambda: ask.paths(_KAMAJI),
+        "manifests dashboards": _dashboards,
+        "components": lambda: [(kind, "") for kind in kubevirt],
+        "targets": lambda: [(kind, "") for kind in ("kubevirt", "kubelet", "controlplanes", "all")],
+        "doctor": _areas_and_checks,
+        "raw": lambda: _paths(ask),
+        "completion": lambda: [(shell, "") for shell in ("bash", "zsh", "fish", "powershell", "kubectl")],
+    }
+    read = known.get(" ".join(path))
+    return read() if read else []
+
+
+def _or_none(read: Callable[[], Candidates]) -> Candidates:
+    """What is read, or nothing: one kind that is not installed does not hide the other."""
+    try:
+        return read()
+    except Exception:
+        return []
+
+
+def _dashboards() -> Candidates:
+    from kubectl_vmetrics.manifests.dashboards import ALL
+
+    return [(item.name, item.title) for item in ALL]
+
+
+def _areas_and_checks() -> Candidates:
+    from kubectl_vmetrics.doctor.check import AREAS
+
+    return [*((area, "") for area in AREAS), *_checks()]
+
+
+def _paths(ask: Lookup) -> Candidates:
+    metrics = "/apis/metrics.k8s.io/v1beta1"
+    endpoints = ("stats/summary", "metrics", "metrics/cadvisor", "metrics/resource", "metrics/probes")
+    nodes = [name for name, _ in _or_none(lambda: ask.objects("/api/v1/nodes", spaces=False))]
+    kubelets = [f"/api/v1/nodes/{node}/proxy/{endpoint}" for node in nodes for endpoint in endpoints]
+    return [(path, "") for path in (f"{metrics}/pods", f"{metrics}/nodes", *kubelets)]
