@@ -18,15 +18,32 @@ NAME = "kubectl-vmetrics"
 SHIM = "kubectl_complete-vmetrics"
 """What kubectl runs for the words behind `kubectl vmetrics` (k8s.io/kubectl, since v1.26)."""
 
+# Bash splits words at = and : as well, and leaves quotes and backslashes in them.
 _BASH = f"""_kubectl_vmetrics() {{
-    local line
+    local line value part at=-1 joined="" cut="" quote="" words=()
+    for part in "${{COMP_WORDS[@]:1:$COMP_CWORD}}"; do
+        case "$part" in [\\"\\']*) quote="${{part:0:1}}" ;; *) quote="" ;; esac
+        case "$part" in
+            =|:) if [ $at -ge 0 ]; then words[$at]+="$part"; joined=1; cut="${{words[$at]}}"; continue; fi ;;
+        esac
+        if [ -n "$joined" ]; then
+            cut="${{words[$at]}}"
+        else
+            at=$((at + 1)); cut=""
+        fi
+        joined=""
+        part="${{part//\\\\/}}"
+        words[$at]+="${{part#[\\"\\']}}"
+        if [ -n "$quote" ]; then words[$at]="${{words[$at]%"$quote"}}"; fi
+    done
     COMPREPLY=()
     while IFS= read -r line; do
-        case "$line" in
-            :*) ;;
-            *) COMPREPLY+=("${{line%%$'\\t'*}}") ;;
-        esac
-    done < <({NAME} {VERB} "${{COMP_WORDS[@]:1:$COMP_CWORD}}" 2>/dev/null)
+        case "$line" in :*) continue ;; esac
+        value="${{line%%$'\\t'*}}"
+        value="${{value#"$cut"}}"
+        if [ -z "$quote" ]; then printf -v value %q "$value"; fi
+        COMPREPLY+=("$value")
+    done < <({NAME} {VERB} "${{words[@]}}" 2>/dev/null)
 }}
 complete -o default -F _kubectl_vmetrics {NAME}
 """
@@ -34,7 +51,7 @@ _ZSH = f"""#compdef {NAME}
 _kubectl_vmetrics() {{
     local -a found
     local line
-    for line in "${{(@f)$({NAME} {VERB} "${{(@)words[2,$CURRENT]}}" 2>/dev/null)}}"; do
+    for line in "${{(@f)$({NAME} {VERB} "${{(@Q)words[2,$CURRENT]}}" 2>/dev/null)}}"; do
         [[ "$line" == :* ]] && continue
         found+=("${{${{line%%$'\\t'*}}//:/\\\\:}}${{${{(M)line:#*$'\\t'*}}:+:${{line#*$'\\t'}}}}")
     done

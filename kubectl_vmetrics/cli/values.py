@@ -61,8 +61,8 @@ def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Map
         "node": lambda: ask.objects("/api/v1/nodes", spaces=False),
         "serviceaccount": lambda: [(f"{space}:{account}", "") for account, space in ask.accounts(None)],
     }
-    spaces = ("monitor_namespace", "service_monitor_namespace", "prometheus_namespace", "operator_namespace")
-    asked |= dict.fromkeys(spaces, lambda: ask.objects("/api/v1/namespaces", spaces=False))
+    if name.endswith("_namespace"):
+        return ask.objects("/api/v1/namespaces", spaces=False)
     if name.endswith("_account"):
         return ask.accounts(given.get(f"{name.removesuffix('_account')}_namespace"))
     return asked[name]() if name in asked else []

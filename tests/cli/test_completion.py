@@ -215,7 +215,7 @@ def test_no_option_is_without_completion(path: tuple[str, ...], option: click.Op
         assert lines == [":0"]
 
 
-LISTS = re.compile(r"(?:accepts only|there are|allowed formats are:) ([\w, \-]+)$", re.MULTILINE)
+LISTS = re.compile(r"(?:accepts only|there are|allowed formats are:) ([\w, =\-]+)$", re.MULTILINE)
 NEEDED = {"manifests proxy": ["--image=x"], "manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
 
 
@@ -356,6 +356,54 @@ def test_a_real_bash(tmp_path: Path) -> None:
         "volumes",
         "complete -o default -F _kubectl_vmetrics kubectl-vmetrics",
     ]
+
+
+@INSTALLED
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("vmi --sort-by n", "vmi --sort-by network "),
+        ("vmi --sort-by=n", "vmi --sort-by=network "),
+        ("vmi --disks --sort-by=n", "vmi --disks --sort-by=network "),
+        ("manifests rbac --for top\\ n", "manifests rbac --for top\\ n"),  # two of them
+        ("manifests rbac --for top\\ no", "manifests rbac --for top\\ nodes"),
+        ("manifests rbac --for=top\\ vc", "manifests rbac --for=top\\ vclusters "),
+        ("manifests rbac --for 'top vc", "manifests rbac --for 'top vclusters' "),
+        ('manifests rbac --for "top vc', 'manifests rbac --for "top vclusters" '),
+        ("manifests rbac --for 'raw' --for 'top vc", "manifests rbac --for 'raw' --for 'top vclusters' "),
+        ("top pods --no-h", "top pods --no-headers "),
+    ],
+)
+def test_a_line_in_a_real_bash(typed: str, line: str, tmp_path: Path) -> None:
+    """What stands on the line after the Tab key, quotes, blanks and equals signs included."""
+    import pty
+
+    (tmp_path / "rc").write_text(
+        f"PS1='$ '; bind 'set enable-bracketed-paste off'; {invoke('completion', 'bash').stdout}\n"
+        "show() { printf '<%s>\\n' \"$READLINE_LINE\"; exit; }; bind -x '\"\\C-g\": show'\n"
+    )
+    path = f"{Path(str(SCRIPT)).parent}:/usr/bin:/bin"
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        env={"PATH": path, "HOME": str(tmp_path), "TERM": "dumb"},
+        start_new_session=True,
+    ) as shell:
+        os.close(child)
+        os.write(parent, f"kubectl-vmetrics {typed}\t\x07".encode())
+        output = b""
+        try:
+            while b">" not in output.rpartition(b"<")[2] or b"<" not in output:
+                output += os.read(parent, 1024)
+        except OSError:
+            pass
+        finally:
+            os.close(parent)
+        shell.wait(20)
+    assert f"<kubectl-vmetrics {line}>" in output.decode()
 
 
 @INSTALLED
