@@ -6,7 +6,7 @@ import threading
 
 import click
 
-from kubectl_vmetrics.demo import apiserver, breakage, server
+from kubectl_vmetrics.demo import apiserver, server
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output.terminal import Environment
@@ -75,21 +75,23 @@ def demo(
         cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if broken == "list":
-        environment.stdout.write("".join(f"{name:<28}{item.text}\n" for name, item in breakage.BREAKS.items()))
-        return 0
-    if broken and broken not in breakage.BREAKS:
-        raise UsageError(f'--break: there is no "{broken}"; see --break list')
     application = apiserver.Apiserver(cluster)
     if broken:
-        application.change = breakage.BREAKS[broken].change
+        from kubectl_vmetrics.demo.breakage import BREAKS
+
+        if broken == "list":
+            environment.stdout.write("".join(f"{name:<28}{item.text}\n" for name, item in BREAKS.items()))
+            return 0
+        if broken not in BREAKS:
+            raise UsageError(f'--break: there is no "{broken}"; see --break list')
+        application.change = BREAKS[broken].change
     with server.serving(application, port) as url, server.kubeconfig_file(url) as path:
         if command:
             from .main import run
 
             return run(["--kubeconfig", str(path), *command], environment)
         environment.stdout.write(
-            f"The demo cluster listens at {url}: {len(cluster.nodes)} nodes, {len(cluster.pods)} pods, "
+            f"The demo cluster listens at {url}: {len(cluster.nodes)} nodes, {len(application.world.pods)} pods, "
             f"{len(cluster.vclusters)} virtual clusters. In another terminal:\n\n"
             f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nCtrl-C ends it.\n"
         )

@@ -73,7 +73,6 @@ class Apiserver:
         clock: seconds; numbers are those of the window in which it is asked.
 
     Attributes:
-        change: answers instead; see `breakage`.
         world: what it serves.
         parts: what signed up to it.
     """
@@ -81,11 +80,26 @@ class Apiserver:
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.started = clock()
-        self.change: Change | None = None
+        self._change: Change | None = None
+        self._whole = cluster
         self._stopping = threading.Event()
-        self.hold(cluster)
+        self._hold(cluster)
 
-    def hold(self, cluster: Cluster) -> None:
+    @property
+    def change(self) -> Change | None:
+        """What answers instead; see `breakage`."""
+        return self._change
+
+    @change.setter
+    def change(self, change: Change | None) -> None:
+        self._change = change
+        # Some are of the cluster itself: no answer would agree with another without that.
+        applied: Callable[[Cluster], Cluster] = getattr(change, "applied", lambda cluster: cluster)
+        cluster = applied(self._whole)
+        if cluster != self.cluster:
+            self._hold(cluster)
+
+    def _hold(self, cluster: Cluster) -> None:
         """Serve a cluster from now on, which has run as long as this one."""
         self.cluster = cluster
         self.world = World(cluster, self.clock, self.started)
@@ -143,7 +157,7 @@ class Apiserver:
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
 
     def _asked(self, request: Request, answer: Callable[[Request], Reply]) -> Reply:
-        return self.change(request, answer) if self.change else answer(request)
+        return self._change(request, answer) if self._change else answer(request)
 
     def _request(self, environ: dict[str, Any]) -> Request:
         return Request(

@@ -13,31 +13,10 @@ from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.vcluster import naming
 from tests.conftest import Cli, invoke
+from tests.demo.asking import Clock, answer, ask
 from tests.replay import RECORDINGS
 
 PODS = "/apis/metrics.k8s.io/v1beta1/pods"
-
-
-class Clock:
-    now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def ask(
-    server: Apiserver, path: str, query: str = "", accept: str = "application/json", **headers: str
-) -> tuple[str, dict[str, str], bytes]:
-    found: list[Any] = []
-    environ = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_ACCEPT": accept, "REQUEST_METHOD": "GET", **headers}
-    body = b"".join(server(environ, lambda status, fields: found.extend([status, dict(fields)])))
-    return found[0], found[1], body
-
-
-def answer(server: Apiserver, path: str, query: str = "", **more: str) -> Any:
-    status, _, body = ask(server, path, query, **more)
-    assert status == "200 OK", body
-    return json.loads(body)
 
 
 def shape_of(value: Any) -> Any:
@@ -137,13 +116,11 @@ def test_numbers_evolve_by_window() -> None:
 def test_large_answers_are_compressed_as_an_apiserver_does() -> None:
     server = Apiserver(build(Shape(pods=1000)), Clock())
 
-    _, headers, body = ask(server, PODS, HTTP_ACCEPT_ENCODING="gzip")
+    _, headers, body = ask(server, PODS, ACCEPT_ENCODING="gzip")
     assert headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(body) == ask(server, PODS)[2]
-    assert "Content-Encoding" not in ask(server, PODS, HTTP_ACCEPT_ENCODING="gzip;q=1.0")[1]
-    assert (
-        "Content-Encoding" not in ask(server, f"{PODS}/", "labelSelector=app%3Dgrafana", HTTP_ACCEPT_ENCODING="gzip")[1]
-    )
+    assert "Content-Encoding" not in ask(server, PODS, ACCEPT_ENCODING="gzip;q=1.0")[1]
+    assert "Content-Encoding" not in ask(server, f"{PODS}/", "labelSelector=app%3Dgrafana", ACCEPT_ENCODING="gzip")[1]
 
 
 def test_pages() -> None:

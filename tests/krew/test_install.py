@@ -230,6 +230,7 @@ def test_it_needs_no_python(link: Path) -> None:
         "demo top pods -A -o yaml",
         "demo --tenants 1 controlplanes -A --interval 1s --summary",
         "demo targets -o scrape-config",
+        "demo --break list",
         "demo --tenants 1 doctor",
         "demo manifests kubevirt --check",
         "manifests dashboards",
