@@ -262,19 +262,20 @@ def _from_kubeconfig(text: bytes) -> tuple[bytes, bytes, bytes]:
         found = msgspec.convert(yaml.safe_load(text) or {}, _Kubeconfig)
         user, cluster = found.users[0].user, found.clusters[0].cluster
         return base64.b64decode(user.certificate), base64.b64decode(user.key), base64.b64decode(cluster.ca)
-    except (yaml.YAMLError, msgspec.ValidationError, binascii.Error, ValueError, IndexError):
+    except (yaml.YAMLError, msgspec.ValidationError, binascii.Error, ValueError, IndexError, RecursionError):
         raise _Unusable("holds no kubeconfig that can be read") from None
 
 
 def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credential:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509.oid import NameOID
 
     try:
         found = x509.load_pem_x509_certificate(certificate)
         names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         groups = tuple(str(item.value) for item in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise _Unusable("holds no certificate that can be read") from None
     user = str(names[0].value) if names else ""
     expires = found.not_valid_after_utc.timestamp()
@@ -290,16 +291,16 @@ def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credenti
 def _signed(certificate: x509.Certificate, ca: bytes) -> bool:
     """Whether one of some authorities signed it."""
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     try:
         authorities = x509.load_pem_x509_certificates(ca)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise _Unusable("holds no authority that can be read") from None
     for authority in authorities:
         try:
             certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
         return True
     return False

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple
 
-from kubectl_vmetrics.kube.client import Client, Stream, escape, gather
+from kubectl_vmetrics.kube.client import Client, Stream, escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, Unauthorized, VmetricsError
 from kubectl_vmetrics.kube.forward import Forward, Identity, Peer, forward
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import pods_path
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Snapshot
@@ -21,6 +23,10 @@ from .plane import Component, Plane
 
 LIMIT = 20.0
 """Seconds for all components of one replica."""
+KEPT = 30.0
+"""Seconds after which a tenant's Secret is read again: it may hold something else, or be gone."""
+PATIENCE = 2.5
+"""Seconds after which a replica is slow, and keeps the others waiting no longer; two scrapes are a table."""
 CONCURRENCY = 16
 """Replicas at once; each is a connection to the apiserver, and through it to a kubelet."""
 TEXT = "text/plain;version=0.0.4"
@@ -52,6 +58,7 @@ class Scraper:
         self._client = client
         self._reader = Reader(wanted)
         self.used: dict[tuple[str, str, str], Credential] = {}
+        self._read: dict[tuple[str, str, str], float] = {}
         self._peers: dict[tuple[Identity, str, bytes | None], Peer] = {}
 
     def take(self, planes: Sequence[Plane]) -> Taken:
@@ -62,7 +69,7 @@ class Scraper:
             for pod in dict.fromkeys(item.pod for item in plane.components)
         ]
         found: Taken = {}
-        for call, taken in zip(calls, gather(calls, limit=CONCURRENCY), strict=True):
+        for call, taken in zip(calls, gather(calls, limit=CONCURRENCY, patience=PATIENCE), strict=True):
             plane, pod = call.args
             if isinstance(taken, VmetricsError):
                 needed = [item for item in plane.components if item.pod == pod and not item.optional]
@@ -149,8 +156,10 @@ class Scraper:
 
     def _credentials(self, plane: Plane) -> Iterator[Credential]:
         """The one that was taken before, and each that may do."""
-        if known := self.used.get(plane.key):
+        known = self.used.get(plane.key)
+        if known and time.monotonic() - self._read.get(plane.key, -math.inf) < KEPT:
             yield known  # and if that was renewed meanwhile, those that there are now
+        self._read[plane.key] = time.monotonic()
         yield from credentials.candidates(self._client, plane)
 
 

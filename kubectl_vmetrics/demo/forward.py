@@ -59,6 +59,15 @@ def serve(connection: socket.socket, key: str, ports: Sequence[int], listeners: 
             connection.sendall(frame.format())
 
     ends: dict[int, socket.socket] = {}
+    over: set[int] = set()
+
+    def back(end: socket.socket, channel: int) -> None:
+        _back(end, channel, send)
+        over.add(channel)
+        if over >= ends.keys():  # a kubelet closes the connection with the last of its ports
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     for index, port in enumerate(ports):
         for channel in (2 * index, 2 * index + 1):
             send(channel, struct.pack("<H", port))
@@ -69,7 +78,8 @@ def serve(connection: socket.socket, key: str, ports: Sequence[int], listeners: 
         ours, theirs = socket.socketpair()
         ends[2 * index] = ours
         threading.Thread(target=_listen, args=(theirs, listener), daemon=True).start()
-        threading.Thread(target=_back, args=(ours, 2 * index, send), daemon=True).start()
+    for channel, end in list(ends.items()):
+        threading.Thread(target=back, args=(end, channel), daemon=True).start()
     try:
         _forth(connection, ends, send)
     finally:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from kubectl_vmetrics.controlplane import credentials, kamaji
 from kubectl_vmetrics.controlplane.credentials import Credential, Refusal
 from kubectl_vmetrics.controlplane.plane import Plane
-from kubectl_vmetrics.kube.client import gather
 from kubectl_vmetrics.kube.errors import BadAnswer, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.findings import counted, some
 
 from .check import Cause, Outcome, Session, failed, passed, skipped, warned

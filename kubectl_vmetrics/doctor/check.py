@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.findings import FAIL, PASS, SKIP, WARN
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from functools import partial
 
 from kubectl_vmetrics.controlplane import stores
 from kubectl_vmetrics.controlplane.stores import Store
-from kubectl_vmetrics.kube.client import gather
 from kubectl_vmetrics.kube.errors import NotFound, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.findings import counted, is_, some
 
 from .check import Cause, Outcome, Session, failed, passed, skipped

@@ -6,8 +6,8 @@ from functools import partial
 
 from kubectl_vmetrics.controlplane.plane import KONNECTIVITY, Component, Plane
 from kubectl_vmetrics.controlplane.scrape import through
-from kubectl_vmetrics.kube.client import gather
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.findings import counted, is_, some
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Snapshot

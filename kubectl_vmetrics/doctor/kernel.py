@@ -7,8 +7,8 @@ from functools import partial
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import gather
 from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.metrics.findings import counted, some
 

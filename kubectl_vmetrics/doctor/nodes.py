@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import gather
 from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.metrics.findings import some

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from .client import Client, gather
+from .client import Client
 from .errors import VmetricsError
+from .gather import gather
 from .lists import decoder
 
 PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

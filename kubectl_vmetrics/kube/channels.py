@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from kubernetes.stream.ws_client import PortForward
-from websocket import WebSocketProtocolException
+from websocket import WebSocketConnectionClosedException, WebSocketProtocolException
 from websocket._abnf import frame_buffer
 
 WAITING = 1 << 20
@@ -39,12 +39,20 @@ class Channels(PortForward):
             socket.socket.shutdown(self.websocket.sock, socket.SHUT_RDWR)
 
     def _next(self, control_frame: bool = False) -> Any:
+        self._hand_over(WAITING)
+        try:
+            return self._receive(control_frame)
+        except WebSocketConnectionClosedException:
+            self._hand_over(0)  # the ports are closed next, with what waits for being taken
+            raise
+
+    def _hand_over(self, more: int) -> None:
+        """Give ports what has come for them, where it is more than so many bytes."""
         for port in self.local_ports.values():
-            if len(port.data) > WAITING:
+            if len(port.data) > more:
                 data, port.data = port.data, b""
                 with contextlib.suppress(OSError):  # the port was closed here: what still comes is nobody's
                     port.python.sendall(data)
-        return self._receive(control_frame)
 
     def _proxy(self) -> None:
         try:

@@ -7,9 +7,8 @@ import http.client
 import logging
 import math
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -18,7 +17,7 @@ import msgspec
 from . import body as bodies
 from . import cancel
 from .credentials import Credentials, in_cluster
-from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized, VmetricsError
+from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized
 from .failures import refused, timed_out, unreachable
 from .kubeconfig import Connection
 from .limits import ERROR, REVIEW, Limits
@@ -297,51 +296,6 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
             raise BadAnswer(f"the server's answer to {path} is cut short: unexpected end of JSON input") from None
         what = answer.content_type.partition(";")[0] or "unknown content"
         raise BadAnswer(f"the server's answer to {path} is not JSON ({what}): is the server an apiserver?") from None
-
-
-def gather(
-    calls: Sequence[Callable[[], T]], *, limit: int = 16, done: Callable[[], None] | None = None
-) -> list[T | VmetricsError]:
-    """Run calls at once, at most `limit` of them, and return what each returned or the error it raised, in order.
-
-    After each call, `done` is called; from one thread at a time.
-
-    The threads are daemons: Ctrl-C ends the program at once, whatever a server does or does not answer.
-    """
-    results: list[T | VmetricsError | BaseException] = [VmetricsError("not run")] * len(calls)
-    if len(calls) == 1:
-        try:
-            return [calls[0]()]
-        except VmetricsError as error:
-            return [error]
-    waiting = iter(range(len(calls)))
-    lock = threading.Lock()
-
-    def work() -> None:
-        while True:
-            with lock:
-                index = next(waiting, None)
-            if index is None:
-                return
-            try:
-                results[index] = calls[index]()
-            except BaseException as error:  # handed to the caller below
-                results[index] = error
-            if done:
-                with lock:
-                    done()
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(limit, len(calls)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    kept: list[T | VmetricsError] = []
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, VmetricsError):
-            raise result
-        kept.append(result)
-    return kept
 
 
 def _shown(headers: Mapping[str, str | bytes]) -> str:

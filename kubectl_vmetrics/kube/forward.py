@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from . import body as bodies
+from . import cancel
 from .client import CONNECT_TIMEOUT, Answer, Client, Stream, escape
 from .errors import BadAnswer, ConfigError, ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
@@ -99,11 +100,14 @@ class Forward:
         self._channels = channels
         self._deadline = deadline
         self._who = who
+        self._scope = cancel.current()
         self._open: list[socket.socket] = []
 
     def close(self) -> None:
         """Close what was opened."""
         for stream in self._open:
+            if self._scope:
+                self._scope.release(stream)
             with contextlib.suppress(OSError):
                 stream.close()
         self._channels.close()
@@ -117,17 +121,25 @@ class Forward:
         plain: socket.socket = self._channels.socket(port)
         plain.setblocking(True)
         plain.settimeout(self._left())
-        if peer is None:
-            self._open.append(plain)
-            return Connection(plain, self._left, lambda: self._channels.error(port), f"port {port} of {self._who}")
+        stream = plain
         try:
-            secure = peer.context.wrap_socket(plain, server_hostname=peer.name)
+            if peer is not None:
+                stream = peer.context.wrap_socket(plain, server_hostname=peer.name, do_handshake_on_connect=False)
+            self._keep(stream)
+            if isinstance(stream, ssl.SSLSocket):
+                stream.do_handshake()
         except (OSError, ValueError) as error:
+            cancel.check()
             raise _failure(error, self._channels.error(port)) from None
-        self._open.append(secure)
-        return Connection(secure, self._left, lambda: self._channels.error(port), f"port {port} of {self._who}")
+        return Connection(stream, self._left, lambda: self._channels.error(port), f"port {port} of {self._who}")
+
+    def _keep(self, stream: socket.socket) -> None:
+        self._open.append(stream)
+        if self._scope:
+            self._scope.watch(stream)
 
     def _left(self) -> float:
+        cancel.check()
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise timed_out("forwarding a port")
@@ -170,6 +182,7 @@ class Connection:
             self._http.request("GET", path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
             response = self._http.getresponse()
         except _BROKEN as error:
+            cancel.check()
             raise _failure(error, self._trouble()) from None
         try:
             chunks = self._chunks(response, path, limits)
@@ -190,6 +203,7 @@ class Connection:
         except BadAnswer:
             raise
         except _BROKEN as error:
+            cancel.check()
             raise _failure(error, self._trouble()) from None
 
 

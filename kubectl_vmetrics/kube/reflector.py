@@ -19,6 +19,7 @@ import msgspec
 from .client import PARTIAL_LIST, PARTIAL_OBJECT, Client
 from .errors import BadAnswer, Expired, VmetricsError
 from .failures import refused
+from .gather import start
 from .limits import WATCH as WATCH_LIMITS
 from .lists import ObjectList, decoder, list_all
 
@@ -98,8 +99,8 @@ class Reflector(Generic[Item]):
         self._version = ""
 
     def start(self) -> None:
-        """Begin."""
-        threading.Thread(target=self._run, daemon=True, name=f"watch {self.path}").start()
+        """Begin. Raises NoThread."""
+        start(self._run, f"watch {self.path}")
 
     def stop(self) -> None:
         """End; a request that is under way is left to itself, and what it brings is not stored."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from kubectl_vmetrics.kube.client import Client, escape, gather
+from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.errors import StatusError, Unavailable, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import pods_path
 from kubectl_vmetrics.metrics import text
 from kubectl_vmetrics.metrics.text import Broken

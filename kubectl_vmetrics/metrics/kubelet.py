@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import Client, escape, gather
+from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import decoder
 
 from .usage import Usage

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +11,8 @@ from . import safe, table
 from .table import Row
 
 TABLES = ("", "wide")
+PIPED = ("github", "jira", "pipe")
+"""Formats of tabulate in which a bar ends a cell, unless a backslash stands before it."""
 OWN = ("csv", "json", "name", "wide", "yaml")
 """Formats of this module; every format of tabulate is one, too."""
 
@@ -75,22 +79,50 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
 
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerows([list(view.headers), *cells] if headers else cells)
+        plain = [[_unformulated(cell) for cell in row] for row in cells]
+        writer.writerows([list(view.headers), *plain] if headers else plain)
         return out.getvalue()
     import tabulate
 
+    if form in PIPED:
+        cells = [[cell.replace("|", r"\|") for cell in row] for row in cells]
     return tabulate.tabulate(cells, list(view.headers) if headers else (), tablefmt=form, disable_numparse=True) + "\n"
+
+
+# What begins like this is a formula to a spreadsheet, in whichever width (OWASP, "CSV Injection").
+_FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"-(?:[0-9][0-9.,]*\s?[A-Za-z%]*(?:/s)?)?")
+
+
+def _unformulated(cell: str) -> str:
+    """A cell that a spreadsheet shows and does not compute; a negative number stays one, and "-" for nothing."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _json(document: Any) -> str:
     import json
 
-    return safe.ascii_json(json.dumps(document, indent=4, ensure_ascii=False)) + "\n"
+    try:
+        text = json.dumps(document, indent=4, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), indent=4, ensure_ascii=False, allow_nan=False)
+    return safe.ascii_json(text) + "\n"
+
+
+def _finite(document: Any) -> Any:
+    """The same without NaN and Infinity, of which JSON knows nothing: what is no number is null."""
+    if isinstance(document, dict):
+        return {key: _finite(value) for key, value in document.items()}
+    if isinstance(document, (list, tuple)):
+        return [_finite(value) for value in document]
+    return None if isinstance(document, float) and not math.isfinite(document) else document
 
 
 def _yaml(document: Any) -> str:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=False, default_flow_style=False)
+    text: str = yaml.dump(
+        _finite(document), Dumper=dumper, sort_keys=False, allow_unicode=False, default_flow_style=False
+    )
     return text

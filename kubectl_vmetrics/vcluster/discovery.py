@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import Client, escape, gather
+from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.core import ContainerSpec
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from .identity import VClusterRef

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
+from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics.metrics_api import Owner
 from kubectl_vmetrics.metrics.usage import HostPod

@@ -15,8 +15,9 @@ from typing import Protocol
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape, gather
+from kubectl_vmetrics.kube.client import PARTIAL_LIST, PARTIAL_OBJECT, Client, escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from . import identity, naming

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Generic
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_fields, parse_labels
 from kubectl_vmetrics.metrics import metrics_api
 from kubectl_vmetrics.metrics.metrics_api import AnyPod, Owner, Scope, Skipped

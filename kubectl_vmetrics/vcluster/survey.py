@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics import capacity
 from kubectl_vmetrics.metrics.capacity import Available
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope

@@ -109,7 +109,9 @@ def test_all_of_them(run: Callable[..., Result]) -> None:
     assert {c["name"] for c in found["shop"]["components"]} == {"apiserver", "controller-manager", "syncer"}
 
 
-def test_the_numbers_are_those_of_the_listeners(host: tuple[Host, str], run: Callable[..., Result]) -> None:
+def test_the_numbers_are_those_of_the_listeners(
+    host: tuple[Host, str], run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rates of what was served: two texts, and the time between them."""
     texts = [
         b'apiserver_request_total{verb="GET",code="200"} 100\napiserver_request_total{verb="GET",code="500"} 0\n'
@@ -128,7 +130,8 @@ def test_the_numbers_are_those_of_the_listeners(host: tuple[Host, str], run: Cal
         return 200, texts[min(len(asked), 2) - 1], "text/plain"
 
     host[0].answers = {8443: Listener(authority.server("kubernetes.default"), respond)}
-    component = planes(run("shop", "-n", "team-a", "-o", "json"))["shop"]["components"][0]
+    monkeypatch.setattr(sampling.time, "sleep", time.sleep)
+    component = planes(run("shop", "-n", "team-a", "-o", "json", "--interval=1s"))["shop"]["components"][0]
 
     seconds = asked[1] - asked[0]
     assert component["requestsPerSecond"] * seconds == pytest.approx(100, rel=0.2)

@@ -18,7 +18,7 @@ from cheroot.wsgi import Server
 
 from kubectl_vmetrics.kube import client as client_module
 from kubectl_vmetrics.kube import proxied
-from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import (
     BadAnswer,
     ConfigError,
@@ -29,6 +29,7 @@ from kubectl_vmetrics.kube.errors import (
     Unauthorized,
     VmetricsError,
 )
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.kubeconfig import Connection, Flags, User, connection
 from kubectl_vmetrics.kube.lists import ObjectList, list_all
 from tests.conftest import Scripted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import deque
 from collections.abc import Mapping
 
 import pytest
@@ -9,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from kubectl_vmetrics.kube.errors import BadAnswer, TooLarge
 from kubectl_vmetrics.metrics.exposition import Rewriter, escape, parse_block, unescape
+from kubectl_vmetrics.metrics.samples import LARGEST, MOST, Reader
+from kubectl_vmetrics.metrics.text import Checked
 
 
 def rewritten(text: str | bytes, decide: object = lambda labels: {}, *, chunk: int = 1 << 20, **more: bool) -> str:
@@ -171,3 +176,91 @@ def test_a_last_line_without_an_end() -> None:
 def test_what_is_no_block(block: bytes) -> None:
     with pytest.raises(ValueError, match="not a label block"):
         parse_block(block)
+
+
+# ------------------------------------------------------------------------------------------- whatever bytes come
+
+
+lines_of_anything = st.lists(
+    st.sampled_from(
+        [
+            *(b"a", b"{", b"}", b'"', b"\\", b"\n", b" ", b",", b"=", b"#", b"# HELP a b", b"1", b"NaN", b"+Inf"),
+            b"1e999",
+            b'a{b="c"} 1\n',
+            b"# TYPE a gauge\n",
+            b"# EOF\n",
+            b'pod="x"',
+            b"\xff",
+            b"\xed\xa0\x80",
+            b"\0",
+            b"\t",
+            b"\r",
+            b"_1",
+        ]
+    )
+    | st.binary(max_size=6),
+    max_size=40,
+).map(b"".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(data=lines_of_anything, step=st.integers(1, 50), strict=st.booleans(), bare=st.booleans())
+def test_any_bytes_are_rewritten_without_an_error(data: bytes, step: int, strict: bool, bare: bool) -> None:
+    chunks = [data[start : start + step] for start in range(0, len(data), step)]
+    for decide in (lambda labels: {}, rename, lambda labels: None):
+        made = Rewriter(decide, strict=strict, bare=bare)
+        b"".join(made.rewrite(chunks))
+        b"".join(made.rewrite(chunks))
+
+
+@settings(max_examples=500, deadline=None)
+@given(data=lines_of_anything, step=st.integers(1, 50))
+def test_any_bytes_are_read_without_an_error_and_numbers_are_finite(data: bytes, step: int) -> None:
+    reader = Reader(lambda name: True)
+    chunks = [data[start : start + step] for start in range(0, len(data), step)]
+    for _ in range(2):
+        assert all(abs(sample.value) <= LARGEST for sample in reader.read(chunks))
+
+
+@settings(max_examples=500, deadline=None)
+@given(data=lines_of_anything, step=st.integers(1, 50))
+def test_what_is_no_text_is_told_whatever_it_is(data: bytes, step: int) -> None:
+    chunks = [data[start : start + step] for start in range(0, len(data), step)]
+    found = []
+    for parts in (chunks, [data]):
+        try:
+            checked = Checked(parts)
+            assert b"".join(checked) == data
+            found.append(str(checked.broken))
+        except BadAnswer as error:
+            found.append(error.message)
+    assert found[0] == found[1]
+
+
+def test_memory_of_names_and_blocks_is_bounded() -> None:
+    """A node whose label blocks are new in each scrape, each as long as a line may be."""
+    reader, rewriter = Reader(lambda name: True), Rewriter(lambda labels: {})
+    tracemalloc.start()
+    for number in range(400):
+        line = b'a%d{b="%s%d"} 1\n' % (number, b"x" * 250_000, number)
+        deque(reader.read([line]), maxlen=0)
+        deque(rewriter.rewrite([b"# HELP a " + line[:250_000] + b"\n", line]), maxlen=0)
+        deque(rewriter.rewrite([b'a{%s%d="b"} 1\n' % (b"c" * 250_000, number)]), maxlen=0)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 100 << 20
+
+
+def test_comments_that_wait_are_few() -> None:
+    made = Rewriter(lambda labels: {})
+    text = b"".join(made.rewrite([b"# HELP a b\n# TYPE a gauge\n" + b"# NOTE a b\n" * 100_000 + b"a 1\n"]))
+    assert text.splitlines()[:2] == [b"# HELP a b", b"# TYPE a gauge"]
+    assert len(text.splitlines()) <= 10
+
+
+def test_a_series_too_many_is_an_error() -> None:
+    lines = (b'a{b="%d"} 1\n' % number for number in range(MOST + 1))
+    with pytest.raises(TooLarge, match="more than 100,000 series"):
+        deque(Reader(lambda name: True).read(lines), maxlen=0)
+    lines = (b'a{b="%d"} 1\n' % number for number in range(MOST + 1))
+    deque(Reader(lambda name: False).read(lines), maxlen=0)
