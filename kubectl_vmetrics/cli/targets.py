@@ -31,33 +31,33 @@ Found = tuple["list[Target]", list[str]]
 """Targets, and what could not be read: where there is any of it, targets are missing."""
 
 
-def _kubevirt(client: Client, source: str | None) -> Found:
+def _kubevirt(client: Client, source: str | None, _: bool) -> Found:
     from kubectl_vmetrics.kubevirt import targets
 
     return targets.find(client, source), []
 
 
-def _kubelet(client: Client, _: str | None) -> Found:
+def _kubelet(client: Client, _source: str | None, _: bool) -> Found:
     from kubectl_vmetrics.metrics import targets
 
     return targets.kubelets(client), []
 
 
-def _controlplanes(client: Client, _: str | None) -> Found:
+def _controlplanes(client: Client, _: str | None, certificates: bool) -> Found:
     from kubectl_vmetrics.controlplane import targets
 
     from . import planes
 
     found, missing = planes.find(client, None)
-    return targets.find(found), missing
+    return targets.find(found, targets.sources(client, found) if certificates else None), missing
 
 
-KINDS: dict[str, Callable[[Client, str | None], Found]] = {
+KINDS: dict[str, Callable[[Client, str | None, bool], Found]] = {
     "kubevirt": _kubevirt,
     "kubelet": _kubelet,
     "controlplanes": _controlplanes,
 }
-"""What finds the targets of each kind."""
+"""What finds the targets of each kind: with --source, and whether it is asked where client certificates are."""
 
 
 @click.command(
@@ -68,7 +68,9 @@ KINDS: dict[str, Callable[[Client, str | None], Found]] = {
 
 -o http-sd, file-sd and scrape-config are for Prometheus; with --through-apiserver for one outside of the cluster, which
 then needs the rights to pods/proxy and nodes/proxy, and cannot reach what asks for a certificate. -w prints what is
-added and removed; with --to, the file is replaced whenever something changes.""",
+added and removed; with --to, the file is replaced whenever something changes, and only by a complete list.
+
+Control planes ask for client certificates: -o scrape-config says in comments which files to mount where.""",
     examples=[
         ("All targets", "targets"),
         ("KubeVirt's alone, with their labels", "targets kubevirt -o wide"),
@@ -112,7 +114,9 @@ def targets(
     wanted = list(KINDS) if not kinds or "all" in kinds else list(dict.fromkeys(kinds))
 
     def find() -> Found:
-        return _find(client, wanted, source or None, alone=bool(kinds) and "all" not in kinds)
+        alone = bool(kinds) and "all" not in kinds
+        certificates = form == "scrape-config" and not through_apiserver
+        return _find(client, wanted, source or None, alone=alone, certificates=certificates)
 
     def find_view() -> Outcome:
         found, missing = find()
@@ -141,14 +145,14 @@ def _check_format(form: str) -> None:
         ) from None
 
 
-def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool) -> Found:
+def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool, certificates: bool) -> Found:
     from kubectl_vmetrics.kubevirt.installation import Unseen
 
     found: list[Target] = []
     missing: list[str] = []
     for kind in kinds:
         try:
-            more, unread = KINDS[kind](client, source)
+            more, unread = KINDS[kind](client, source, certificates)
         except MetricsNotAvailable as error:
             if alone:
                 raise

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
 
+from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.names import SUBDOMAIN, fitted
 from kubectl_vmetrics.metrics.targets import Certificate, Target
 
-from . import kamaji, names, vclusters
+from . import credentials, kamaji
+from .credentials import NoCredential
 from .plane import CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
 from .scrape import through
 
@@ -15,9 +22,89 @@ JOBS = {CONTROLLER_MANAGER: "kube-controller-manager", SCHEDULER: "kube-schedule
 """What dashboards of the field call them; the others have the name of the component."""
 
 
-def find(planes: Iterable[Plane]) -> list[Target]:
-    """Each component of each replica, with `cluster` for the control plane; optional ones are left out."""
-    return [_target(plane, item) for plane in planes for item in plane.components if not _left_out(item)]
+class Source(NamedTuple):
+    """Where the client certificate of a control plane is, as `controlplanes` would choose it.
+
+    Attributes:
+        secret: the name of the Secret; "" where there is none.
+        key: of a kubeconfig in it; "" where the certificate has a key of its own.
+        why: why there is none.
+    """
+
+    secret: str = ""
+    key: str = ""
+    why: str = "it was not looked for"
+
+    def recipe(self, plane: Plane) -> tuple[str, ...]:
+        """Shell commands that write tls.crt, tls.key and ca.crt; `get` prints a key of a Secret."""
+        if not self.secret:
+            return (f"# no usable client certificate: {self.why}",)
+
+        def get(secret: str, key: str, file: str) -> str:
+            return f"get {shlex.join([plane.namespace, secret, key])} > {file}"
+
+        if plane.kind != KAMAJI:
+            keys = {"client-certificate": "tls.crt", "client-key": "tls.key", "certificate-authority": "ca.crt"}
+            return tuple(get(self.secret, key, file) for key, file in keys.items())
+        ca = get(plane.secret(kamaji.CA), "ca.crt", "ca.crt")
+        if not self.key:
+            pair = ("apiserver-kubelet-client.crt", "tls.crt"), ("apiserver-kubelet-client.key", "tls.key")
+            return (*(get(self.secret, *item) for item in pair), ca)
+        view = "kubectl --kubeconfig tenant.conf config view --raw -o"
+        powerful = self.secret == plane.secret(kamaji.ADMIN)
+        command = f"kubectl vmetrics manifests kamaji {plane.name} -n {plane.namespace} --credential"
+        return (
+            *([f"# the administrator's, which may do everything; for one that may read metrics: {command}"] * powerful),
+            get(self.secret, self.key, "tenant.conf"),
+            f"{view} jsonpath='{{.users[0].user.client-certificate-data}}' | base64 -d > tls.crt",
+            f"{view} jsonpath='{{.users[0].user.client-key-data}}' | base64 -d > tls.key",
+            "rm tenant.conf",
+            ca,
+        )
+
+
+def sources(client: Client, planes: Iterable[Plane]) -> dict[tuple[str, str, str], Source]:
+    """Where the client certificate of each control plane is; what is read stays in memory.
+
+    Raises:
+        ConnectionFailed, BadAnswer: as Client.get.
+    """
+    asked = [plane for plane in planes if any(item.authorized for item in plane.components)]
+    found = gather([partial(_source, client, plane) for plane in asked])
+    for answer in found:
+        if isinstance(answer, VmetricsError):
+            raise answer
+    return {plane.key: answer for plane, answer in zip(asked, found, strict=True) if isinstance(answer, Source)}
+
+
+def _source(client: Client, plane: Plane) -> Source:
+    try:
+        found = next(credentials.candidates(client, plane))
+    except NoCredential as error:
+        return Source(why=f"{error.message}; {error.hint}" if error.hint else error.message)
+    secret, _, key = found.source.partition("/")
+    return Source(secret, key)
+
+
+def folder(plane: Plane) -> str:
+    """The name of the folder with the files for a control plane: also that of a Secret, and no other one's."""
+    return fitted(f"{plane.kind}.{plane.namespace}.{plane.name}", SUBDOMAIN)
+
+
+def find(planes: Iterable[Plane], known: Mapping[tuple[str, str, str], Source] | None = None) -> list[Target]:
+    """Each component of each replica, with `cluster` for the control plane; optional ones are left out.
+
+    Args:
+        planes: the control planes.
+        known: where their certificates are, for whoever needs to be told.
+    """
+    chosen = known or {}
+    return [
+        _target(plane, item, chosen.get(plane.key, Source()))
+        for plane in planes
+        for item in plane.components
+        if not _left_out(item)
+    ]
 
 
 def _left_out(item: Component) -> bool:
@@ -30,7 +117,7 @@ def job(component: str) -> str:
     return JOBS.get(component, component)
 
 
-def _target(plane: Plane, item: Component) -> Target:
+def _target(plane: Plane, item: Component, source: Source) -> Target:
     labels = {"cluster": plane.path, "component": item.name, "kind": plane.kind, "namespace": plane.namespace}
     return Target(
         KIND,
@@ -41,17 +128,9 @@ def _target(plane: Plane, item: Component) -> Target:
         item.scheme,
         "" if item.authorized else through(plane, item),
         (*labels.items(), ("pod", item.pod)),
-        certificate=_certificate(plane, item) if item.authorized else None,
+        certificate=_certificate(plane, item, source) if item.authorized else None,
     )
 
 
-def _certificate(plane: Plane, item: Component) -> Certificate:
-    if plane.kind == KAMAJI:
-        secret = f"secrets/{plane.secret(kamaji.KUBELET)}/apiserver-kubelet-client"
-        # Not the Secret of the authority, which holds its key as well.
-        ca = f"configmaps/{names.authority(plane)}/ca.crt" if item.verified else ""
-        return Certificate(f"{secret}.crt", f"{secret}.key", ca, plane.server_name if item.verified else "")
-    secret = f"secrets/{plane.secret(vclusters.CERTIFICATE)}"
-    return Certificate(
-        f"{secret}/client-certificate", f"{secret}/client-key", f"{secret}/certificate-authority", plane.server_name
-    )
+def _certificate(plane: Plane, item: Component, source: Source) -> Certificate:
+    return Certificate(folder(plane), plane.server_name if item.verified else "", source.recipe(plane))

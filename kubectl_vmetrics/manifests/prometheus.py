@@ -71,8 +71,14 @@ def file_sd(found: Sequence[Group]) -> str:
     return _yaml(list(found))
 
 
-MOUNTS = "/etc/prometheus"
-"""Where the Prometheus Operator mounts what a Prometheus object lists (spec.secrets, spec.configMaps)."""
+MOUNTS = "/etc/prometheus/secrets"
+"""Where the Prometheus Operator mounts the Secrets that a Prometheus object lists (spec.secrets)."""
+_HEAD = """
+Client certificates are read from files. For each folder below, make a Secret of its name in the namespace of Prometheus
+and mount it there; the Prometheus Operator mounts what spec.secrets of a Prometheus object lists. When certificates are
+renewed, make the Secrets again. `manifests kamaji` and `manifests vcluster` need no such copies. In a shell:
+  get() { kubectl -n "$1" get secret "$2" -o go-template="{{index .data \\"$3\\" | base64decode}}"; }
+"""
 
 
 def scrape_config(targets: Sequence[Target], apiserver: Apiserver | None = None) -> str:
@@ -96,15 +102,38 @@ def scrape_config(targets: Sequence[Target], apiserver: Apiserver | None = None)
         else:
             job |= _login(listed[name][0])
         jobs.append({**job, "static_configs": found})
-    return _yaml({"scrape_configs": jobs})
+    return ("" if apiserver else _mounts(targets)) + _yaml({"scrape_configs": jobs})
+
+
+def _mounts(targets: Sequence[Target]) -> str:
+    """What to mount where, as comments; "" where nothing asks for a certificate."""
+    needed = {
+        target.certificate.folder: (target.label("cluster"), target.certificate.recipe)
+        for target in targets
+        if target.certificate and target.address
+    }
+    if not needed:
+        return ""
+    lines = _HEAD.strip("\n").split("\n")
+    for name, (cluster, recipe) in sorted(needed.items()):
+        lines.append(f"{MOUNTS}/{name}, for {cluster}:")
+        lines += [f"  {line}" for line in recipe]
+        files = " ".join(f"--from-file={file}" for file in ("tls.crt", "tls.key", "ca.crt"))
+        lines.append(f"  kubectl -n NAMESPACE create secret generic {name} {files}")
+        lines.append("  rm tls.crt tls.key ca.crt")
+    return "".join(f"# {_printable(line)}\n" for line in lines)
+
+
+def _printable(text: str) -> str:
+    """One line of a comment, whatever the names in it hold."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _access(target: Target) -> str:
     """The name of a job: what is reached in the same way can share one."""
     if target.certificate is None:
         return target.kind if target.scheme == "https" else f"{target.kind}-http"
-    trusted = "" if target.certificate.ca else "-self-signed"
-    return f"{target.kind}-{target.label('cluster').replace('/', '-')}{trusted}"
+    return f"{target.kind}-{target.certificate.folder}{'' if target.certificate.name else '-self-signed'}"
 
 
 def _login(target: Target) -> Group:
@@ -115,9 +144,10 @@ def _login(target: Target) -> Group:
         found: Group = {"tls_config": {"insecure_skip_verify": True}}
         return found | ({"authorization": {"credentials_file": TOKEN_FILE}} if target.authorized else {})
     certificate = target.certificate
-    tls: Group = {"cert_file": f"{MOUNTS}/{certificate.certificate}", "key_file": f"{MOUNTS}/{certificate.key}"}
-    if certificate.ca:
-        tls |= {"ca_file": f"{MOUNTS}/{certificate.ca}", "server_name": certificate.name}
+    at = f"{MOUNTS}/{certificate.folder}"
+    tls: Group = {"cert_file": f"{at}/tls.crt", "key_file": f"{at}/tls.key"}
+    if certificate.name:
+        tls |= {"ca_file": f"{at}/ca.crt", "server_name": certificate.name}
     else:
         tls["insecure_skip_verify"] = True
     return {"tls_config": tls}

@@ -73,7 +73,7 @@ COMMANDS: dict[str, Need] = {
     "vmi": Need((*_HANDLERS, *_rights("kubevirt.io", "virtualmachineinstances", "list")), (*_POD_METRICS, *_WORKLOADS)),
     "components": Need(_HANDLERS),
     "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),
-    "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), _GENERATORS),
+    "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))

@@ -19,17 +19,17 @@ _ORDER = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 
 
 class Certificate(NamedTuple):
-    """With what a target is asked: secrets/NAME/KEY or configmaps/NAME/KEY each.
+    """The client certificate that a target asks for, as files that Prometheus reads: tls.crt, tls.key and ca.crt.
 
     Attributes:
-        ca: the authority of its own certificate; "" where it makes one for itself.
-        name: the name in that; "" likewise.
+        folder: where they are; each control plane has its own.
+        name: the name in the target's own certificate, which ca.crt signed; "" where it makes one for itself.
+        recipe: commands that make the files, or why they cannot be made.
     """
 
-    certificate: str
-    key: str
-    ca: str = ""
+    folder: str
     name: str = ""
+    recipe: tuple[str, ...] = ()
 
 
 class Target(NamedTuple):

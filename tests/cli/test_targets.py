@@ -90,19 +90,20 @@ def test_control_planes_are_jobs_of_their_own(on_demo: Cli) -> None:
     config = printed(on_demo, "controlplanes", "-o", "scrape-config")
     jobs = {job["job_name"].removeprefix("vmetrics-controlplanes-"): job for job in config["scrape_configs"]}
 
+    acme, globex = "kamaji.tenants.acme", "kamaji.tenants.globex"
     assert set(jobs) == {
-        *("http", "tenants-acme", "tenants-acme-self-signed", "tenants-globex", "tenants-globex-self-signed"),
-        *("team-a-shop", "team-b-dev", "team-c-dev"),
+        *("http", acme, f"{acme}-self-signed", globex, f"{globex}-self-signed"),
+        *("vcluster.team-a.shop", "vcluster.team-b.dev", "vcluster.team-c.dev"),
     }
-    folder = "/etc/prometheus/secrets/acme-api-server-kubelet-client-certificate"
-    assert jobs["tenants-acme"]["tls_config"] == {
-        "cert_file": f"{folder}/apiserver-kubelet-client.crt",
-        "key_file": f"{folder}/apiserver-kubelet-client.key",
-        "ca_file": "/etc/prometheus/configmaps/acme-vmetrics-ca/ca.crt",
+    folder = "/etc/prometheus/secrets/kamaji.tenants.acme"
+    assert jobs[acme]["tls_config"] == {
+        "cert_file": f"{folder}/tls.crt",
+        "key_file": f"{folder}/tls.key",
+        "ca_file": f"{folder}/ca.crt",
         "server_name": "acme.tenants.svc",
     }
-    assert jobs["tenants-acme-self-signed"]["tls_config"]["insecure_skip_verify"] is True
-    labels = [group["labels"] for group in jobs["tenants-acme-self-signed"]["static_configs"]]
+    assert jobs[f"{acme}-self-signed"]["tls_config"]["insecure_skip_verify"] is True
+    labels = [group["labels"] for group in jobs[f"{acme}-self-signed"]["static_configs"]]
     assert {(item["cluster"], item["job"]) for item in labels} == {
         ("tenants/acme", "kube-controller-manager"),
         ("tenants/acme", "kube-scheduler"),

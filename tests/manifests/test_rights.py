@@ -53,7 +53,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "vmi": (["vmi -A --interval 5s"], ["vmi -A --interval 5s -o wide", "vmi --vcluster shop --interval 5s"]),
     "components": (["components --interval 1s"], []),
     "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
-    "targets": (["targets", "targets kubevirt"], ["targets -o http-sd"]),
+    "targets": (["targets", "targets kubevirt"], ["targets -o http-sd", "targets controlplanes -o scrape-config"]),
 }
 """What works with the rights of each command, and what with its optional rights as well."""
 
