@@ -7,7 +7,6 @@ import gc
 import logging
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -48,7 +47,10 @@ Whoever can reach it sees what it shows: beyond this machine it demands a token 
     show_default=True,
     help="Host headers to accept, a regular expression.",
 )
-@click.option("--token-file", help="File with the token that clients must present.")
+@click.option(
+    "--token-file",
+    help="File with the token that clients must present. It and the others are read again when they change.",
+)
 @click.option("--tls-cert-file", help="Certificate to serve with.")
 @click.option("--tls-private-key-file", help="Its key.")
 @click.option(
@@ -81,7 +83,9 @@ def proxy(
         raise UsageError(f"--port: {port} is no port")
     if max_connections_per_client < 1:
         raise UsageError("--max-connections-per-client: at least 1")
-    token = _token(token_file)
+    from kubectl_vmetrics.proxy.files import Token
+
+    token = Token(token_file) if token_file is not None else None
     tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
     if bool(tls_cert_file) != bool(tls_private_key_file):
         raise UsageError("--tls-cert-file and --tls-private-key-file go together")
@@ -131,15 +135,3 @@ def _quietly(what: Any) -> None:
     """From Python 3.13 on the buffer of a connection that a client closed complains when it is collected."""
     if not isinstance(what.exc_value, OSError):
         sys.__unraisablehook__(what)
-
-
-def _token(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        token = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"--token-file: {path} cannot be read") from None
-    if len(token) < 16:
-        raise UsageError("--token-file: the token is shorter than 16 characters, which can be guessed")
-    return token

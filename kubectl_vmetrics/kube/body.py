@@ -55,8 +55,7 @@ def whole(found: Iterator[bytes], limits: Limits, path: str) -> bytearray:
     body = bytearray()
     for piece in found:
         body += piece
-        if limits.objects is not None:
-            cancel.grown(len(body))
+        cancel.grown(len(body))
     if limits.objects is not None and body.count(b"{") + body.count(b"[") > limits.objects:
         raise too_large(sender(path), path, f"{limits.objects:,} objects")
     if limits.values is not None and body.count(b",") > limits.values:

@@ -25,6 +25,10 @@ class Cancelled(ConnectionFailed):
     """Nobody waits for the answer any more."""
 
 
+class Crowded(TimedOut):
+    """Too many large answers at once: nothing that the server could help."""
+
+
 class CancelScope:
     """Some work, from its beginning to its end; its steps may run in several threads, one after another.
 
@@ -82,13 +86,13 @@ class CancelScope:
             self._sockets.discard(connection)
 
     def grown(self, size: int) -> None:
-        """So much is kept of a document; waits where too many are large. Raises Cancelled, TimedOut."""
+        """So much is kept of a document; waits where too many are large. Raises Cancelled, Crowded."""
         if self._large is None or self._holds_large or size <= LARGE:
             return
         while not self._large.acquire(timeout=0.05):
             self.check()
             if self.deadline is not None and time.monotonic() > self.deadline:
-                raise TimedOut("no memory for a large answer in time")
+                raise Crowded("other large answers took the memory for too long")
         self._holds_large = True
 
     def finish(self) -> None:

@@ -11,7 +11,6 @@ import logging
 import math
 import re
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -27,13 +26,13 @@ from kubectl_vmetrics.kube.errors import (
     NotFound,
     StatusError,
     TimedOut,
-    TooLarge,
     UsageError,
     VmetricsError,
 )
 from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
+from .body import Body, begin, judge
 from .circuit import Circuits, Open, Passage
 from .exchange import TEXT, Answer, Refusal, Request, status
 from .telemetry import Telemetry
@@ -55,8 +54,6 @@ OTHER_LIMIT = 30.0
 LONGEST_LIMIT = 60.0
 SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
 LONGEST_QUERY, MOST_HEADERS = 4096, 100
-FIRST_PART = 1 << 16
-"""Bytes that are read of an answer before it is decided whether it is a good one."""
 _VCLUSTER = re.compile(r"/vclusters/([^/]+)/([^/]+)(/.*)?")
 _NODE = re.compile(r"(?:/vclusters/[^/]+/[^/]+)?/api/v1/nodes/([^/]+)/proxy/.*")
 _QUERY = {"labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "timeout", "pretty"}
@@ -71,7 +68,7 @@ class Proxy:
     Args:
         views: what it serves.
         accept_hosts: the Host headers that are accepted, ports apart; others are a browser led astray (DNS rebinding).
-        token: what a client must present; None where everybody on this machine may ask.
+        token: gives what a client must present, "" to let nobody in; None where everybody on this machine may ask.
         clock: seconds, for the circuits of nodes.
     """
 
@@ -80,7 +77,7 @@ class Proxy:
         views: Views,
         *,
         accept_hosts: re.Pattern[str],
-        token: str | None = None,
+        token: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._views = views
@@ -144,16 +141,18 @@ class Proxy:
         """
         started = time.monotonic()
         passage = None
+        begun = False
         try:
             with scope.active():
                 passage = self._enter(request)
                 reply = self._answer(request)
-                first, whole = _begin(reply.body)
+                begun = True
+                first, whole = begin(reply.body)
         except Open as refused:
             seconds = math.ceil(refused.seconds)
             return status(503, "ServiceUnavailable", "the node does not answer: try again later", retry_after=seconds)
         except Exception as error:
-            _judge(passage, error, scope)
+            judge(passage, error, begun=begun, seconds=time.monotonic() - started)
             return self._failed(request, error)
         finally:
             scope.finish()
@@ -162,7 +161,8 @@ class Proxy:
                 passage.succeeded()
             self.telemetry.rewrote(sum(map(len, first)), time.monotonic() - started)
             return reply._replace(body=first)
-        return reply._replace(body=_Body(self, request, scope, passage, first, reply.body, started))
+        body = Body(first, reply.body, scope, passage, self.telemetry, lambda error: self.note(request, error))
+        return reply._replace(body=body)
 
     def _enter(self, request: Request) -> Passage | None:
         found = _NODE.fullmatch(request.path)
@@ -213,8 +213,9 @@ class Proxy:
         if not self._accept_hosts.fullmatch(re.sub(r":\d+$", "", headers.get("host", ""))):
             raise Refusal(403, "Forbidden", "this Host is not accepted: see --accept-hosts")
         if self._token is not None:
+            token = self._token()
             given = headers.get("authorization", "").encode("utf-8", "replace")
-            if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            if not token or not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 raise Refusal(401, "Unauthorized", "Unauthorized")
         if not request.path:
             raise Refusal(400, "BadRequest", "the path is not a plain one")
@@ -280,89 +281,6 @@ class Proxy:
         return found
 
 
-class BrokenOff(VmetricsError):
-    """An answer that cannot be sent to its end: the client must not take it for whole."""
-
-
-class _Body:
-    """An answer while it comes; closed in any case, and tells how it ended."""
-
-    def __init__(
-        self,
-        proxy: Proxy,
-        request: Request,
-        scope: CancelScope,
-        passage: Passage | None,
-        first: list[bytes],
-        rest: Any,
-        started: float,
-    ) -> None:
-        self._proxy, self._request, self._scope, self._passage = proxy, request, scope, passage
-        self._first, self._rest, self._started = deque(first), rest, started
-        self._count = 0
-
-    def __iter__(self) -> _Body:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            if self._first:
-                chunk = self._first.popleft()
-            else:
-                with self._scope.active():
-                    chunk = next(self._rest)
-        except StopIteration:
-            if self._passage:
-                self._passage.succeeded()
-            raise
-        except Exception as error:
-            _judge(self._passage, error, self._scope)
-            self._proxy.note(self._request, error)
-            raise BrokenOff("the answer broke off") from None
-        self._count += len(chunk)
-        return chunk
-
-    def close(self) -> None:
-        """End it; ValueError where a thread reads it still."""
-        _close(self._rest)
-        if self._passage:
-            self._passage.abandoned()
-        self._proxy.telemetry.rewrote(self._count, time.monotonic() - self._started)
-
-
-def _begin(body: Any) -> tuple[list[bytes], bool]:
-    """The first part of a body, and whether that is all of it: what fails so early is an answer of its own."""
-    if isinstance(body, list):
-        return body, True
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while size < FIRST_PART:
-            chunk = next(body, None)
-            if chunk is None:
-                return parts, True
-            parts.append(chunk)
-            size += len(chunk)
-    except BaseException:
-        _close(body)
-        raise
-    return parts, False
-
-
-def _judge(passage: Passage | None, error: Exception, scope: CancelScope) -> None:
-    """Tell a node's circuit what an error says of the node."""
-    if passage is None:
-        return
-    late = scope.deadline is not None and time.monotonic() >= scope.deadline
-    broken = isinstance(error, StatusError) and error.code >= 500
-    if isinstance(error, Cancelled) and not late:
-        passage.abandoned()
-    elif isinstance(error, (ConnectionFailed, TooLarge)) or broken:
-        passage.failed()
-    else:
-        passage.succeeded()  # it answered, whatever it said
-
-
 def _kind(error: VmetricsError) -> str:
     return "no answer" if isinstance(error, ConnectionFailed) else type(error).__name__
 
@@ -376,9 +294,3 @@ def _where(error: Exception) -> str:
             place = f" in {code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return type(error).__name__ + place
-
-
-def _close(body: Any) -> None:
-    close = getattr(body, "close", None)
-    if close:
-        close()

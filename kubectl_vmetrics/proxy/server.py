@@ -15,8 +15,8 @@ from tornado.netutil import bind_sockets
 from kubectl_vmetrics.kube.errors import UsageError
 
 from .application import Proxy
+from .files import Certificate
 from .listener import Limits, Listener
-from .tls import context
 
 LINGER = 2.0
 """Seconds after SIGTERM in which new connections are taken still, since others hear of the end only then."""
@@ -47,7 +47,7 @@ class Server:
         self._application = application
         self._limits = limits or Limits()
         self._tls = tls
-        self._context = context(*tls) if tls else None
+        self._certificate = Certificate(*tls) if tls else None
         try:
             # "localhost" has two addresses; for port 0 they are given the same number.
             self._sockets = bind_sockets(port, address, backlog=BACKLOG)
@@ -89,7 +89,7 @@ class Server:
             self._loop.close()
 
     async def _serve(self) -> None:
-        listener = Listener(self._application, self._limits, self._context)
+        listener = Listener(self._application, self._limits, self._certificate.context if self._certificate else None)
         listener.add_sockets(self._sockets)
         sweeping = asyncio.get_running_loop().create_task(self._sweep(listener))
         await self._ended.wait()
@@ -100,6 +100,8 @@ class Server:
         while True:
             await asyncio.sleep(1.0)
             listener.sweep()
+            if self._certificate and self._certificate.renewed():
+                listener.ssl_options = self._certificate.context
 
     def _unexpected(self, _: object, happened: dict[str, object]) -> None:
         error = happened.get("exception")

@@ -14,6 +14,10 @@ from typing import Generic, NamedTuple, TypeVar
 Work = TypeVar("Work")
 
 
+class Busy(Exception):
+    """Too many wait."""
+
+
 class Turn(NamedTuple, Generic[Work]):
     """Something to do.
 

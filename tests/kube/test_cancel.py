@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from kubectl_vmetrics.kube import cancel
-from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope
+from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope, Crowded
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import ConnectionFailed, TimedOut
+from kubectl_vmetrics.kube.errors import ConnectionFailed
 from kubectl_vmetrics.kube.kubeconfig import Connection
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"
@@ -126,7 +126,7 @@ def test_large_documents_wait_for_one_another(scripted: Callable[..., tuple[obje
         client.get(summary)
     with small.active():
         assert client.get("/api/v1/nodes/n2/proxy/stats/summary").body == b"{}"
-    with second.active(), pytest.raises(TimedOut):
+    with second.active(), pytest.raises(Crowded):
         client.get(summary)
     first.finish()
     first.finish()

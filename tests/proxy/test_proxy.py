@@ -274,7 +274,7 @@ def test_upgrades(inside: str) -> None:
 
 
 def test_a_token(upstream: tuple[Replay, str]) -> None:
-    with serve(VC1, upstream[1], token="0123456789abcdef") as url:
+    with serve(VC1, upstream[1], token=lambda: "0123456789abcdef") as url:
         assert get(f"{url}{METRICS}/pods")[0] == 401
         assert get(f"{url}{METRICS}/pods", Authorization="Bearer wrong")[0] == 401
         assert get(f"{url}/metrics")[0] == 401

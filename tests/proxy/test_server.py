@@ -26,6 +26,7 @@ from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.exchange import Reply
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
+from kubectl_vmetrics.proxy import body as proxy_body
 from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.proxy.application import Proxy
 from kubectl_vmetrics.proxy.listener import Limits
@@ -160,6 +161,7 @@ def test_a_connection_that_is_kept_is_not_kept_forever(host: tuple[Host, str]) -
 def test_who_does_not_read_is_dropped_and_holds_no_thread(host: tuple[Host, str]) -> None:
     host[0].override[f"{NODE}/metrics"] = Reply(200, b'up{a="b"} 1\n' * 1_000_000, "text/plain")
     with serve(None, host[1], limits=Limits(write=1.5, threads=2)) as url, contextlib.ExitStack() as stack:
+        assert get(f"{url}/readyz")[0] == 200
         for _ in range(12):
             peer = socket.socket()
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -169,7 +171,8 @@ def test_who_does_not_read_is_dropped_and_holds_no_thread(host: tuple[Host, str]
         assert get(f"{url}{METRICS}/pods")[0] == 200
         assert get(f"{url}/healthz")[0] == 200
         assert time.monotonic() - started < 10
-        soon(lambda: b'{why="slow-reader"} 12\n' in get(f"{url}/metrics")[1], 20)
+        soon(lambda: counted(url, "connections") == 1, 40)  # this one
+        assert counted(url, 'dropped_connections_total{why="slow-reader"}') > 6
 
 
 def test_the_slowest_reader_makes_room(host: tuple[Host, str]) -> None:
@@ -229,7 +232,10 @@ def test_what_is_too_much_or_no_request_is_refused_at_once(request_: bytes, host
 # ---------------------------------------------------------------------------------------------------------- the host
 
 
-def test_a_hanging_node_is_given_up_within_the_scrapes_time_and_then_left_alone(host: tuple[Host, str]) -> None:
+def test_a_hanging_node_is_given_up_within_the_scrapes_time_and_then_left_alone(
+    host: tuple[Host, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy_body, "FAIR", 0.5)
     host[0].hangs = True
     with serve(None, host[1]) as url:
         assert get(f"{url}{METRICS}/pods")[0] == 200
@@ -254,6 +260,7 @@ def test_a_node_that_answers_again_is_asked_again(host: tuple[Host, str], monkey
     from kubectl_vmetrics.proxy import circuit
 
     monkeypatch.setattr(circuit, "FIRST_PAUSE", 0.5)
+    monkeypatch.setattr(proxy_body, "FAIR", 0.2)
     host[0].hangs = True
     with serve(None, host[1]) as url:
         for _ in range(3):
@@ -290,6 +297,35 @@ def test_the_host_is_let_go_when_the_client_hangs_up(host: tuple[Host, str]) -> 
         assert counted(url, "circuits_open") == 0  # it says nothing of the node
         host[0].hangs = False
         assert get(f"{url}{NODE}/metrics")[0] == 200
+
+
+def test_impatient_clients_and_slow_readers_cannot_have_a_node_left_alone(host: tuple[Host, str]) -> None:
+    """Neither a time limit that no kubelet could keep, nor an answer that is not read, is the node's failure."""
+    host[0].override[f"{NODE}/metrics"] = Reply(200, b'up{a="b"} 1\n' * 1_000_000, "text/plain")
+    with serve(None, host[1]) as url, contextlib.ExitStack() as stack:
+        assert get(f"{url}{METRICS}/pods")[0] == 200
+        for _ in range(10):
+            whole(f"{url}{NODE}/metrics/resource", **{"X-Prometheus-Scrape-Timeout-Seconds": "0.0001"})
+        for _ in range(4):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stack.enter_context(peer).connect(place(url))
+            head = f"GET {NODE}/metrics HTTP/1.1\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n"
+            peer.sendall(head.encode())
+            time.sleep(0.5)
+        time.sleep(2.5)
+        assert counted(url, "circuits_open") == 0
+        assert get(f"{url}{NODE}/metrics/resource")[0] == 200
+
+
+def test_an_apiserver_that_is_gone_is_not_the_nodes_failure() -> None:
+    with contextlib.ExitStack() as stack:
+        with demo_server.serving(Replay("host")) as host:
+            url = stack.enter_context(serve(None, host))
+            assert get(f"{url}{NODE}/metrics/resource")[0] == 200
+        for _ in range(6):
+            assert get(f"{url}{NODE}/metrics/resource")[0] == 502
+        assert counted(url, "circuits_open") == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,138 @@
+"""The body of an answer while it comes from the host, and what its end says of the node that sent it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope, Crowded
+from kubectl_vmetrics.kube.errors import ConnectionFailed, StatusError, TimedOut, TooLarge, VmetricsError
+
+from .circuit import Passage
+from .telemetry import Telemetry
+
+FAIR = 4.0
+"""Seconds of silence before a kubelet is held to have failed: clients choose how long they wait, and must not be able
+to have a node left alone by not waiting."""
+FIRST = 1 << 16
+"""Bytes that are read of an answer before it is decided whether it is a good one."""
+
+
+class BrokenOff(VmetricsError):
+    """An answer that cannot be sent to its end: the client must not take it for whole."""
+
+
+class Body:
+    """An answer while it comes; to be closed in any case.
+
+    Args:
+        first: its parts that are there already.
+        rest: gives the others.
+        scope: of the request.
+        passage: of the node's circuit; None where no node is asked.
+        telemetry: is told how much it was.
+        note: is told what broke it off.
+    """
+
+    def __init__(
+        self,
+        first: list[bytes],
+        rest: Any,
+        scope: CancelScope,
+        passage: Passage | None,
+        telemetry: Telemetry,
+        note: Callable[[Exception], None],
+    ) -> None:
+        self._first, self._rest = deque(first), rest
+        self._scope, self._passage = scope, passage
+        self._telemetry, self._note = telemetry, note
+        self._started = time.monotonic()
+        self._count = 0
+        self._silence = 0.0
+
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> bytes:
+        """The next part. Raises BrokenOff."""
+        started = time.monotonic()
+        try:
+            if self._first:
+                chunk = self._first.popleft()
+            else:
+                with self._scope.active():
+                    chunk = next(self._rest)
+        except StopIteration:
+            if self._passage:
+                self._passage.succeeded()
+            raise
+        except Exception as error:
+            # Not the time in which the client read, or others had their turn.
+            seconds = self._silence + time.monotonic() - started
+            judge(self._passage, error, begun=True, seconds=seconds)
+            if isinstance(error, TimedOut) and seconds < FAIR:
+                self._telemetry.dropped("slow-reader")
+            else:
+                self._note(error)
+            raise BrokenOff("the answer broke off") from None
+        self._silence += time.monotonic() - started
+        self._count += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """End it; ValueError where a thread reads it still."""
+        _close(self._rest)
+        if self._passage:
+            self._passage.abandoned()
+        self._telemetry.rewrote(self._count, time.monotonic() - self._started)
+
+
+def begin(body: Any) -> tuple[list[bytes], bool]:
+    """The first part of a body, and whether that is all of it: what fails so early is an answer of its own."""
+    if isinstance(body, list):
+        return body, True
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size < FIRST:
+            chunk = next(body, None)
+            if chunk is None:
+                return parts, True
+            parts.append(chunk)
+            size += len(chunk)
+    except BaseException:
+        _close(body)
+        raise
+    return parts, False
+
+
+def judge(passage: Passage | None, error: Exception, *, begun: bool, seconds: float) -> None:
+    """Tell a node's circuit what an error says of the node.
+
+    Args:
+        passage: of the request; None where no node was asked.
+        error: what came of it.
+        begun: whether the head of an answer had come.
+        seconds: for how long the node was waited for.
+    """
+    if passage is None:
+        return
+    if isinstance(error, Crowded) or (isinstance(error, (TimedOut, Cancelled)) and seconds < FAIR):
+        passage.abandoned()
+    elif isinstance(error, (TimedOut, Cancelled, TooLarge)):
+        passage.failed()
+    elif isinstance(error, ConnectionFailed):
+        # Without a head it is the apiserver that is gone: of its nodes it says what is wrong.
+        (passage.failed if begun else passage.abandoned)()
+    elif isinstance(error, StatusError) and error.code >= 500:
+        passage.failed()
+    else:
+        passage.succeeded()  # it answered, whatever it said
+
+
+def _close(body: Any) -> None:
+    close = getattr(body, "close", None)
+    if close:
+        close()

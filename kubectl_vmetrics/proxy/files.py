@@ -1,0 +1,122 @@
+"""Files that may change while the proxy runs: the token, the certificate and its key."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kubectl_vmetrics.kube.errors import UsageError
+
+from . import tls
+
+EVERY = 1.0
+"""Seconds after which files are looked at again."""
+SHORTEST = 16
+
+_log = logging.getLogger("kubectl_vmetrics.proxy")
+_Seen = tuple[tuple[int, int, int] | None, ...]
+
+
+class Changes:
+    """Whether files changed since they were last read. Asks the file system once in a while only.
+
+    Args:
+        paths: of the files.
+        clock: seconds.
+    """
+
+    def __init__(self, *paths: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._asked = clock()
+        self._seen = self._state()
+
+    def __call__(self) -> bool:
+        """True once for each change."""
+        if self._clock() - self._asked < EVERY:
+            return False
+        self._asked = self._clock()
+        before, self._seen = self._seen, self._state()
+        return before != self._seen
+
+    def _state(self) -> _Seen:
+        found: list[tuple[int, int, int] | None] = []
+        for path in self._paths:
+            try:
+                status = os.stat(path)  # noqa: PTH116 (links are followed: a Secret's volume changes where they lead)
+                found.append((status.st_mtime_ns, status.st_ino, status.st_size))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
+
+class Token:
+    """What clients must present, read again when its file changes. While that holds none, nobody is let in.
+
+    Args:
+        path: of the file.
+        clock: seconds.
+
+    Raises:
+        UsageError: there is no token in the file that could be used.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._changed = Changes(path, clock=clock)
+        self._token = _read(path)
+
+    def __call__(self) -> str:
+        """The token; "" while there is none."""
+        if self._changed():
+            try:
+                self._token = _read(self._path)
+                _log.warning("%s changed: the token in it holds from now on", self._path)
+            except UsageError as error:
+                self._token = ""
+                _log.error("%s: nobody is let in until it can be used", error.message)
+        return self._token
+
+
+class Certificate:
+    """What is served with, read again when one of its files changes; what cannot be used does not replace what can.
+
+    Args:
+        certificate: as tls.context.
+        key: as tls.context.
+        clock: seconds.
+
+    Raises:
+        UsageError: as tls.context.
+    """
+
+    def __init__(self, certificate: str, key: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._files = certificate, key
+        self._changed = Changes(certificate, key, clock=clock)
+        self.context: ssl.SSLContext = tls.context(certificate, key)
+
+    def renewed(self) -> bool:
+        """Whether `context` is another one now."""
+        if not self._changed():
+            return False
+        try:
+            self.context = tls.context(*self._files)
+        except UsageError as error:
+            _log.error("%s: the certificate before is served on", error.message)
+            return False
+        _log.warning("%s changed: the certificate in it is served from now on", self._files[0])
+        return True
+
+
+def _read(path: str) -> str:
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, ValueError):
+        raise UsageError(f"--token-file: {path} cannot be read") from None
+    if len(token) < SHORTEST:
+        raise UsageError(f"--token-file: the token is shorter than {SHORTEST} characters, which can be guessed")
+    return token
