@@ -99,7 +99,7 @@ def proxy(
         raise UsageError(f"--accept-hosts: not a regular expression: {error}") from None
     from kubectl_vmetrics.proxy import server
     from kubectl_vmetrics.proxy.application import Proxy
-    from kubectl_vmetrics.proxy.listener import Limits
+    from kubectl_vmetrics.proxy.limits import Limits
     from kubectl_vmetrics.proxy.views import Views
 
     gc.enable()

@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
 from kubectl_vmetrics.kube.cancel import CancelScope
 
+from .application import Proxy
 from .body import BrokenOff
 from .exchange import PHRASES, Answer, Request, plain, status
+from .guests import Guests
+from .limits import Limits
 from .turns import Busy
 
-if TYPE_CHECKING:
-    from .listener import Listener
+Result = TypeVar("Result")
 
 PART = 1 << 16
 """Bytes of an answer that are read before they are written, at least, where there are so many."""
 
 
+class Shared(Protocol):
+    """What the conversations of a server have in common; see listener.Listener."""
+
+    application: Proxy
+    limits: Limits
+    draining: bool
+    guests: Guests[IOStream]
+    large: threading.Semaphore
+    slow: OrderedDict[IOStream, int]
+
+    def begin(self, conversation: Conversation) -> None:
+        """A request is complete."""
+
+    async def ready(self) -> Answer:
+        """Whether clients should come here."""
+
+    async def in_turn(self, work: Callable[[], Result], client: str, lane: str, *, begun: bool = False) -> Result:
+        """Do something in a thread, when it is its turn. Raises what it raises, and Busy."""
+
+    def write_slowly(self, stream: IOStream, size: int) -> None:
+        """A client does not read its answer as fast as it could be written."""
+
+
 class Conversation(HTTPMessageDelegate):
     """One request of a connection, and its answer."""
 
-    def __init__(self, listener: Listener, connection: Any, stream: IOStream) -> None:
+    def __init__(self, listener: Shared, connection: Any, stream: IOStream) -> None:
         self._listener = listener
         self._limits = listener.limits
         self._application = listener.application

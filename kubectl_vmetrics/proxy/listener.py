@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPMessageDelegate
@@ -24,37 +24,12 @@ from .application import Proxy
 from .conversation import Conversation, close
 from .exchange import Answer, status
 from .guests import Guests
+from .limits import Limits
 from .turns import Busy, Turn, Turns
 
 Result = TypeVar("Result")
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
-
-
-class Limits(NamedTuple):
-    """How much there is of what clients share.
-
-    Attributes:
-        connections, per_client: open at once, altogether and from one address.
-        threads: requests that are worked on at once.
-        per_node, per_other: of those, for one node, and for metrics.k8s.io or the apiserver.
-        handshake, head: seconds for TLS; for a request, from the connection or the last answer on.
-        write: seconds in which a client must have read an answer, the host's time apart.
-        slow, slow_bytes: answers, and bytes of them, that wait for their clients; the slowest is dropped for one more.
-        large: documents of more than cancel.LARGE bytes that are kept at once.
-    """
-
-    connections: int = 512
-    per_client: int = 256
-    threads: int = 32
-    per_node: int = 4
-    per_other: int = 12
-    handshake: float = 5.0
-    head: float = 10.0
-    write: float = 20.0
-    slow: int = 64
-    slow_bytes: int = 32 << 20
-    large: int = 2
 
 
 class Listener(HTTPServer):

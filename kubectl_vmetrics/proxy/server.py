@@ -16,7 +16,8 @@ from kubectl_vmetrics.kube.errors import UsageError
 
 from .application import Proxy
 from .files import Certificate
-from .listener import Limits, Listener
+from .limits import Limits
+from .listener import Listener
 
 LINGER = 2.0
 """Seconds after SIGTERM in which new connections are taken still, since others hear of the end only then."""

@@ -32,7 +32,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import application, server
 from kubectl_vmetrics.proxy.application import Proxy
-from kubectl_vmetrics.proxy.listener import Limits
+from kubectl_vmetrics.proxy.limits import Limits
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from tests.clients.test_kubectl import KUBECTL, kubectl

@@ -29,7 +29,7 @@ from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import body as proxy_body
 from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.proxy.application import Proxy
-from kubectl_vmetrics.proxy.listener import Limits
+from kubectl_vmetrics.proxy.limits import Limits
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster.answers import Answers
 from tests.conftest import write_kubeconfig
