@@ -6,7 +6,6 @@ unchanged since v0.3 but where said.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import cache
 
@@ -28,8 +27,7 @@ def safe_concat(*parts: str) -> str:
     joined = "-".join(parts)
     if len(joined.encode()) <= LIMIT:
         return joined
-    digest = hashlib.sha256(joined.encode()).hexdigest()
-    return f"{joined[:52]}-{digest[:10]}".replace(".-", "-")
+    return f"{joined[:52]}-{_sha256(joined)[:10]}".replace(".-", "-")
 
 
 def host_name(name: str, namespace: str, vcluster: str) -> str:
@@ -92,6 +90,8 @@ def multi_namespace(host_namespace: str, namespace: str, vcluster: str) -> str:
 
 def short_name(name: str, namespace: str, vcluster: str) -> str:
     """The short form of some integrations, KubeVirt's among them: "v" and 13 digits of base 36."""
+    import hashlib
+
     digest = hashlib.sha256("-".join([name, "x", namespace, "x", vcluster]).encode()).digest()
     number, digits = int.from_bytes(digest, "big"), ""
     while number:
@@ -106,4 +106,6 @@ def _digest(key: str) -> str:
 
 
 def _sha256(text: str) -> str:
+    import hashlib  # most names are not hashed
+
     return hashlib.sha256(text.encode()).hexdigest()
