@@ -263,7 +263,7 @@ def _translate(command: click.Command, args: list[str], *, first_only: bool = Fa
             done += [name, value]
         else:
             following = None if option.is_flag or equals else next(rest, None)
-            # By its long name: for a short one, click first looks what else it may have been meant for, which takes 2 ms.
+            # By its long name: for a short one, click first looks for what else it may have been, which takes 2 ms.
             long = max(option.opts, key=len) if name == arg and (option.is_flag or following is not None) else arg
             done += [long] if following is None else [long, args[following]]
     return done
