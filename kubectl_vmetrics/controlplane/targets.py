@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from kubectl_vmetrics.kube.client import Client, gather
+from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.names import SUBDOMAIN, fitted
 from kubectl_vmetrics.metrics.targets import Certificate, Target
 
