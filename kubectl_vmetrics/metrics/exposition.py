@@ -35,6 +35,15 @@ UNSEEN = b"?"
 Glance = Callable[[bytes], bytes | None]
 """From a label block without backslashes to what it becomes, None to drop it, or UNSEEN: then it is taken apart."""
 
+# What may stand before and behind a label block. A value's digits are told from anything else by what is left of them.
+_NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_QUOTED_NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:.]*")
+_NAMED = re.compile(rb"\{\s*" + _STRING + rb"\s*[,}]")
+_DIGITS = b" 0123456789.e+-"
+_NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+|Inf|NaN)"
+_VALUE = re.compile(rb"[ \t]+" + _NUMBER + rb"(?:[ \t]+" + _NUMBER + rb")?(?=[ \t]*\r?$|[ \t]+# \{)")
+_SAID = (b"HELP", b"TYPE", b"UNIT")
+
 _SPECIAL = re.compile(r'["\\\n]')
 _BEFORE_VALUE = re.compile(r"([{,])\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*")
 _MEANT = {b"n": b"\n", b"\\": b"\\", b'"': b'"'}
@@ -80,7 +89,8 @@ class Rewriter:
         decide: what becomes of a sample with labels.
         glance: decides most label blocks as they stand, the same as `decide` would; for speed alone.
         bare: whether samples without any label are kept.
-        strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is.
+        strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is. Then
+            exemplars and comments of any other kind than HELP, TYPE and UNIT are left out, too.
 
     Attributes:
         kept, dropped, malformed: lines so far, comments apart.
@@ -95,6 +105,7 @@ class Rewriter:
         self._cached = 0
         self._names: dict[str, str] = {}
         self._outdated: set[bytes] = set()
+        self._families: set[bytes] = set()
         self.kept = self.dropped = self.malformed = 0
 
     def forget(self, word: str) -> None:
@@ -125,15 +136,15 @@ class Rewriter:
         out: list[bytes] = []
         if self._outdated:
             self._forget()
-        cache = self._cache
+        cache, families, strict = self._cache, self._families, self._strict
         emit = out.append
         kept = dropped = 0
         for line in data.split(b"\n"):
             if line[:1] == b"#":
-                if line.startswith(b"# EOF"):
+                if line.rstrip() == b"# EOF":
                     emit(line)
                 else:
-                    _comment(line, comments)
+                    _comment(line, comments, strict)
                 continue
             brace = line.find(b"{")
             end = line.find(b'"} ', brace) + 1
@@ -146,10 +157,11 @@ class Rewriter:
                     line_ = self._slowly(line)
                 elif new is None:
                     line_ = None
-                elif new is _SAME:
-                    line_ = line
                 else:
-                    line_ = line[:brace] + new + line[end + 1 :]
+                    family, rest = line[:brace], line[end + 1 :]
+                    line_ = line if new is _SAME else family + new + rest
+                    if strict and (family not in families or rest.translate(None, _DIGITS)):
+                        line_ = self._checked(family, block if new is _SAME else new, rest)
             elif line:
                 line_ = self._slowly(line)
             else:
@@ -200,10 +212,12 @@ class Rewriter:
         changes = self._decide(labels)
         if changes is None:
             return self._remember(block, None)
+        if 2 * len(labels) + 1 != len(parts):
+            return UNSEEN  # a label that stands there twice
         if not changes:
             return self._remember(block, _SAME)
-        if _SPECIAL.search("".join(changes.values())) or 2 * len(labels) + 1 != len(parts):
-            return UNSEEN  # a value to escape, or a label that stands there twice
+        if _SPECIAL.search("".join(changes.values())):
+            return UNSEEN  # a value to escape
         for index, name in enumerate(labels):
             if name in changes:
                 parts[2 * index + 1] = changes[name]
@@ -230,7 +244,9 @@ class Rewriter:
         at = name.end() if name else 0
         start = at + len(line[at:]) - len(line[at:].lstrip())
         if line[start : start + 1] != b"{":
-            return line if self._bare else None
+            if not self._bare:
+                return None
+            return self._checked(line[:at], b"", line[at:]) if self._strict else line
         found = _BLOCK.match(line, start)
         if found is None:
             return self._unreadable(line)
@@ -240,9 +256,20 @@ class Rewriter:
                 new = self._remember(found[0], self._decided(found[0]))
             except ValueError:
                 return self._unreadable(line)
-        if new is None or new is _SAME:
-            return None if new is None else line
-        return line[:start] + new + line[found.end() :]
+        if new is None:
+            return None
+        if self._strict:
+            return self._checked(line[:start], found[0] if new is _SAME else new, line[found.end() :])
+        return line if new is _SAME else line[:start] + new + line[found.end() :]
+
+    def _checked(self, family: bytes, block: bytes, rest: bytes) -> bytes | None:
+        """A line of a name, a block and a value, and nothing but these: an exemplar has labels of its own."""
+        value = _VALUE.match(rest)
+        if value is None or not (_NAME.fullmatch(family.strip()) or (not family and _NAMED.match(block))):
+            return self._unreadable(family + block + rest)
+        if len(self._families) < CACHE:
+            self._families.add(family)
+        return family + block + value[0]
 
     def _unreadable(self, line: bytes) -> bytes | None:
         self.malformed += 1
@@ -250,7 +277,12 @@ class Rewriter:
 
     def _decided(self, block: bytes) -> bytes | None:
         labels = parse_block(block)
-        named = {name.decode(): unescape(value) for name, value in labels if name}
+        named = {_plain(name): unescape(value) for name, value in labels if name}
+        if self._strict and (
+            sum(bool(name) for name, _ in labels) != len(named)
+            or any(not name and not _QUOTED_NAME.fullmatch(value) for name, value in labels)
+        ):
+            raise ValueError(f"a label that stands there twice, or a strange name: {block[:80]!r}")
         if not named:
             return _SAME if self._bare else None
         changes = self._decide(named)
@@ -260,16 +292,23 @@ class Rewriter:
             return _SAME
         parts = []
         for name, value in labels:
-            changed = changes.get(name.decode()) if name else None
+            changed = changes.get(_plain(name)) if name else None
             text = b'"' + (value if changed is None else escape(changed)) + b'"'
             parts.append(name + b"=" + text if name else text)
         parts += [key.encode() + b'="' + escape(value) + b'"' for key, value in changes.items() if key not in named]
         return b"{" + b",".join(parts) + b"}"
 
 
-def _comment(line: bytes, comments: list[bytes]) -> None:
+def _plain(name: bytes) -> str:
+    """A label's name, which may stand in quotes."""
+    return name.strip(b'"').decode("utf-8", "surrogateescape")
+
+
+def _comment(line: bytes, comments: list[bytes], strict: bool) -> None:
     """Comments wait for the first sample that follows; those of another family take the place of these."""
     words = line.split(None, 3)
+    if strict and (len(words) < 3 or words[0] != b"#" or words[1] not in _SAID or not _NAME.fullmatch(words[2])):
+        return
     if len(words) > 2 and comments:
         before = comments[-1].split(None, 3)
         if len(before) > 2 and before[2] != words[2]:

@@ -131,11 +131,13 @@ def test_escapes(text: str) -> None:
         ('a{b="\\"} ",pod="x"} 1', 'a{b="\\"} ",pod="virtual-x"} 1'),
         ('a{b="\\\\",pod="x"} 1', 'a{b="\\\\",pod="virtual-x"} 1'),
         ('a{b="pod=\\"z\\"",pod="x"} 1', 'a{b="pod=\\"z\\"",pod="virtual-x"} 1'),
-        (
-            'a_total{pod="x"} 1 # {trace_id="t",pod="drop"} 0.5 1.2',
-            'a_total{pod="virtual-x"} 1 # {trace_id="t",pod="drop"} 0.5 1.2',
-        ),
-        ('a_total 1 # {pod="drop"} 0.5', 'a_total 1 # {pod="drop"} 0.5'),
+        # Exemplars have labels of their own, of which nobody tells whose they are.
+        ('a_total{pod="x"} 1 # {trace_id="t",pod="drop"} 0.5 1.2', 'a_total{pod="virtual-x"} 1'),
+        ('a_total 1 # {pod="drop"} 0.5', "a_total 1"),
+        ('a{pod="x"} NaN 17', 'a{pod="virtual-x"} NaN 17'),
+        ('a{pod="x"} +Inf', 'a{pod="virtual-x"} +Inf'),
+        ('a{pod="x"} 1.5e-09\r', 'a{pod="virtual-x"} 1.5e-09'),
+        ('a{"pod"="x"} 1', 'a{"pod"="virtual-x"} 1'),
         ('{"my.metric",pod="x"} 1', '{"my.metric",pod="virtual-x"} 1'),
         ('a{"my.label"="y",pod="x"} 1', 'a{"my.label"="y",pod="virtual-x"} 1'),
         ("a{} 1", "a{} 1"),
@@ -143,6 +145,24 @@ def test_escapes(text: str) -> None:
         ('a{pod="drop-1"} 1', ""),
         ('a{b="drop} 1"', ""),
         ('a{pod="x" b="y"} 1', ""),
+        ('a pod="x" 1', ""),
+        ('a 1 pod="x"', ""),
+        ('a{b="y"} 1 pod="x"', ""),
+        ('a{b="y"} 1{pod="x"}', ""),
+        ('a{b="y"} ', ""),
+        ('pod="x",a{b="y"} 1', ""),
+        ('a pod{b="y"} 1', ""),
+        ('a{b="y",b="x"} 1', ""),
+        ('a{pod="x",pod="y"} 1', ""),
+        ('a{pod="x","pod"="y"} 1', ""),
+        ('{"pod=x",b="y"} 1', ""),
+        ("{} 1", ""),
+        ('{pod="x"} 1', ""),
+        ("x", ""),
+        ("x 1 2 3", ""),
+        ("# pod x", ""),
+        ("#pod x y", ""),
+        ("# EOF of pod x", ""),
     ],
 )
 def test_lines(line: str, shown: str) -> None:
@@ -150,7 +170,7 @@ def test_lines(line: str, shown: str) -> None:
 
 
 def test_what_cannot_be_read_is_passed_on_where_nothing_may_be_lost() -> None:
-    text = 'a{b="drop} 1\na{pod="x" b="y"} 1\n'
+    text = 'a{b="drop} 1\na{pod="x" b="y"} 1\na 1 b\na{b="y",b="y"} 1\n# so\na{b="y"} 1 # {c="d"} 2\n'
 
     assert rewritten(text, rename, strict=False) == text
 

@@ -2,8 +2,8 @@
 
 What upstream does inside a virtual cluster (loft-sh/vcluster pkg/server/filters/metrics.go) and where this differs:
 host uids become virtual ones (`uid`, `pod_uid`, the pod's uid inside the paths of `id` and `device`), which upstream
-leaks; a sample with both pod and claim is kept, which upstream drops; a series without names whose cgroup or device is
-another tenant's pod is dropped.
+leaks; a sample with both pod and claim is kept, which upstream drops; a series without names passes only if nothing in
+it can be another tenant's (see `machine`), where upstream passes them all.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from kubectl_vmetrics.metrics.exposition import UNSEEN, Decide, Rewriter, escape
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.origins import CLAIMS, PODS, Origins, Synced
+
+from . import machine
 
 _UID_PATTERN = r"(?P<uid>[0-9a-f]{8}(?P<sep>[-_])[0-9a-f]{4}(?P=sep)[0-9a-f]{4}(?P=sep)[0-9a-f]{4}(?P=sep)[0-9a-f]{12})"
 _UID = re.compile(_UID_PATTERN)
@@ -65,10 +67,16 @@ def _tenant(origins: Origins, vcluster: VClusterRef, isolate: bool) -> Decide:
             if claim is None or claim.vcluster != vcluster:
                 return None
             changes |= {"persistentvolumeclaim": claim.name, "namespace": claim.namespace}
-        if isolate and not changes:
+        owner = pod or claim
+        if isolate and owner is None:
             return None
-        uids = _own_uids(labels, origins, vcluster, pod or claim)
-        return None if uids is None else {**changes, **uids}
+        uids = _own_uids(labels, origins, vcluster, owner)
+        if uids is None or (owner is None and not machine.harmless(labels, uids)):
+            return None
+        # A pod in the host's network has the host's interfaces, among them those that lead to other pods.
+        if owner and not machine.interface(labels.get("interface", "lo")):
+            return None
+        return {**changes, **uids}
 
     return decide
 
@@ -78,21 +86,26 @@ def _own_uids(
 ) -> dict[str, str] | None:
     """The changed uids of a series; None for a series of nobody's name that holds the uid of somebody else's pod."""
     changes: dict[str, str] = {}
+    strange = False
+
+    def virtual(found: re.Match[str]) -> str:
+        nonlocal strange
+        before, after = found[0][: found.start("uid") - found.start()], found[0][found.end("uid") - found.start() :]
+        known = origins.by_uid(found["uid"].replace("_", "-"))
+        if known is None or known.vcluster != vcluster:
+            strange = True
+            return before + after
+        return before + known.uid.replace("-", found["sep"]) + after
+
     for label, value in labels.items():
         if len(value) < _UID_LENGTH or not ("pod" in value or label in _UID_LABELS):
             continue
-        found = _POD_UID.search(value) if label not in _UID_LABELS else _UID.fullmatch(value)
-        if found is None:
-            continue
-        known = origins.by_uid(found["uid"].replace("_", "-"))
-        if known is None or known.vcluster != vcluster:
-            # With a name the series is the tenant's own, of a pod that was made anew under the same name.
-            if owner is None:
-                return None
-            changes[label] = value[: found.start("uid")] + value[found.end("uid") :]
-        elif known.uid:
-            virtual = known.uid.replace("-", found["sep"])
-            changes[label] = value[: found.start("uid")] + virtual + value[found.end("uid") :]
+        shown, count = (_UID if label in _UID_LABELS else _POD_UID).subn(virtual, value)
+        # With a name the series is the tenant's own, of a pod that was made anew under the same name.
+        if strange and owner is None:
+            return None
+        if count:
+            changes[label] = shown
     return changes
 
 
@@ -200,7 +213,10 @@ class _TenantGlance(_Glance[_Own]):
     def _become(self, block: bytes, start: int, end: int, verdict: _Own | bytes) -> bytes:
         at = block.find(b',id="')
         until = block.find(b'"', at + 5)
-        if isinstance(verdict, bytes) or not 0 < at < until < start or b'uid="' in block or b'claim="' in block:
+        if isinstance(verdict, bytes) or not 0 < at < until < start:
+            return UNSEEN
+        # Words and not labels: a blank may stand before the sign, or a label twice.
+        if b"uid" in block or b"claim" in block or b"interface" in block or block.count(b"namespace") > 1:
             return UNSEEN
         # The word stands in the label's own name; anywhere else it may begin a path that holds somebody's uid.
         if block.count(b"pod", 0, at) + block.count(b"pod", until, start) + block.count(b"pod", end):
