@@ -68,7 +68,7 @@ class Answers:
         self._isolate = isolate
         # One for all scrapes: label blocks are the same from scrape to scrape.
         self._text = exposition.tenant(origins, vcluster, isolate=isolate) if vcluster else exposition.host(origins)
-        self.objects = Objects(client, origins, vcluster)
+        self.objects = Objects(client, origins, vcluster, isolate=isolate)
 
     def answer(self, path: str, query: Mapping[str, str], accept: str = "") -> Reply:
         """Answer a GET.
@@ -149,6 +149,12 @@ class Answers:
         return msgspec.json.encode({**document, "items": items})
 
     def _node_metrics(self, version: str, name: str | None, query: Mapping[str, str]) -> bytes:
+        if self._vcluster and self._isolate:
+            # The usage of a node is that of all its tenants together.
+            if name:
+                raise NotFound(f'nodemetrics.metrics.k8s.io "{name}" not found', code=404, reason="NotFound")
+            kind = {"kind": "NodeMetricsList", "apiVersion": f"metrics.k8s.io/{version}"}
+            return msgspec.json.encode({**kind, "metadata": {}, "items": []})
         if name:
             self.objects.check_node(name)
         scope = Scope(name=name)
@@ -159,7 +165,7 @@ class Answers:
             return bytes(answer.body)
         with _reading(path):
             document = msgspec.json.decode(answer.body)
-        kept = () if self._isolate else self.objects.nodes()
+        kept = self.objects.nodes()
         items = [item for item in document.get("items", []) if item["metadata"]["name"] in kept]
         return msgspec.json.encode({**document, "items": items})
 

@@ -27,10 +27,13 @@ FRESH = 30.0
 class Objects:
     """What a view has; see answers.Answers for the arguments."""
 
-    def __init__(self, client: Client, origins: Origins, vcluster: VClusterRef | None = None) -> None:
+    def __init__(
+        self, client: Client, origins: Origins, vcluster: VClusterRef | None = None, *, isolate: bool = False
+    ) -> None:
         self._client = client
         self._origins = origins
         self._vcluster = vcluster
+        self._isolate = isolate
         self._lock = threading.Lock()
         self._nodes: tuple[float, frozenset[str]] | None = None
 
@@ -59,11 +62,15 @@ class Objects:
             raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
 
     def node_documents(self, name: str | None, query: Mapping[str, str]) -> bytes:
-        """v1.Node or NodeList. Raises as Client.get."""
+        """v1.Node or NodeList; isolated, their names and nothing else. Raises as Client.get."""
         if name:
             name = unquote(name)
             self.check_node(name)
-            return _encode("Node", _node(core.node(self._client, name)))
+            return _encode("Node", _name(name) if self._hidden else _node(core.node(self._client, name)))
+        if self._hidden:
+            matches = matcher(Scope(labels=query.get("labelSelector"), fields=query.get("fieldSelector")))
+            named = [_name(node) for node in sorted(self.nodes()) if matches({"name": node, "namespace": ""})]
+            return _encode("NodeList", {"metadata": {}, "items": named})
         listed = core.nodes(self._client, labels=query.get("labelSelector"))
         shown = [_node(node) for node in listed if self._vcluster is None or node.metadata.name in self.nodes()]
         return _encode("NodeList", {"metadata": {}, "items": shown})
@@ -78,6 +85,10 @@ class Objects:
         if not found:
             raise NotFound(f'pods "{name}" not found', code=404, reason="NotFound")
         return _encode("Pod", found[0])
+
+    @property
+    def _hidden(self) -> bool:
+        return self._vcluster is not None and self._isolate
 
     def _host_pods(self) -> list[core.Pod]:
         return [pod for scope in self.scopes() for pod in core.pods(self._client, scope.namespace, labels=scope.labels)]
@@ -97,6 +108,10 @@ class Objects:
 def _node(node: core.Node) -> dict[str, Any]:
     status = {"allocatable": node.status.allocatable, "capacity": node.status.capacity}
     return {"metadata": {"name": node.metadata.name, "labels": node.metadata.labels}, "status": status}
+
+
+def _name(node: str) -> dict[str, Any]:
+    return {"metadata": {"name": node}, "status": {}}
 
 
 def _encode(kind: str, body: dict[str, Any]) -> bytes:
