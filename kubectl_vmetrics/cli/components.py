@@ -14,7 +14,8 @@ from .command import Command
 from .show import Outcome, Show, sampling_options
 
 SHORTEST = 1.0
-"""Seconds between two samples, below which a rate is of too little."""
+WHY = "rates need two samples some time apart"
+"""Seconds between two samples, below which a rate is of too little; and what is said of less."""
 
 
 @click.command(
@@ -59,9 +60,7 @@ def components(
     from kubectl_vmetrics.output.progress import Progress
     from kubectl_vmetrics.views import components as view
 
-    show = Show(context, **output)
-    if show.interval < SHORTEST:
-        raise UsageError("--interval must be 1s or more")
+    show = Show(context, **output, shortest=(SHORTEST, WHY))
     waited = f"seconds between two samples ({duration.render(show.interval)})"
     client = open_client(context)
     sampler: Sampler[Component] = Sampler(show.interval, Progress(context.obj, waited))

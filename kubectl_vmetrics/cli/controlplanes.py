@@ -11,7 +11,7 @@ from kubectl_vmetrics.kube.errors import NotFound, UsageError
 
 from .cluster import client as open_client
 from .command import Command
-from .components import SHORTEST
+from .components import SHORTEST, WHY
 from .show import Outcome, Show, sampling_options
 
 
@@ -70,9 +70,7 @@ def controlplanes(
 
     if kind and kind not in KINDS:
         raise UsageError(f"--kind accepts only {', '.join(KINDS)}")
-    show = Show(context, **output)
-    if show.interval < SHORTEST:
-        raise UsageError("--interval must be 1s or more")
+    show = Show(context, **output, shortest=(SHORTEST, WHY))
     client = open_client(context)
     scraper = Scraper(client, figures.wanted)
     waited = f"seconds between two samples ({duration.render(show.interval)})"

@@ -79,6 +79,11 @@ def check_sort(sort_by: str) -> None:
 class Show:
     """How to show what a command finds.
 
+    Args:
+        context: of the command.
+        output, no_headers, watch, interval: what output_options add.
+        shortest: the shortest interval, in seconds, and why.
+
     Attributes:
         shown: what was found last.
 
@@ -88,7 +93,16 @@ class Show:
 
     shown: Outcome | None = None
 
-    def __init__(self, context: click.Context, output: str, no_headers: bool, watch: bool, interval: str) -> None:
+    def __init__(
+        self,
+        context: click.Context,
+        output: str,
+        no_headers: bool,
+        watch: bool,
+        interval: str,
+        *,
+        shortest: tuple[float, str] = (0.5, "metrics are made every 15 seconds or so"),
+    ) -> None:
         self.environment: Environment = context.obj
         self.output = output
         self.headers = not no_headers
@@ -102,8 +116,9 @@ class Show:
             self.interval = duration.parse(interval if not interval.isdigit() else f"{interval}s")
         except ValueError:
             raise UsageError(f"--interval: {interval!r} is not a duration (15s, 1m30s)") from None
-        if self.interval < 0.5:
-            raise UsageError("--interval must be 500ms or more: metrics are made every 15 seconds or so")
+        least, why = shortest
+        if self.interval < least:
+            raise UsageError(f"--interval must be {duration.render(least)} or more: {why}")
 
     @property
     def document(self) -> bool:

@@ -93,9 +93,7 @@ def vmi(
     if kinds and total:
         raise UsageError("--sum adds up machines: it does not go with --per-vcpu, --disks or --interfaces")
     labels = parse_labels(selector)
-    show = Show(context, **output)
-    if show.interval < rates.SHORTEST:
-        raise UsageError("--interval must be 5s or more: virt-handler's numbers may be 3 seconds old")
+    show = Show(context, **output, shortest=(rates.SHORTEST, "virt-handler's numbers may be 3 seconds old"))
     environment: Environment = context.obj
     client = open_client(context)
     sampler = sampling.Sampler(

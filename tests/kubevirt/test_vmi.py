@@ -652,6 +652,7 @@ def test_machines_whose_names_were_hashed(annotations: str, clock: Clock, run: A
     [
         (["--sort-by=age"], "error: --sort-by accepts only cpu, memory, network, disk\n"),
         (["--disks", "--interfaces"], "error: only one of --per-vcpu, --disks and --interfaces\n"),
+        (["--interval=100ms"], "error: --interval must be 5s or more: virt-handler's numbers may be 3 seconds old\n"),
         (["--interval=1s"], "error: --interval must be 5s or more: virt-handler's numbers may be 3 seconds old\n"),
     ],
 )
