@@ -31,11 +31,12 @@ def client(context: click.Context) -> Client:
 
 
 def log(environment: Environment, level: int) -> None:
-    """Write what happens to stderr, from a level of `logging` on, as klog writes it."""
+    """Write what happens to stderr, from a level of `logging` on, as klog writes it: a line each, whatever is in it."""
 
     class Safe(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return ("W" if record.levelno >= logging.WARNING else "I") + safe.lines(super().format(record))
+            # A path, a header or a message may hold a line break, and behind it what looks like a line of the log.
+            return ("W" if record.levelno >= logging.WARNING else "I") + safe.line(super().format(record))
 
     handler = logging.StreamHandler(environment.stderr)
     handler.setFormatter(Safe("%(asctime)s.%(msecs)03d %(message)s", "%m%d %H:%M:%S"))

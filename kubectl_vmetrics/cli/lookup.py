@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -205,20 +204,20 @@ def _within(seconds: float, read: Callable[[], Candidates]) -> Candidates:
 
 def _kept(environment: Environment, key: str, read: Callable[[], Candidates]) -> Candidates:
     """What `read` gives, from a file that only the user can read where it was asked a moment ago."""
+    from kubectl_vmetrics.kube import private
+
     variables = environment.variables
     home = variables.get("HOME") or variables.get("USERPROFILE")
     folder = variables.get("KUBECACHEDIR") or (f"{home}/.kube/cache" if home else None)
     if not folder:
         return read()
     path = Path(folder, "vmetrics", f"complete-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json")
-    with contextlib.suppress(OSError, ValueError):
-        if time.time() - path.stat().st_mtime < KEPT:
-            return [(str(value), str(text)) for value, text in json.loads(path.read_text(encoding="utf-8"))]
+    kept = private.read(path)
+    if kept and 0 <= time.time() - kept.at < KEPT:
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            return [(str(value), str(text)) for value, text in json.loads(kept.data)]
     found = read()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(found, file)
+    private.write(path, json.dumps(found).encode())
     return found
 
 

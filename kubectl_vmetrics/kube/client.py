@@ -19,7 +19,7 @@ from . import cancel
 from .credentials import Credentials, in_cluster
 from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized
 from .failures import refused, timed_out, unreachable
-from .kubeconfig import Connection
+from .kubeconfig import Connection, login_apart
 from .limits import ERROR, REVIEW, Limits
 from .limits import of as limits_of
 from .transport import Dropped, Reply, Timeouts, Transport, proxies, standing_headers
@@ -72,6 +72,7 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         if connection.in_cluster:
             connection = in_cluster(connection)
+        connection = login_apart(connection)
         self.connection = connection
         self.credentials = Credentials(connection)
         self._transport = _transport(connection, self.credentials)
@@ -216,8 +217,8 @@ class Client:
         full = self.connection.server + url
         method = "GET" if body is None else "POST"
         if _log.isEnabledFor(logging.DEBUG):
-            shown = _shown({**standing_headers(self.connection), **headers})
-            _log.debug("%s %s\nRequest headers:%s", method, full, shown)
+            _log.debug("%s %s", method, full)
+            _log_headers("Request headers:", {**standing_headers(self.connection), **headers})
         try:
             timeouts = Timeouts(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left)
             response = self._transport.send(method, url, headers, body, timeouts)
@@ -231,7 +232,7 @@ class Client:
         status = f"{response.status} {response.reason}".strip()
         _log.info("%s %s %s in %d milliseconds", method, full, status, (time.monotonic() - started) * 1000)
         if _log.isEnabledFor(logging.DEBUG - 1):
-            _log.debug("Response headers:%s", _shown(dict(response.headers.items())))
+            _log_headers("Response headers:", dict(response.headers.items()))
         self._answered = True
         if response.status < 300:
             return response
@@ -270,8 +271,7 @@ class _Retry(Exception):
 
 
 def _transport(connection: Connection, credentials: Credentials) -> Transport:
-    # A password in the server's URL is for `requests` to make a header of.
-    if proxies(connection) or "@" in connection.server:
+    if proxies(connection):
         from .proxied import Proxied
 
         return Proxied(connection, credentials)
@@ -298,7 +298,9 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
         raise BadAnswer(f"the server's answer to {path} is not JSON ({what}): is the server an apiserver?") from None
 
 
-def _shown(headers: Mapping[str, str | bytes]) -> str:
+def _log_headers(title: str, headers: Mapping[str, str]) -> None:
+    """A line each, so that none can pass for a line of the log."""
     hidden = {"authorization", "cookie", "set-cookie", "proxy-authorization"}
-    lines = [f"\n    {name}: {'<masked>' if name.lower() in hidden else value!s}" for name, value in headers.items()]
-    return "".join(lines)
+    _log.debug(title)
+    for name, value in headers.items():
+        _log.debug("    %s: %s", name, "<masked>" if name.lower() in hidden else value)

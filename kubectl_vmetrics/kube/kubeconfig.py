@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -101,7 +102,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Never a credential."""
-        return f"Connection(server={self.server!r}, namespace={self.namespace!r}, …)"
+        return f"Connection(server={login_apart(self).server!r}, namespace={self.namespace!r}, …)"
 
 
 def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connection:
@@ -134,9 +135,13 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
     if not re.match(r"https?://[^/]", server):
         scheme = server.partition("://")[0]
         raise ConfigError(f'Unable to connect to the server: unsupported protocol scheme "{scheme}"', prefix="")
+    try:
+        urlsplit(server)
+    except ValueError:  # the message would hold the password
+        raise ConfigError("Unable to connect to the server: missing ']' in host", prefix="") from None
     override_name = flags.tls_server_name if flags.tls_server_name or flags.server else None
     kept_name = None if flags.server else _text(cluster, "tls-server-name") or None
-    return Connection(
+    found = Connection(
         server=server.rstrip("/"),
         namespace=flags.namespace or _text(context, "namespace") or "default",
         context=context_name,
@@ -152,6 +157,24 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
         in_cluster=in_cluster,
         preferences=preferences.location(environ),
     )
+    return login_apart(found)
+
+
+def login_apart(connection: Connection) -> Connection:
+    """The same with user and password of the server's URL where others are, so that no message or log holds them.
+
+    They count where there is nothing else to log in with, as in Go (net/http, Request.URL.User).
+    """
+    scheme, slashes, rest = connection.server.partition("://")
+    host, slash, path = rest.partition("/")
+    login, at, host = host.rpartition("@")
+    if not at:
+        return connection
+    user = connection.user
+    if not (user.token or user.token_file or user.exec or user.auth_provider or user.username or user.password):
+        name, _, password = login.partition(":")
+        user = msgspec.structs.replace(user, username=unquote(name), password=unquote(password))
+    return msgspec.structs.replace(connection, server=f"{scheme}{slashes}{host}{slash}{path}", user=user)
 
 
 def names(flags: Flags, environ: Mapping[str, str], kind: str) -> list[str]:

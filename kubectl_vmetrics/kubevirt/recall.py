@@ -6,14 +6,13 @@ is called after a hash, so that its name says nothing.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
+from kubectl_vmetrics.kube import private
 
 from .guests import Guest, Key
 
@@ -24,7 +23,6 @@ REACH = 70.0
 
 So a call finds an old enough one wherever the call before it was within a minute: the newest such was kept up to
 SPACING before that call."""
-_LARGEST = 64 << 20
 
 Samples = Mapping[Key, Sequence[Guest]]
 """The samples of each machine, the oldest first."""
@@ -47,8 +45,7 @@ class Recall:
     """
 
     def __init__(self, folder: Path, cluster: str) -> None:
-        self._folder = folder / "vmetrics"
-        self._path = self._folder / f"{hashlib.sha256(cluster.encode()).hexdigest()[:32]}.json"
+        self._path = folder / "vmetrics" / f"{hashlib.sha256(cluster.encode()).hexdigest()[:32]}.json"
 
     def load(self, now: float) -> dict[Key, list[Guest]]:
         """The samples of each machine, the oldest first; none where the file cannot be read, or is not our own.
@@ -56,13 +53,12 @@ class Recall:
         Args:
             now: samples from later than this are none, whatever the clock said then.
         """
+        file = private.read(self._path)
+        if file is None:
+            return {}
         try:
-            with open(self._path, "rb") as file:
-                status = os.fstat(file.fileno())
-                if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-                    return {}
-                kept = msgspec.json.decode(file.read(_LARGEST), type=_Kept)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            kept = msgspec.json.decode(file.data, type=_Kept)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {}
         if kept.version != _VERSION:
             return {}
@@ -90,17 +86,7 @@ class Recall:
             for guest in guests
             if now - guest.at <= apart + REACH
         ]
-        body = msgspec.json.encode(_Kept(_VERSION, listed))
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder)  # 0600
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(body)
-                Path(name).replace(self._path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    Path(name).unlink()
+        private.write(self._path, msgspec.json.encode(_Kept(_VERSION, listed)))
 
 
 def _spaced(guests: Iterable[Guest]) -> list[Guest]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,3 +120,75 @@ def test_verbosity_masks_credentials(on_host: Cli) -> None:
     assert "Accept: application/json" in stderr
     assert "Response headers:" in stderr
     assert "t0ps3cret" not in stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ad%6Din:s3cr%65t@{}", "http://admin:s3cret@{}/", "http://admin:s3cret@{}/base"]
+)
+def test_a_password_of_the_servers_url_is_sent_and_never_shown(url: str, scripted: Any, tmp_path: Path) -> None:
+    base = "/base" if url.endswith("/base") else ""
+    application, server = scripted({f"{base}/apis/metrics.k8s.io/v1beta1/nodes": {"items": []}})
+    path = write_kubeconfig(tmp_path, url.format(server.removeprefix("http://")))
+    for command in (["top", "nodes"], ["raw", "/api/v1/nodes/a/proxy/metrics"], ["controlplanes", "-A"], ["doctor"]):
+        result = invoke(*command, "-v=9", kubeconfig=path)
+        shown = result.stdout + result.stderr
+        assert server.removeprefix("http://") in shown
+        assert "s3cr" not in shown
+        assert "@" not in shown.replace("@every", "")
+
+    expected = "Basic " + base64.b64encode(b"admin:s3cret").decode()
+    assert {environ["HTTP_AUTHORIZATION"] for _, _, environ in application.seen} == {expected}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://admin:s3cret@127.0.0.1:9",
+        "https://admin:s3cret@nobody.invalid",
+        "http://a:s3cret@x..y",
+        "https://a:s3cret@[::1",
+    ],
+)
+def test_a_password_is_in_no_error(url: str, tmp_path: Path) -> None:
+    for more in ([], ["--request-timeout=2s"]):
+        result = invoke("top", "nodes", "-v=9", *more, kubeconfig=write_kubeconfig(tmp_path, url))
+        assert result.code == 1
+        assert "s3cret" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["http://admin:s3cret@127.0.0.1:9", "socks5://admin:s3cret@127.0.0.1:9", "http://a:s3cret@127.0.0.1:x"]
+)
+def test_a_password_of_the_proxy_is_in_no_error(url: str, tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path, "http://cluster.test")
+    document = json.loads(path.read_text())
+    document["clusters"][0]["cluster"]["proxy-url"] = url
+    path.write_text(json.dumps(document))
+    for command in (["top", "nodes"], ["controlplanes", "-A"], ["doctor"]):
+        result = invoke(*command, "-v=9", kubeconfig=path)
+        assert result.code == 1
+        assert "s3cret" not in result.stdout + result.stderr
+
+
+def test_a_token_counts_more_than_the_urls_password(scripted: Any, tmp_path: Path) -> None:
+    application, server = scripted({"/apis/metrics.k8s.io/v1beta1/nodes": {"items": []}})
+    path = write_kubeconfig(tmp_path, server.replace("http://", "http://a:b@"), token="t0ken")
+    invoke("top", "nodes", kubeconfig=path)
+    assert {environ["HTTP_AUTHORIZATION"] for _, _, environ in application.seen} == {"Bearer t0ken"}
+
+
+def test_a_record_of_the_log_is_one_line(tmp_path: Path) -> None:
+    from kubectl_vmetrics.cli.cluster import log
+    from kubectl_vmetrics.output.terminal import Environment
+
+    stderr = io.StringIO()
+    log(Environment(io.StringIO(), stderr, {}), logging.INFO)
+    logger = logging.getLogger("kubectl_vmetrics.proxy")
+    logger.warning("%s: %s", "/a\nW1124 10:00:00.000 /forged: all is well", "b\r\x1b[2Jc\u2028d\x85e")
+    logger.info("GET %s", "/a%0ab\n")
+
+    lines = stderr.getvalue().splitlines()
+    assert [re.sub(r"^[WI]\d{4} [\d:.]{12} ", "", line) for line in lines] == [
+        "/a\\nW1124 10:00:00.000 /forged: all is well: b\\r^[[2Jc\\u2028d\\x85e",
+        "GET /a%0ab\\n",
+    ]
