@@ -109,6 +109,7 @@ def vmi(
         given = flags(context).namespace
         namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
         machines, warnings = _machines(client, namespace)
+        machines = _possible(machines, names, labels)
         found, failures, partial = _joined(client, sampler, namespace, machines, node)
         warnings += _unresolved(found, ref)
         inside = None if all_namespaces or not given else given
@@ -126,7 +127,7 @@ def vmi(
             raise NotFound(f'virtualmachineinstances.kubevirt.io "{names[0]}" not found', code=404, reason="NotFound")
         if show.wide:
             kept = _with_pods(client, namespace, kept, warnings)
-        where = "" if namespace is None or ref else f" in {namespace} namespace."
+        where = f" on node {node}" if node else "" if namespace is None or ref else f" in {namespace} namespace."
         warnings += failures
         shown = options._replace(namespaces=all_namespaces or bool(ref and inside is None))
         return Outcome(view.view(kept, shown), f"No resources found{where}", tuple(warnings), partial=partial)
@@ -152,6 +153,22 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
         return None, [f"names, states and vCPUs are those of the metrics alone: {error.message}"]
     except NotFound:
         return [], []  # whether KubeVirt is there at all is found out next
+
+
+def _possible(machines: list[Machine] | None, names: tuple[str, ...], labels: LabelSelector) -> list[Machine] | None:
+    """Those that may be meant, as far as that is known before anything is scraped or waited for."""
+    from kubectl_vmetrics.vcluster import naming
+
+    if machines is None:
+        return None
+    if names:
+        # One of a virtual cluster may have the name there.
+        machines = [
+            machine
+            for machine in machines
+            if machine.metadata.name == names[0] or naming.MANAGED_BY in machine.metadata.labels
+        ]
+    return [machine for machine in machines if labels.matches(machine.metadata.labels.get)]
 
 
 def _joined(

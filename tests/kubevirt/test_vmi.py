@@ -648,6 +648,36 @@ def test_machines_whose_names_were_hashed(annotations: str, clock: Clock, run: A
 
 
 @pytest.mark.parametrize(
+    ("args", "code", "stderr", "scraped"),
+    [
+        (
+            ["nosuch", "-n", "prod"],
+            1,
+            'Error from server (NotFound): virtualmachineinstances.kubevirt.io "nosuch" not found\n',
+            set(),
+        ),
+        (["-A", "-l", "app=nosuch"], 0, "No resources found\n", set()),
+        (["-A", "--node", "nosuch"], 0, "No resources found on node nosuch\n", set()),
+        (["lonely", "-n", "dev"], 0, "", {"b"}),
+        (["-A", "-l", "app=lonely"], 0, "", {"b"}),
+        (["-A", "--node", "node-b"], 0, "", {"b"}),
+    ],
+)
+def test_only_what_is_asked_for_is_scraped_and_waited_for(
+    args: list[str], code: int, stderr: str, scraped: set[str], clock: Clock, scripted: Serve, tmp_path: Path
+) -> None:
+    lonely = b'kubevirt_vmi_cpu_usage_seconds_total{name="lonely",namespace="dev",node="node-b"} 1\n'
+    handlers = {("virt-handler-a", "node-a"): scrapes(T0, T15), ("virt-handler-b", "node-b"): scrapes(lonely)}
+    application, url = scripted(cluster(handlers, [*MACHINES, machine("dev", "lonely", "node-b", 1)]))
+    path = write_kubeconfig(tmp_path, url)
+    found = invoke("vmi", *args, f"--cache-dir={tmp_path}", kubeconfig=path)
+
+    asked = {name[-1] for name, _ in handlers if any(name in seen for seen, _, _ in application.seen)}
+    assert (found.code, found.stderr, asked) == (code, stderr, scraped)
+    assert sum(clock.slept) == pytest.approx(15 if scraped else 0)
+
+
+@pytest.mark.parametrize(
     ("args", "stderr"),
     [
         (["--sort-by=age"], "error: --sort-by accepts only cpu, memory, network, disk\n"),

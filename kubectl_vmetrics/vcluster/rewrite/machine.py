@@ -125,7 +125,10 @@ _SCOPE = r"(?:/(?:(?:cri-containerd-|crio-|docker-)[0-9a-f]{1,64}\.scope|[0-9a-f
 # The cgroup of a pod, and what is mounted below its folder. Whose the uid is, is asked elsewhere.
 _OF_POD = {
     "id": re.compile(
-        r"/kubepods(?:/(?:burstable|besteffort))?/pod" + _UID + _SCOPE + r"|/kubepods\.slice(?:/kubepods-[a-z]+\.slice)?"
+        r"/kubepods(?:/(?:burstable|besteffort))?/pod"
+        + _UID
+        + _SCOPE
+        + r"|/kubepods\.slice(?:/kubepods-[a-z]+\.slice)?"
         r"/kubepods(?:-(?:burstable|besteffort))?-pod" + _UID + r"\.slice" + _SCOPE
     ),
     "device": re.compile(
