@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from kubectl_vmetrics.controlplane.plane import (
     OPERATOR,
     SCHEDULER,
     SYNCER,
+    VCLUSTER,
     Component,
     Plane,
 )
@@ -235,3 +237,186 @@ def test_a_component_that_is_not_asked_for_is_in_no_plane() -> None:
     stranger = Instance((KAMAJI, "tenants", "other"), component(APISERVER))
 
     assert health.read([one], {stranger: FINE}) == [[]]
+
+
+# ------------------------------------------------------------------------------------------------- what is wrong
+
+REQUESTS = 'apiserver_request_total{{verb="GET",code="{code}"}} {count}\n'
+
+
+def failing(share: float) -> Pair:
+    """An apiserver of which this share of a thousand requests fails."""
+    bad = round(1000 * share)
+    none = REQUESTS.format(code=200, count=0) + REQUESTS.format(code=503, count=0)
+    return pair(
+        SERVED + none, SERVED + REQUESTS.format(code=200, count=1000 - bad) + REQUESTS.format(code=503, count=bad)
+    )
+
+
+def slow(family: str, bound: str) -> Pair:
+    """An apiserver whose requests take as long as the last bound of its buckets."""
+    before, after = (
+        "".join(f'{family}{{verb="GET",le="{le}"}} {count}\n' for le, count in ((bound, 0), ("+Inf", count)))
+        for count in (0, 100)
+    )
+    return pair(SERVED + before, SERVED + after)
+
+
+def elected(value: int, more: str = "") -> Pair:
+    text = f'{SERVED}leader_election_master_status{{name="x"}} {value}\n{more}'
+    return pair(text, text)
+
+
+def waiting(count: float, leads: int | None = None) -> Pair:
+    text = f'scheduler_pending_pods{{queue="unschedulable"}} {count}\nscheduler_pending_pods{{queue="active"}} 9\n'
+    return elected(leads, text) if leads is not None else pair(SERVED + text, SERVED + text)
+
+
+def attempts(result: str) -> Pair:
+    text = f'{SERVED}scheduler_schedule_attempts_total{{result="{result}"}} '
+    return pair(text + "1", text + "5")
+
+
+def versioned(version: str) -> Pair:
+    text = f'kubernetes_build_info{{git_version="{version}"}} 1\n'
+    return pair(text, text)
+
+
+def both(name: str, first: Pair | VmetricsError, second: Pair | VmetricsError) -> dict[Component, Any]:
+    return {component(name): first, component(name, "acme-1"): second}
+
+
+def one(name: str, told: Pair | VmetricsError) -> dict[Component, Any]:
+    return {component(name): told}
+
+
+LATENCY, STORAGE = figures.DURATIONS, figures.ETCD
+
+
+@pytest.mark.parametrize(
+    ("told", "reasons"),
+    [
+        # At a limit is not over it.
+        (one(APISERVER, failing(0.05)), []),
+        (one(APISERVER, failing(0.06)), ["6% of requests fail"]),
+        (one(APISERVER, failing(0.0)), []),
+        (one(APISERVER, failing(1.0)), ["100% of requests fail"]),
+        (one(APISERVER, slow(LATENCY, "1")), []),
+        (one(APISERVER, slow(LATENCY, "2")), ["99% of requests take up to 2.0 s"]),
+        (one(APISERVER, slow(STORAGE, "0.5")), []),
+        (one(APISERVER, slow(STORAGE, "0.6")), ["99% of requests to its storage take up to 0.6 s"]),
+        # Of other components these say nothing.
+        (one(SCHEDULER, failing(1.0)), []),
+        (one(SCHEDULER, slow(LATENCY, "2")), []),
+        # One leads: none is wrong if all say so, two are.
+        (both(SCHEDULER, elected(1), elected(0)), []),
+        (both(SCHEDULER, elected(0), elected(0)), ["no scheduler leads"]),
+        (both(CONTROLLER_MANAGER, elected(1), elected(1)), ["2 of controller-manager lead at once"]),
+        (both(CONTROLLER_MANAGER, elected(0), FINE), []),
+        (both(SCHEDULER, FINE, FINE), []),
+        (both(SCHEDULER, elected(0), REFUSED), ["scheduler: nobody listens", "no scheduler leads"]),
+        (both(SCHEDULER, elected(1), REFUSED), ["scheduler: nobody listens"]),
+        (both(APISERVER, elected(1), elected(1)), []),
+        # Pods that cannot be scheduled: as the leader has it, or one that is alone and elects nobody.
+        (one(SCHEDULER, waiting(0)), []),
+        (one(SCHEDULER, waiting(1)), ["1 pod cannot be scheduled"]),
+        (one(SCHEDULER, waiting(3)), ["3 pods cannot be scheduled"]),
+        (both(SCHEDULER, waiting(3, 1), waiting(7, 0)), ["3 pods cannot be scheduled"]),
+        (both(SCHEDULER, waiting(0, 1), waiting(7, 0)), []),
+        (one(SCHEDULER, attempts("error")), ["scheduling fails with errors"]),
+        (one(SCHEDULER, attempts("unschedulable")), []),
+        (both(APISERVER, versioned("v1.36.2"), versioned("v1.36.2")), []),
+        (
+            both(APISERVER, versioned("v1.36.2"), versioned("v1.35.9")),
+            ["replicas of different versions: v1.35.9, v1.36.2"],
+        ),
+        (both(SCHEDULER, versioned("v1.36.2"), versioned("v1.35.9")), []),
+        (both(APISERVER, versioned("v1.36.2"), REFUSED), ["apiserver: nobody listens"]),
+        # The same of two replicas is said once.
+        (both(APISERVER, failing(0.06), failing(0.06)), ["6% of requests fail"]),
+        (both(APISERVER, REFUSED, REFUSED), ["apiserver: nobody listens"]),
+    ],
+)
+def test_what_is_wrong(told: dict[Component, Any], reasons: list[str]) -> None:
+    verdict = judged(told)
+
+    assert (verdict.reasons, verdict.word) == (reasons, DEGRADED if reasons else HEALTHY)
+
+
+DAY = 86_400.0
+RENEW = "renew it: kubectl -n tenants annotate secret acme-x certs.kamaji.clastix.io/rotate="
+
+
+@pytest.mark.parametrize(
+    ("expires", "reasons"),
+    [
+        (None, []),
+        (7 * DAY, []),
+        (7 * DAY - 1, ["the certificate in acme-x/value expires in 6 days"]),
+        (DAY, ["the certificate in acme-x/value expires in 1 day"]),
+        (DAY - 1, ["the certificate in acme-x/value expires within a day"]),
+        (0.0, ["the certificate in acme-x/value expires within a day"]),
+        (-1.0, ["the certificate in acme-x/value has expired"]),
+    ],
+)
+def test_a_certificate_that_expires(expires: float | None, reasons: list[str]) -> None:
+    of_kamaji, of_vcluster = (
+        judged({component(APISERVER): FINE}, kind=kind, expires=expires) for kind in (KAMAJI, VCLUSTER)
+    )
+
+    assert (of_kamaji.reasons, of_kamaji.details) == (reasons, [RENEW] if reasons else [])
+    assert (of_vcluster.reasons, of_vcluster.details) == (reasons, [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ready", "reasons"),
+    [
+        (1, 1, []),
+        (2, 1, ["1 of 2 replicas are ready"]),
+        (1, 0, ["0 of 1 replica is ready"]),
+        (0, 0, []),
+        (1, 2, []),  # more than wanted, while one replaces the other
+    ],
+)
+def test_replicas(wanted: int, ready: int, reasons: list[str]) -> None:
+    assert judged({component(APISERVER): FINE}, wanted=wanted, ready=ready).reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (NOTHING, ["Secret acme-admin-kubeconfig does not exist -> make one"]),
+        (NoCredential("no Secret"), ["no Secret"]),
+        (FORWARD, [f"{FORWARD.message} -> grant: get and create on pods/portforward in tenants"]),
+        (
+            Forbidden("pods/proxy is forbidden", code=403),
+            ["pods/proxy is forbidden -> grant: get on pods/proxy in tenants"],
+        ),
+        (
+            ConnectionFailed("tls: x509: unknown authority"),
+            ["tls: x509: unknown authority -> its certificates may be in rotation: try again in a minute"],
+        ),
+        (ConnectionFailed("EOF"), ["EOF"]),
+    ],
+)
+def test_what_to_do(error: VmetricsError, details: list[str]) -> None:
+    assert judged({component(APISERVER): error}).details == details
+
+
+def test_who_is_not_let_in_is_told_of_a_credential() -> None:
+    for error in (Forbidden("forbidden: no", code=403), Unauthorized("Unauthorized", code=401)):
+        (text,) = judged({component(APISERVER): error}).details
+        assert text.startswith(
+            f"{error.message} -> make one that lasts: kubectl vmetrics manifests kamaji acme -n tenants"
+        )
+
+
+def test_no_number_that_is_none_is_a_verdict() -> None:
+    for value in (math.nan, math.inf, -math.inf, -1.0, 1e308):
+        told = {
+            component(APISERVER): pair(
+                SERVED + f'apiserver_request_total{{code="503"}} {value}', SERVED + "apiserver_request_total 1"
+            ),
+            component(SCHEDULER): waiting(value),
+        }
+        assert judged(told).reasons == []
