@@ -165,6 +165,18 @@ def buckets(*counts: object, bounds: tuple[str, ...] = ("0.1", "1", "+Inf")) -> 
     return "".join(f'{name}{{verb="GET",le="{b}"}} {count}\n' for b, count in zip(bounds, counts, strict=True))
 
 
+def writes(*counts: int) -> str:
+    return buckets(*counts).replace("GET", "PATCH")
+
+
+def of_storage(*counts: int) -> str:
+    return buckets(*counts).replace("apiserver_request", "etcd_request")
+
+
+def of_attempts(*counts: int) -> str:
+    return buckets(*counts).replace("apiserver_request", "scheduler_scheduling_attempt")
+
+
 @pytest.mark.parametrize(
     ("name", "texts", "expected"),
     [
@@ -230,6 +242,16 @@ def buckets(*counts: object, bounds: tuple[str, ...] = ("0.1", "1", "+Inf")) -> 
             [buckets(0, 0, 0, bounds=("0.1", "1e300", "+Inf")), buckets(50, 99, 100, bounds=("0.1", "1e300", "+Inf"))],
             {"p99": 0.1},
         ),
+        ("apiserver", [writes(0, 0, 0), writes(50, 100, 100)], {"p99_write": 0.982, "p99_read": None}),
+        (
+            "apiserver",
+            [of_storage(0, 0, 0), of_storage(50, 100, 100)],
+            {"etcd_p99": 0.982, "p99": None},
+        ),
+        ("scheduler", [of_attempts(0, 0, 0), of_attempts(50, 100, 100)], {"p99": 0.982}),
+        # Nothing is something that is told.
+        ("apiserver", ["apiserver_current_inflight_requests 0"], {"inflight": 0.0}),
+        ("scheduler", ['scheduler_pending_pods{queue="active"} 0'], {"pending": {"active": 0.0}}),
         # Pods and attempts: by upstream's words, and no others.
         (
             "scheduler",

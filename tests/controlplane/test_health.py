@@ -29,6 +29,7 @@ from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
 
 ADDRESS = "10.244.1.5"
+NOW = 1_790_000_000.0
 SERVED = 'kubernetes_build_info{git_version="v1.36.2"} 1\n'
 
 
@@ -55,11 +56,12 @@ def judged(
     kind: str = KAMAJI,
     expires: float | None = None,
 ) -> Verdict:
-    """A control plane, judged at the time 0 by what each of its components told."""
+    """A control plane, judged at the time NOW by what each of its components told."""
     one = plane(*told, wanted=wanted, ready=ready, kind=kind)
     (found,) = health.read([one], {Instance(one.key, part): pair for part, pair in told.items()})
-    credential = None if expires is None else Credential("acme-x/value", Identity(b"", b""), b"", "u", ("g",), expires)
-    return health.judge(one, found, credential, now=0.0)
+    end = NOW + (expires or 0.0)
+    credential = None if expires is None else Credential("acme-x/value", Identity(b"", b""), b"", "u", ("g",), end)
+    return health.judge(one, found, credential, now=NOW)
 
 
 def counted(**hosts: float) -> str:
@@ -117,6 +119,13 @@ NOTE = "apiserver gets no answer from the webhook or extension server"
                 "apiserver gets no answer from 3 more hosts",
             ],
         ),
+        (
+            APISERVER,
+            {},
+            {f"h{index}.a.svc:443": index for index in range(1, 6)},
+            [],
+            [f"{NOTE} h{index}.a.svc:443: {index} request{'s' * (index > 1)} in 15 s" for index in (5, 4, 3, 2, 1)],
+        ),
         # What is no host is not repeated.
         (APISERVER, {}, {"\\n\x1b[31m": 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
         (APISERVER, {}, {"a" * 400: 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
@@ -142,6 +151,7 @@ NOTE = "apiserver gets no answer from the webhook or extension server"
             ["operator cannot reach the apiserver at kubernetes.default.svc:443"],
             [],
         ),
+        (OPERATOR, {}, {"api.example:6443": 2}, ["operator cannot reach the apiserver at api.example:6443"], []),
     ],
 )
 def test_requests_without_an_answer_are_judged_by_host(
@@ -207,6 +217,13 @@ REFUSED = ConnectionFailed("nobody listens on the port: connection refused")
         ({APISERVER: ConnectionFailed("EOF")}, {}, DEGRADED, ["apiserver: no answer"], []),
         (
             {APISERVER: ConnectionFailed("tls: x509: unknown authority")},
+            {},
+            DEGRADED,
+            ["apiserver: another certificate than expected"],
+            [],
+        ),
+        (
+            {APISERVER: ConnectionFailed("tls: bad record")},
             {},
             DEGRADED,
             ["apiserver: another certificate than expected"],
@@ -397,6 +414,9 @@ def test_replicas(wanted: int, ready: int, reasons: list[str]) -> None:
             ["tls: x509: unknown authority -> its certificates may be in rotation: try again in a minute"],
         ),
         (ConnectionFailed("EOF"), ["EOF"]),
+        # It is the refusal that counts, and not a word in it.
+        (ConnectionFailed("pods/portforward: EOF"), ["pods/portforward: EOF"]),
+        (ConnectionFailed("pods/proxy: EOF"), ["pods/proxy: EOF"]),
     ],
 )
 def test_what_to_do(error: VmetricsError, details: list[str]) -> None:
