@@ -18,7 +18,7 @@ from kubectl_vmetrics.output.terminal import Environment
 from .cluster import client as open_client
 from .cluster import log
 from .command import PROGRAM, Command
-from .top.choose import choose, vcluster_option
+from .top.choose import Targets, choose, target_option, vcluster_option
 
 REACHED_WITHIN = 15.0
 """Seconds in which the host must answer before anything is served."""
@@ -60,6 +60,7 @@ Whoever can reach it sees what it shows: beyond this machine it demands a token 
     help="How many connections one address may have open at once.",
 )
 @vcluster_option
+@target_option
 @click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
 @click.pass_context
 def proxy(
@@ -73,6 +74,7 @@ def proxy(
     tls_private_key_file: str | None,
     max_connections_per_client: int,
     vcluster: str | None,
+    targets: Targets,
     isolate: bool,
 ) -> int:
     """Read the options, serve, wait."""
@@ -107,8 +109,11 @@ def proxy(
     log(environment, logging.WARNING)
     client = open_client(context)  # which logs more where -v asks for it
     _reach(client)
-    only = choose(client, vcluster)[0] if vcluster else None
-    views = Views(client, only, isolate=isolate)
+    only, homes = choose(client, vcluster, targets) if vcluster else (None, None)
+    if only and homes:
+        homes.settle_for(client, only)
+        homes.places(client, only)
+    views = Views(client, only, isolate=isolate, homes=homes, targets=targets)
     application = Proxy(views, accept_hosts=hosts, token=token)
     limits = Limits(per_client=max_connections_per_client)
     with contextlib.closing(views), server.Server(application, address, port, tls, limits) as served:

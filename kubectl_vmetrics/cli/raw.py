@@ -12,7 +12,7 @@ from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
 from .command import Command
-from .top.choose import choose, vcluster_option
+from .top.choose import Targets, choose, target_option, vcluster_option
 
 
 @click.command(
@@ -36,11 +36,12 @@ with it, the answer holds what that virtual cluster may see, under its own names
 )
 @click.argument("path")
 @vcluster_option
+@target_option
 @click.option("--isolate", is_flag=True, help="With --vcluster: leave out what is about nodes as a whole.")
 @click.pass_context
-def raw(context: click.Context, /, path: str, vcluster: str | None, isolate: bool) -> int:
+def raw(context: click.Context, /, path: str, vcluster: str | None, targets: Targets, isolate: bool) -> int:
     """Read the options, ask, print."""
-    from kubectl_vmetrics.vcluster import discovery, origins
+    from kubectl_vmetrics.vcluster import homes, origins
     from kubectl_vmetrics.vcluster.answers import Answers, check
 
     environment: Environment = context.obj
@@ -52,11 +53,13 @@ def raw(context: click.Context, /, path: str, vcluster: str | None, isolate: boo
     check(parts.path)
     client = open_client(context)
     if vcluster:
-        ref, known = choose(client, vcluster)
-        home = discovery.homes(known)
-        answers = Answers(client, origins.of_vcluster(client, ref, home=home), ref, isolate=isolate)
+        ref, known = choose(client, vcluster, targets)
+        answers = Answers(client, origins.of_vcluster(client, ref, known), ref, isolate=isolate)
     else:
-        answers = Answers(client, origins.read(client))
+        found = origins.read(client, homes.read(client, targets=targets))
+        answers = Answers(client, found)
+        if note := homes.warning(found.unproven(origins.PODS)):
+            environment.stderr.write(f"Warning: {safe.lines(note)}\n")
     reply = answers.answer(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
     out = environment.stdout
     terminal, binary = out.isatty(), getattr(out, "buffer", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +20,14 @@ from .cluster import client as open_client
 from .cluster import flags
 from .command import Command
 from .show import Outcome, Show, sampling_options
-from .top.choose import choose, vcluster_option
+from .top.choose import Targets, choose, target_option, vcluster_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kubevirt.guests import Key
     from kubectl_vmetrics.kubevirt.machines import Machine
     from kubectl_vmetrics.kubevirt.recall import Recall
     from kubectl_vmetrics.kubevirt.sampling import Sampled
+    from kubectl_vmetrics.vcluster.homes import Homes
     from kubectl_vmetrics.vcluster.identity import VClusterRef
     from kubectl_vmetrics.vcluster.origins import Synced
     from kubectl_vmetrics.views.vmi import Shown
@@ -61,6 +64,7 @@ has no balloon driver to report it, CPU from a counter of whole seconds, and sum
 @click.option("--disks", is_flag=True, help="One row for each disk.")
 @click.option("--interfaces", is_flag=True, help="One row for each network interface.")
 @vcluster_option
+@target_option
 @sampling_options(rates.SHORTEST)
 @click.pass_context
 def vmi(
@@ -76,6 +80,7 @@ def vmi(
     disks: bool,
     interfaces: bool,
     vcluster: str | None,
+    targets: Targets,
     **output: Any,
 ) -> int:
     """Read the options, sample, show."""
@@ -105,13 +110,14 @@ def vmi(
     options = view.Options(all_namespaces, sort_by, total, show.wide, "".join(kinds), bool(vcluster))
 
     def find() -> Outcome:
-        ref = choose(client, vcluster)[0] if vcluster else None
+        ref, listed = choose(client, vcluster, targets) if vcluster else (None, None)
+        homes = functools.cache(lambda: listed or _homes(client, targets))
         given = flags(context).namespace
         namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
         machines, warnings = _machines(client, namespace)
         machines = _possible(machines, names, labels)
-        found, failures, partial = _joined(client, sampler, namespace, machines, node)
-        warnings += _unresolved(found, ref)
+        found, failures, partial = _joined(client, sampler, namespace, machines, node, homes)
+        warnings += _unresolved(found, ref, homes)
         inside = None if all_namespaces or not given else given
         kept = []
         for item in found:
@@ -172,7 +178,12 @@ def _possible(machines: list[Machine] | None, names: tuple[str, ...], labels: La
 
 
 def _joined(
-    client: Client, sampler: Any, namespace: str | None, machines: list[Machine] | None, node: str
+    client: Client,
+    sampler: Any,
+    namespace: str | None,
+    machines: list[Machine] | None,
+    node: str,
+    homes: Callable[[], Homes],
 ) -> tuple[list[Shown], list[str], bool]:
     """The machines, why some are without metrics, and whether the answer of a handler could not be read."""
     from kubectl_vmetrics.kubevirt import components, discovery, installation
@@ -195,14 +206,15 @@ def _joined(
     known: dict[Key, Machine | None] = {machine.key: machine for machine in machines or []}
     if machines is None:
         known = dict.fromkeys(key for key in sampled.guests if namespace in (None, key[0]))
-    virtual = _virtual(client, namespace, known, sampled)
+    virtual, note = _virtual(client, namespace, known, sampled, homes)
     found = [
         Shown(key, machine, sampled.guests.get(key), sampled.rates.get(key), virtual.get(key))
         for key, machine in known.items()
         if not node or node in (machine.status.node if machine else "", _node(sampled, key))
     ]
     partial = bool(sampled.failures or sampled.broken)
-    return found, _unheard(found, sampled, {handler.node for handler in handlers}), partial
+    notes = [*([note] if note else []), *_unheard(found, sampled, {handler.node for handler in handlers})]
+    return found, notes, partial
 
 
 def _node(sampled: Sampled, key: Key) -> str:
@@ -210,33 +222,45 @@ def _node(sampled: Sampled, key: Key) -> str:
     return guest.node if guest else ""
 
 
+def _homes(client: Client, targets: Targets) -> Homes:
+    from kubectl_vmetrics.vcluster import homes
+
+    return homes.read(client, targets=targets)
+
+
 def _virtual(
-    client: Client, namespace: str | None, known: dict[Key, Machine | None], sampled: Sampled
-) -> dict[Key, Synced]:
+    client: Client,
+    namespace: str | None,
+    known: dict[Key, Machine | None],
+    sampled: Sampled,
+    homes: Callable[[], Homes],
+) -> tuple[dict[Key, Synced], str | None]:
     from kubectl_vmetrics.vcluster import machines as vcluster_machines
     from kubectl_vmetrics.vcluster import naming
 
     if any(machine and naming.MANAGED_BY in machine.metadata.labels for machine in known.values()):
-        return vcluster_machines.names(client, namespace)
+        return vcluster_machines.names(client, namespace, homes())
     found = {}
     for key, machine in known.items():
         guest = sampled.guests.get(key)
-        if machine is None and guest and (synced := vcluster_machines.by_labels(key, guest.labels)):
+        if machine is None and guest and (synced := vcluster_machines.by_labels(key, guest.labels, homes)):
             found[key] = synced
-    return found
+    return found, None
 
 
-def _unresolved(found: list[Shown], vcluster: VClusterRef | None) -> list[str]:
+def _unresolved(found: list[Shown], vcluster: VClusterRef | None, homes: Callable[[], Homes]) -> list[str]:
     """The machines of virtual clusters, or of one, whose virtual names are not known."""
     from kubectl_vmetrics.metrics.findings import some
     from kubectl_vmetrics.vcluster import naming
 
     owners = {
-        "/".join(item.key): item.machine.metadata.labels.get(naming.MANAGED_BY)
+        item.key: item.machine.metadata.labels.get(naming.MANAGED_BY)
         for item in found
         if item.machine and item.virtual is None
     }
-    left = [key for key, owner in owners.items() if owner and (vcluster is None or owner == vcluster.name)]
+    asked = [(key, owner) for key, owner in owners.items() if owner and (vcluster is None or owner == vcluster.name)]
+    # Of what its labels do not prove to be a virtual cluster's, something else is said.
+    left = ["/".join(key) for key, owner in asked if homes()(key[0], owner)]
     keep = "keeps its host name" if len(left) == 1 else "keep their host names"
     why = "the annotations that hold the virtual names are missing or not the machine's own"
     return [f"{some(left)} {keep}: {why}"] if left else []

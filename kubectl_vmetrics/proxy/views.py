@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
 from kubectl_vmetrics.vcluster import discovery
 from kubectl_vmetrics.vcluster.answers import Answers
-from kubectl_vmetrics.vcluster.discovery import VCluster
+from kubectl_vmetrics.vcluster.discovery import Inventory, VCluster
+from kubectl_vmetrics.vcluster.homes import Homes, warning
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.informer import Informer
+from kubectl_vmetrics.vcluster.origins import PODS, Origins
+
+_log = logging.getLogger("kubectl_vmetrics.proxy")
 
 KNOWN = 30.0
 """Seconds for which the list of virtual clusters is good."""
+AGAIN = 2.0
+"""Seconds after which it is tried again where it failed."""
 
 
 class Views:
@@ -25,6 +32,7 @@ class Views:
         client: the host.
         only: the one virtual cluster to serve; None for all and the host itself.
         isolate: leave out of tenants' views what is about nodes as a whole.
+        homes: with `only`, whose pods are; otherwise the targets that the user named.
         clock: seconds.
     """
 
@@ -34,55 +42,95 @@ class Views:
         only: VClusterRef | None = None,
         *,
         isolate: bool = False,
+        homes: Homes | None = None,
+        targets: Iterable[tuple[str, VClusterRef]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.only = only
-        self.informer = Informer(client, only, self._home)
+        self._homes = homes or Homes(Inventory([VCluster(only)] if only else ()), targets)
+        self.informer = Informer(client, only, self._homes)
         self._client = client
         self._isolate = isolate
+        self._targets = list(targets)
         self._clock = clock
         self._lock = threading.Lock()
         self._made: dict[VClusterRef | None, Answers] = {}
         self._asking = threading.Lock()
-        self._listed: tuple[float, list[VCluster]] | None = None
-        self._homes: Callable[[str, str], str] | None = None
+        self._tried: float | None = None
+        self._failed: VmetricsError | None = None
+        self._warned: str | None = None
 
     def get(self, vcluster: VClusterRef | None) -> Answers:
         """A view. Raises as Informer.origins."""
+        self._look()
         origins = self.informer.origins()
+        self._settle(origins)
         with self._lock:
             if vcluster not in self._made:
                 self._made[vcluster] = Answers(self._client, origins, vcluster, isolate=self._isolate)
             return self._made[vcluster]
 
     def known(self) -> list[VClusterRef]:
-        """The virtual clusters that are served. Raises as discovery.find."""
-        return [self.only] if self.only else [vcluster.ref for vcluster in self._vclusters()]
+        """The virtual clusters that are served. Raises as discovery.look."""
+        if self.only:
+            return [self.only]
+        self._look()
+        if self._failed is not None:
+            raise self._failed
+        return [vcluster.ref for vcluster in self._homes.clusters]
 
     def close(self) -> None:
         """End the watches."""
         self.informer.stop()
 
-    def _vclusters(self) -> list[VCluster]:
-        with self._asking:  # a hundred scrapes ask once
-            if self._listed is None or self._clock() - self._listed[0] > KNOWN:
-                self._listed = (self._clock(), discovery.find(self._client))
-                gone = set(self._made) - {vcluster.ref for vcluster in self._listed[1]} - {None, self.only}
-                self._homes = discovery.homes(self._listed[1])
-                with self._lock:
-                    for ref in gone:
-                        self._made.pop(ref, None)
-            return self._listed[1]
+    def _look(self) -> None:
+        """See which virtual clusters there are, now and then; what fails is kept in mind, and tried again."""
+        if self.only or not self._old():
+            return
+        # A hundred scrapes ask once; the others go on with what was known, if anything was.
+        if not self._asking.acquire(blocking=self._tried is None):
+            return
+        try:
+            if self._old():
+                self._ask()
+        finally:
+            self._asking.release()
 
-    def _home(self, namespace: str, name: str) -> str:
-        """The host namespace of a control plane whose pods may run in another one."""
-        if self.only and name == self.only.name:
-            return self.only.host_namespace
-        if self._homes is None:
-            try:
-                self._vclusters()
-            except Forbidden:
-                self._homes = discovery.homes([])
-            except VmetricsError:
-                return namespace
-        return self._homes(namespace, name) if self._homes else namespace
+    def _old(self) -> bool:
+        if self._tried is None:
+            return True
+        good = KNOWN if self._failed is None or isinstance(self._failed, Forbidden) else AGAIN
+        return self._clock() - self._tried > good
+
+    def _ask(self) -> None:
+        try:
+            inventory = discovery.look(self._client)
+        except VmetricsError as error:
+            self._failed = error
+            self._tried = self._clock()
+            if not isinstance(error, Forbidden):
+                return  # nothing is known of it, so nothing is decided anew
+            inventory = Inventory()
+        else:
+            self._failed = None
+            self._tried = self._clock()
+        homes = Homes(inventory, self._targets)
+        if homes.same(self._homes):
+            return
+        homes.learn(self._homes)
+        self._homes = homes
+        self.informer.rehome(homes)
+        with self._lock:
+            for ref in set(self._made) - {item.ref for item in inventory.clusters} - {None}:
+                del self._made[ref]
+
+    def _settle(self, origins: Origins) -> None:
+        """Look for proof of what is in doubt, once for each virtual cluster, and tell of what stays without."""
+        homes = self._homes
+        if homes.settle(self._client, origins.doubtful()):
+            self.informer.rehome(homes)
+        note = warning(origins.unproven(PODS))
+        if note != self._warned:
+            self._warned = note
+            if note:
+                _log.warning("%s", note)

@@ -7,11 +7,12 @@ app=vcluster, each named by its label release.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client, escape
-from kubectl_vmetrics.kube.core import ContainerSpec
+from kubectl_vmetrics.kube.core import ContainerCommand
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError, VmetricsError
 from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
@@ -34,11 +35,32 @@ class VCluster(msgspec.Struct, frozen=True):
         ref: its identity.
         status: Running, NotReady, Paused or ScaledDown.
         version: the tag of its syncer's image, "" where the image has none.
+        target: the host namespace to which its syncer's flags send all pods (up to v0.19), "" for its own.
     """
 
     ref: VClusterRef
     status: str = RUNNING
     version: str = ""
+    target: str = ""
+
+
+class Inventory(NamedTuple):
+    """The virtual clusters that were found, and where all of them were found.
+
+    Attributes:
+        everywhere: whether these are all virtual clusters of the host.
+        namespace: otherwise the one host namespace of which these are all; None where some may be missing anywhere.
+        gaps: what could not be listed.
+    """
+
+    clusters: Sequence[VCluster] = ()
+    everywhere: bool = False
+    namespace: str | None = None
+    gaps: tuple[str, ...] = ()
+
+    def covers(self, namespace: str) -> bool:
+        """Whether a virtual cluster that is not among these is not in that host namespace at all."""
+        return self.everywhere or namespace == self.namespace
 
 
 class _Labels(msgspec.Struct):
@@ -58,8 +80,8 @@ class _Meta(msgspec.Struct):
 
 
 class _PodSpec(msgspec.Struct):
-    containers: list[ContainerSpec] = []
-    init_containers: list[ContainerSpec] = msgspec.field(default_factory=list, name="initContainers")
+    containers: list[ContainerCommand] = []
+    init_containers: list[ContainerCommand] = msgspec.field(default_factory=list, name="initContainers")
 
 
 class _Template(msgspec.Struct):
@@ -84,9 +106,7 @@ class _Workload(msgspec.Struct):
 def find(
     client: Client, namespace: str | None = None, warn: Callable[[str], object] = lambda _: None
 ) -> list[VCluster]:
-    """The virtual clusters of a host namespace, or of all, in order of namespace and name.
-
-    Without the right to list the whole host, the kubeconfig's namespace alone is looked at, as `vcluster list` does.
+    """The virtual clusters of a host namespace, or of all; see `look`.
 
     Args:
         client: the host.
@@ -96,27 +116,42 @@ def find(
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
+    found = look(client, namespace)
+    for gap in found.gaps:
+        warn(gap)
+    return list(found.clusters)
+
+
+def look(client: Client, namespace: str | None = None) -> Inventory:
+    """The virtual clusters of a host namespace, or of all, in order of namespace and name.
+
+    Without the right to list the whole host, the kubeconfig's namespace alone is looked at, as `vcluster list` does.
+
+    Raises:
+        StatusError, ConnectionFailed, BadAnswer: as Client.get.
+    """
     answers = gather([_workloads(client, kind, namespace) for kind in ("statefulsets", "deployments")])
     failed = [answer for answer in answers if isinstance(answer, VmetricsError)]
     if len(failed) == len(answers) and namespace is None and all(isinstance(error, Forbidden) for error in failed):
         try:
-            found = find(client, client.namespace)
+            found = look(client, client.namespace)
         except Forbidden:
             raise failed[0] from None
-        warn(f"virtual clusters in other namespaces than {client.namespace} are not known: {failed[0].message}")
-        return found
+        gap = f"virtual clusters in other namespaces than {client.namespace} are not known: {failed[0].message}"
+        return found._replace(gaps=(gap, *found.gaps))
     # One of the two kinds may be forbidden where the other is not; a virtual cluster is one or the other.
     if len(failed) == len(answers) or any(not isinstance(error, Forbidden) for error in failed):
         raise failed[0]
-    for error in failed:
-        warn(f"virtual clusters may be missing: {error.message}")
     clusters: dict[VClusterRef, VCluster] = {}
     for answer in answers:
         for workload in [] if isinstance(answer, VmetricsError) else answer:
             if name := workload.metadata.labels.release:
                 ref = VClusterRef(workload.metadata.namespace, name)
-                clusters[ref] = VCluster(ref, _status(workload), _version(workload))
-    return [clusters[ref] for ref in sorted(clusters, key=lambda ref: (ref.host_namespace, ref.name))]
+                clusters[ref] = VCluster(ref, _status(workload), _version(workload), _target(workload))
+    ordered = [clusters[ref] for ref in sorted(clusters, key=lambda ref: (ref.host_namespace, ref.name))]
+    if failed:  # not being allowed to list is no proof that there is nothing
+        return Inventory(ordered, gaps=tuple(f"virtual clusters may be missing: {error.message}" for error in failed))
+    return Inventory(ordered, namespace is None, namespace)
 
 
 def select(known: Sequence[VCluster], text: str) -> VClusterRef:
@@ -152,24 +187,6 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
     return ref
 
 
-def homes(known: Sequence[VCluster]) -> Callable[[str, str], str]:
-    """From a pod's host namespace and its virtual cluster's name to the host namespace of the control plane.
-
-    They are the same but for a target namespace (up to v0.28); then the only virtual cluster of that name is meant.
-    """
-    refs = {(v.ref.host_namespace, v.ref.name) for v in known}
-    by_name: dict[str, list[str]] = {}
-    for host_namespace, name in refs:
-        by_name.setdefault(name, []).append(host_namespace)
-
-    def home(namespace: str, name: str) -> str:
-        if (namespace, name) in refs or len(by_name.get(name, ())) != 1:
-            return namespace
-        return by_name[name][0]
-
-    return home
-
-
 def _workloads(client: Client, kind: str, namespace: str | None) -> Callable[[], list[_Workload]]:
     scope = f"namespaces/{escape(namespace)}/" if namespace else ""
     return lambda: list_all(
@@ -185,8 +202,22 @@ def _status(workload: _Workload) -> str:
     return RUNNING if workload.status.ready else NOT_READY
 
 
-def _version(workload: _Workload) -> str:
+def _syncer(workload: _Workload) -> ContainerCommand:
     spec = workload.spec.template.spec
-    images = {container.name: container.image for container in [*spec.init_containers, *spec.containers]}
+    containers = {container.name: container for container in [*spec.init_containers, *spec.containers]}
+    return containers.get("syncer", ContainerCommand())
+
+
+def _version(workload: _Workload) -> str:
     # A registry may have a port and an image a digest; only what follows the last colon of the last part is a tag.
-    return images.get("syncer", "").partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return _syncer(workload).image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def _target(workload: _Workload) -> str:
+    syncer = _syncer(workload)
+    given = [*syncer.command, *syncer.args]
+    for flag, value in zip(given, [*given[1:], ""], strict=False):
+        name, sign, own = flag.partition("=")
+        if name == "--target-namespace":
+            return own if sign else value
+    return ""

@@ -18,12 +18,14 @@ class VClusterUsage(NamedTuple):
     Attributes:
         vcluster: None for all that belongs to none.
         control_plane: its own pods' usage, not part of `usage`; None where it has none running.
+        unproven: how many of the pods have labels of a virtual cluster that prove nothing.
     """
 
     vcluster: VCluster | None
     pods: int
     usage: Usage
     control_plane: Usage | None = None
+    unproven: int = 0
 
 
 class NamespaceUsage(NamedTuple):
@@ -32,6 +34,7 @@ class NamespaceUsage(NamedTuple):
     Attributes:
         host_namespace: where its pods are on the host.
         namespace: the virtual namespace, None for a namespace of the host.
+        unproven: how many of the pods have labels of a virtual cluster that prove nothing.
     """
 
     host_namespace: str
@@ -39,6 +42,7 @@ class NamespaceUsage(NamedTuple):
     namespace: str | None
     pods: int
     usage: Usage
+    unproven: int = 0
 
 
 class Share(NamedTuple):
@@ -54,8 +58,8 @@ def by_vcluster(pods: Iterable[Pod[Any]], known: Sequence[VCluster]) -> list[VCl
     A nested virtual cluster counts towards the one on the host. A control plane is what its chart labels
     app=vcluster and release=NAME in its own namespace.
     """
-    used: dict[VClusterRef | None, list[Any]] = {v.ref: [0, NOTHING, None] for v in known}
-    used.setdefault(None, [0, NOTHING, None])
+    used: dict[VClusterRef | None, list[Any]] = {v.ref: [0, NOTHING, None, 0] for v in known}
+    used.setdefault(None, [0, NOTHING, None, 0])
     for pod in pods:
         ref = pod.vcluster
         while ref and ref.parent:
@@ -65,13 +69,14 @@ def by_vcluster(pods: Iterable[Pod[Any]], known: Sequence[VCluster]) -> list[VCl
             if plane is not None:
                 plane[2] = (plane[2] or NOTHING) + pod.usage
                 continue
-        entry = used.setdefault(ref, [0, NOTHING, None])
+        entry = used.setdefault(ref, [0, NOTHING, None, 0])
         entry[0] += 1
         entry[1] += pod.usage
+        entry[3] += pod.unproven
     status = {v.ref: v for v in known}
     return [
-        VClusterUsage(status.get(ref, VCluster(ref, "")) if ref else None, count, usage, plane)
-        for ref, (count, usage, plane) in used.items()
+        VClusterUsage(status.get(ref, VCluster(ref, "")) if ref else None, count, usage, plane, unproven)
+        for ref, (count, usage, plane, unproven) in used.items()
     ]
 
 
@@ -80,9 +85,10 @@ def by_namespace(pods: Iterable[Pod[Any]]) -> list[NamespaceUsage]:
     used: dict[tuple[str, VClusterRef | None, str | None], list[Any]] = {}
     for pod in pods:
         namespace = pod.virtual.namespace if pod.virtual else pod.owner.namespace if pod.vcluster else None
-        entry = used.setdefault((pod.host.namespace, pod.vcluster, namespace), [0, NOTHING])
+        entry = used.setdefault((pod.host.namespace, pod.vcluster, namespace), [0, NOTHING, 0])
         entry[0] += 1
         entry[1] += pod.usage
+        entry[2] += pod.unproven
     return [NamespaceUsage(*key, *values) for key, values in used.items()]
 
 

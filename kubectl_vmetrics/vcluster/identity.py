@@ -3,6 +3,7 @@
 The order of what is believed (spec of vCluster's syncer: pkg/util/translate, controllers/resources/pods/translate):
 
 1. The host Namespace: where vCluster synced a whole namespace, names are unchanged and the Namespace says whose.
+   Outside of their control plane's own namespace, labels on a pod are no proof (see `homes`).
 2. The labels managed-by and namespace, which the syncer overwrites: strip the exact suffix that they call for.
 3. The annotations object-name and object-namespace, for names that were hashed, after checking that they are this
    pod's own (kind, host name and host namespace): host controllers copy annotations from one object to another.
@@ -124,9 +125,15 @@ def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
 
 
 def synced_namespace(found: Origin) -> SyncedNamespace | None:
-    """What a host Namespace's labels and annotations say, if they are its own."""
+    """What a host Namespace's labels and annotations say, if they are its own.
+
+    A tenant chooses labels of namespaces that are synced, but not managed-by, which the syncer overwrites with a marker
+    of its own (pkg/util/translate, MarkerLabel): it must agree with the rest.
+    """
     meta, said, labels = found.metadata, found.metadata.annotations, found.metadata.labels
     if not labels.vcluster or not labels.home or not said.name:
+        return None
+    if labels.managed_by != naming.cluster_marker(labels.home, labels.vcluster):
         return None
     if said.kind not in (None, NAMESPACE_KIND) or said.host_name not in (None, meta.name):
         return None
@@ -139,45 +146,45 @@ class Resolver:
     Args:
         synced: host namespaces that virtual clusters synced whole.
         claims: checked annotations of pods whose names do not tell.
-        homes: for pods outside the namespace of their control plane (a target namespace, up to v0.28): the host
-            namespace of a virtual cluster, given the pod's namespace and the virtual cluster's name.
+        homes: whose a pod is, given its host namespace and the virtual cluster's name of its labels; None for the
+            host's (see homes.Homes). Without, it is one in the pod's own namespace, and never one elsewhere.
     """
 
     def __init__(
         self,
         synced: Mapping[str, SyncedNamespace] | None = None,
         claims: Mapping[HostPod, Claim] | None = None,
-        homes: Callable[[str, str], str] | None = None,
+        homes: Callable[[str, str], VClusterRef | None] = VClusterRef,
     ) -> None:
         self.synced = dict(synced or {})
         self.claims = dict(claims or {})
         self._homes = homes
-        self._refs: dict[tuple[str, str], VClusterRef] = {}
+        self._refs: dict[tuple[str, str], VClusterRef | None] = {}
 
     def resolve(self, namespace: str, name: str, owner: Owner) -> tuple[VClusterRef | None, VirtualPod | None]:
         """Whose a host pod is, and the virtual pod behind it.
 
         Returns:
-            Nothing of both for a pod of the host itself; a virtual cluster and no pod where the virtual name is not
-            known (yet).
+            Nothing of both for a pod of the host itself, and for one whose labels name a virtual cluster that it cannot
+            be of; a virtual cluster and no pod where the virtual name is not known (yet).
         """
         if self.synced and (synced := self.synced.get(namespace)):
             return synced.vcluster, VirtualPod(synced.vcluster, synced.namespace, name)
         vcluster, virtual_namespace = owner.managed_by, owner.namespace
         if vcluster is None or virtual_namespace is None:
             return None, None
-        ref = self._refs.get((namespace, vcluster)) or self._ref(namespace, vcluster)
+        try:
+            ref = self._refs[namespace, vcluster]
+        except KeyError:
+            ref = self._refs[namespace, vcluster] = self._homes(namespace, vcluster)
+        if ref is None:
+            return None, None
         virtual = naming.virtual_name(name, virtual_namespace, vcluster)
         if virtual is not None:
             return ref, VirtualPod(ref, virtual_namespace, virtual)
         if self.claims and (found := self.claims.get(HostPod(namespace, name))):
             return ref, VirtualPod(ref, found.namespace, found.name)
         return ref, None
-
-    def _ref(self, namespace: str, name: str) -> VClusterRef:
-        home = self._homes(namespace, name) if self._homes else namespace
-        ref = self._refs[namespace, name] = VClusterRef(home, name)
-        return ref
 
 
 def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:

@@ -12,8 +12,9 @@ from kubectl_vmetrics.kube.errors import ConnectionFailed, Forbidden
 from kubectl_vmetrics.kube.reflector import Reflector
 
 from . import identity, naming
+from .homes import Homes
 from .identity import Origin, VClusterRef
-from .origins import CLAIMS, PODS, Home, Origins, asking
+from .origins import CLAIMS, PODS, Origins, asking
 
 
 class Informer:
@@ -22,14 +23,16 @@ class Informer:
     Args:
         client: the host.
         vcluster: whose namespaces; None for the whole host.
-        home: for pods outside the namespace of their control plane; see identity.Resolver.
+        homes: whose things with the labels of a virtual cluster are, until `rehome` knows better.
     """
 
-    def __init__(self, client: Client, vcluster: VClusterRef | None = None, home: Home | None = None) -> None:
+    def __init__(self, client: Client, vcluster: VClusterRef | None = None, homes: Homes | None = None) -> None:
         self._client = client
         self._vcluster = vcluster
-        self._origins = Origins({}, home, asking(client))
+        self._origins = Origins({}, homes, asking(client))
+        self._marked: dict[str, Origin] = {}
         self._lock = threading.Lock()
+        self._spaces_lock = threading.Lock()
         self._main: list[Reflector[Origin]] = []
         self._synced: dict[str, list[Reflector[Origin]]] = {}
         self._spaces: Reflector[Origin] | None = None
@@ -98,8 +101,10 @@ class Informer:
         return reflector is self._spaces or reflector.path.endswith(f"/{CLAIMS}")
 
     def _begin(self) -> None:
-        place = self._vcluster.host_namespace if self._vcluster else None
-        self._main = [self._reflector(kind, place, naming.MANAGED_BY) for kind in (PODS, CLAIMS)]
+        places: list[str | None] = [None]
+        if self._vcluster:
+            places = [self._vcluster.host_namespace, *self._origins.homes.targets_of(self._vcluster)]
+        self._main = [self._reflector(kind, place, naming.MANAGED_BY) for place in places for kind in (PODS, CLAIMS)]
         # Namespaces that were synced whole may hold pods without a label: each is watched by itself.
         self._spaces = Reflector(
             self._client,
@@ -116,12 +121,20 @@ class Informer:
         path = f"/api/v1/{scope}{kind}"
         return Reflector(self._client, path, Origin, _Objects(self._origins, kind), labels=labels)
 
+    def rehome(self, homes: Homes) -> None:
+        """Virtual clusters came or went: decide again whose everything is."""
+        with self._spaces_lock:
+            self._sort(homes)
+
     def _namespaces(self, found: dict[str, Origin]) -> None:
-        known = {name: synced for name, item in found.items() if (synced := identity.synced_namespace(item))}
-        wanted = {n: s for n, s in known.items() if self._vcluster in (None, s.vcluster)}
-        # One assignment: whoever reads sees the namespaces before or after, never half of them.
-        self._origins.synced = wanted
-        self._origins.namespaces |= set(wanted)
+        with self._spaces_lock:
+            self._marked = dict(found)
+            self._sort(self._origins.homes)
+
+    def _sort(self, homes: Homes) -> None:
+        known = {name: synced for name, item in self._marked.items() if (synced := identity.synced_namespace(item))}
+        wanted = {n: s for n, s in homes.believed(known).items() if self._vcluster in (None, s.vcluster)}
+        self._origins.rehome(homes, wanted)
         for name in [name for name in self._synced if name not in wanted]:
             for reflector in self._synced.pop(name):
                 reflector.stop()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kubectl_vmetrics.kube.client import PARTIAL_LIST, Client, escape
 from kubectl_vmetrics.kube.errors import StatusError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from . import naming
-from .discovery import homes
-from .identity import Origin, VClusterRef
+from .homes import Homes, warning
+from .identity import Origin
 from .origins import MACHINES, Origins, Synced
 
 Key = tuple[str, str]
@@ -19,10 +19,14 @@ _SANITIZED = {
 }
 
 
-def names(client: Client, namespace: str | None) -> dict[Key, Synced]:
-    """Of each synced machine of a host namespace, or of all: its virtual names. Empty where it may not be listed."""
+def names(client: Client, namespace: str | None, homes: Homes) -> tuple[dict[Key, Synced], str | None]:
+    """Of each synced machine of a host namespace, or of all: its virtual names. Empty where it may not be listed.
+
+    Returns:
+        The names, and a warning about machines whose labels do not prove whose they are.
+    """
     scope = f"namespaces/{escape(namespace)}/" if namespace else ""
-    origins = Origins(home=homes([]))
+    origins = Origins(homes=homes)
     found: dict[Key, Synced] = {}
     try:
         listed: list[Origin] = list_all(
@@ -33,18 +37,23 @@ def names(client: Client, namespace: str | None) -> dict[Key, Synced]:
             accept=PARTIAL_LIST,
         )
     except StatusError:
-        return {}
+        return {}, None
     for item in listed:
-        synced = origins.add(MACHINES, item)
+        origins.add(MACHINES, item)
+    if homes.settle(client, origins.doubtful()):
+        origins.rehome(homes)
+    for item in listed:
+        synced = origins.find(MACHINES, item.metadata.namespace, item.metadata.name)
         if synced:
             found[item.metadata.namespace, item.metadata.name] = synced
-    return found
+    return found, warning(origins.unproven(MACHINES), "machine")
 
 
-def by_labels(key: Key, labels: Mapping[str, str]) -> Synced | None:
+def by_labels(key: Key, labels: Mapping[str, str], homes: Callable[[], Homes]) -> Synced | None:
     """The same from the labels of its series, whose keys are sanitized; None where the name does not tell."""
     vcluster, namespace = (labels.get(_SANITIZED[key]) for key in (naming.MANAGED_BY, naming.NAMESPACE))
     if not vcluster or not namespace:
         return None
     name = naming.virtual_name(key[1], namespace, vcluster)
-    return Synced(VClusterRef(key[0], vcluster), namespace, name) if name else None
+    ref = homes()(key[0], vcluster)
+    return Synced(ref, namespace, name) if name and ref else None

@@ -15,8 +15,12 @@ from .pods import Found
 if TYPE_CHECKING:
     from kubectl_vmetrics.metrics.sources import Source
 
+    from .homes import Homes
 
-def find(client: Client, scope: Scope, kind: type[AnyPod], *, source: Source) -> Found[AnyPod]:
+
+def find(
+    client: Client, scope: Scope, kind: type[AnyPod], *, source: Source, homes: Homes | None = None
+) -> Found[AnyPod]:
     """The pod of the scope that is called so on the host, else the only one that is called so inside.
 
     Args:
@@ -24,6 +28,7 @@ def find(client: Client, scope: Scope, kind: type[AnyPod], *, source: Source) ->
         scope: with a name, and in host terms otherwise.
         kind: which fields of the metrics are needed.
         source: where the numbers come from.
+        homes: whose pods are, where that is known.
 
     Raises:
         NotFound: there is none of that name, in the server's own words.
@@ -31,10 +36,10 @@ def find(client: Client, scope: Scope, kind: type[AnyPod], *, source: Source) ->
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as pods.on_host.
     """
     try:
-        return pods.on_host(client, scope, kind, source=source)
+        return pods.on_host(client, scope, kind, source=source, homes=homes)
     except NotFound as missing:
         try:
-            found = pods.on_host(client, scope._replace(name=None), kind, source=source)
+            found = pods.on_host(client, scope._replace(name=None), kind, source=source, homes=homes)
         except VmetricsError:
             raise missing from None  # who may get a pod need not be allowed to list them
         matching = [pod for pod in found.pods if pod.virtual and pod.virtual.name == scope.name]

@@ -42,7 +42,8 @@ class Objects:
         ref = self._vcluster
         if ref is None:
             return [Scope()]
-        scopes = [Scope(ref.host_namespace, labels=f"{naming.MANAGED_BY}={ref.name}")]
+        places = [ref.host_namespace, *self._origins.homes.targets_of(ref)]
+        scopes = [Scope(place, labels=f"{naming.MANAGED_BY}={ref.name}") for place in places]
         return scopes + [Scope(name) for name, item in self._origins.synced.items() if item.vcluster == ref]
 
     def nodes(self) -> frozenset[str]:

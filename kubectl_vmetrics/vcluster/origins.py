@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,6 +21,7 @@ from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from . import identity, naming
+from .homes import Homes, Pair
 from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef
 
 PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
@@ -60,28 +61,32 @@ class Origins:
 
     Args:
         synced: host namespaces that virtual clusters synced whole.
-        home: for a pod outside the namespace of its control plane; see identity.Resolver.
+        homes: whose an object with the labels of a virtual cluster is.
         ask: reads the metadata of one object (kind, namespace, name); None where nothing is asked any more.
         clock: seconds.
 
     Attributes:
         synced: as given; may be changed.
+        homes: as given; changed by `rehome`.
         namespaces: the host namespaces in which there is or was something of a virtual cluster.
     """
 
     def __init__(
         self,
         synced: dict[str, SyncedNamespace] | None = None,
-        home: Callable[[str, str], str] | None = None,
+        homes: Homes | None = None,
         ask: Callable[[str, str, str], Origin | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.synced = synced or {}
-        self._home = home or (lambda namespace, _: namespace)
+        self.homes = homes or Homes()
         self._ask = ask
         self._clock = clock
         self._lock = threading.RLock()
         self._found: dict[Key, Synced] = {}
+        # What has labels of a virtual cluster that prove nothing, as if it were of one in its own namespace.
+        self._unproven: dict[Key, Synced] = {}
+        self._pairs: set[Pair] = set()
         self._by_uid: dict[str, Synced] = {}
         self._strangers: set[Key] = set()
         self._leaving: deque[tuple[float, Key, Synced]] = deque()
@@ -109,6 +114,10 @@ class Origins:
             self._let_go()
             if found is None:
                 return None
+            if (found := self._attributed(key, found)) is None:
+                self._lost(key)
+                return None
+            self._unproven.pop(key, None)
             same = found == self._found.get(key)
             self._strangers.discard(key)
             self.namespaces.add(meta.namespace)
@@ -119,11 +128,84 @@ class Origins:
             self._changed(meta.name, found.host_uid)
         return found
 
+    def _attributed(self, key: Key, found: Synced) -> Synced | None:
+        """The object as that of whoever it is; None, and remembered, where nothing proves whose."""
+        if key[1] in self.synced:
+            return found
+        self._pairs.add((key[1], found.vcluster.name))
+        ref = self.homes(key[1], found.vcluster.name)
+        if ref is None:
+            self._unproven[key] = found
+            return None
+        return found if ref == found.vcluster else msgspec.structs.replace(found, vcluster=ref)
+
+    def _lost(self, key: Key) -> None:
+        """It was somebody's, and is the host's now."""
+        before = self._found.pop(key, None)
+        if before is not None:
+            self._forget_uid(before)
+            self._changed(key[2], before.host_uid)
+
+    def _forget_uid(self, found: Synced) -> None:
+        if self._by_uid.get(found.host_uid) is found:
+            del self._by_uid[found.host_uid]
+
+    def rehome(self, homes: Homes, synced: dict[str, SyncedNamespace] | None = None) -> None:
+        """Decide again whose everything is: virtual clusters came or went, or a proof was found.
+
+        Args:
+            homes: as far as is known now.
+            synced: the host namespaces that are synced whole now; None for no change.
+        """
+        with self._lock:
+            self.homes = homes
+            if synced is not None:
+                before, self.synced = self.synced, synced
+                self.namespaces |= set(synced)
+                # Names there mean something else now; what comes next says what.
+                gone = {name for name, item in before.items() if synced.get(name) != item}
+                for key in [key for key in self._found if key[1] in gone]:
+                    self._lost(key)
+            unproven, self._unproven = self._unproven, {}
+            moved: dict[int, Synced] = {}
+            for key, found in [*self._found.items(), *unproven.items()]:
+                if key[1] not in self.synced:
+                    self._move(key, found, moved)
+            self._leaving = deque((when, key, moved.get(id(found), found)) for when, key, found in self._leaving)
+
+    def _move(self, key: Key, before: Synced, moved: dict[int, Synced]) -> None:
+        now = self._attributed(key, before)
+        if now is None:
+            self._lost(key)
+        elif now != self._found.get(key):
+            self._forget_uid(before)
+            self._found[key] = moved[id(before)] = now
+            if now.host_uid:
+                self._by_uid[now.host_uid] = now
+            self._strangers.discard(key)
+            self._changed(key[2], now.host_uid)
+
+    def unproven(self, kind: str) -> Counter[Pair]:
+        """How many objects of a kind are the host's although they have labels of a virtual cluster."""
+        with self._lock:
+            return Counter((k[1], found.vcluster.name) for k, found in self._unproven.items() if k[0] == kind)
+
+    def unproven_owner(self, kind: str, namespace: str, name: str) -> str:
+        """The name of a virtual cluster that the labels of one of these hold; "" for any other object."""
+        found = self._unproven.get((kind, namespace, name))
+        return found.vcluster.name if found else ""
+
+    def doubtful(self) -> set[Pair]:
+        """Host namespaces and names of virtual clusters on labels there which `homes` may have to look into."""
+        with self._lock:
+            return {pair for pair in self._pairs if pair[0] not in self.synced}
+
     def remove(self, kind: str, namespace: str, name: str) -> None:
         """Let an object go, in a while (see GRACE)."""
         key = (kind, namespace, name)
         with self._lock:
             self._let_go()
+            self._unproven.pop(key, None)
             found = self._found.get(key)
             if found is not None:
                 self._leaving.append((self._clock() + GRACE, key, found))
@@ -132,8 +214,7 @@ class Origins:
         while self._leaving and self._leaving[0][0] <= self._clock():
             _, key, found = self._leaving.popleft()
             # Only if nothing came back in its place.
-            if self._by_uid.get(found.host_uid) is found:
-                del self._by_uid[found.host_uid]
+            self._forget_uid(found)
             if self._found.get(key) is found:
                 del self._found[key]
             self._changed(key[2], found.host_uid)
@@ -152,7 +233,7 @@ class Origins:
         """
         key = (kind, namespace, name)
         found = self._found.get(key)
-        if found is not None or key in self._strangers:
+        if found is not None or key in self._strangers or key in self._unproven:
             return found
         if synced := self.synced.get(namespace):
             return Synced(synced.vcluster, synced.namespace, name)
@@ -179,7 +260,7 @@ class Origins:
         vcluster, namespace = meta.labels.managed_by, meta.labels.namespace
         if not vcluster or not namespace:
             return None
-        ref = VClusterRef(self._home(meta.namespace, vcluster), vcluster)
+        ref = VClusterRef(meta.namespace, vcluster)  # unless `homes` knows better
         name = naming.virtual_name(meta.name, namespace, vcluster)
         if name is None:
             found = identity.claim(origin, _KINDS[kind])
@@ -189,22 +270,26 @@ class Origins:
         return Synced(ref, namespace, name, uid, meta.uid)
 
 
-Home = Callable[[str, str], str]
-
-
-def read(client: Client, *, home: Home | None = None) -> Origins:
+def read(client: Client, homes: Homes | None = None) -> Origins:
     """Make the map of a whole host.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get, for pods; claims are left out where they are forbidden.
     """
-    return _read(client, [None], identity.read_synced_namespaces(client), home)
+    homes = homes or Homes()
+    origins = _read(client, [None], homes.believed(identity.read_synced_namespaces(client)), homes)
+    if homes.settle(client, origins.doubtful()):
+        origins.rehome(homes)
+    return origins
 
 
-def of_vcluster(client: Client, vcluster: VClusterRef, *, home: Home | None = None) -> Origins:
+def of_vcluster(client: Client, vcluster: VClusterRef, homes: Homes | None = None) -> Origins:
     """Make the map of the namespaces of one virtual cluster. Raises as `read`."""
-    synced = identity.read_synced_namespaces(client)
-    return _read(client, [vcluster.host_namespace], {n: s for n, s in synced.items() if s.vcluster == vcluster}, home)
+    homes = homes or Homes()
+    homes.settle_for(client, vcluster)
+    synced = homes.believed(identity.read_synced_namespaces(client))
+    places = [vcluster.host_namespace, *homes.places(client, vcluster)]
+    return _read(client, places, {n: s for n, s in synced.items() if s.vcluster == vcluster}, homes)
 
 
 def asking(client: Client) -> Callable[[str, str, str], Origin | None]:
@@ -221,8 +306,8 @@ def asking(client: Client) -> Callable[[str, str, str], Origin | None]:
     return ask
 
 
-def _read(client: Client, places: list[str | None], synced: dict[str, SyncedNamespace], home: Home | None) -> Origins:
-    origins = Origins(synced, home, asking(client))
+def _read(client: Client, places: Sequence[str | None], synced: dict[str, SyncedNamespace], homes: Homes) -> Origins:
+    origins = Origins(synced, homes, asking(client))
     # Pods of namespaces that were synced whole may carry no label; all others do.
     lists: list[tuple[str, str | None, str | None]] = [
         (k, place, naming.MANAGED_BY) for k in _MAPPED for place in places

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Generic
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
@@ -27,7 +28,7 @@ _MULTI_NAMESPACE = re.compile(r"vcluster-[0-9a-f]{8}-[0-9a-f]{8}")
 if TYPE_CHECKING:
     from kubectl_vmetrics.metrics.sources import Source
 
-    from .discovery import VCluster
+    from .homes import Homes, Pair
 
 METRICS_API: Source = metrics_api
 
@@ -48,6 +49,11 @@ class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
     owner: Owner
     vcluster: VClusterRef | None = None
     virtual: VirtualPod | None = None
+
+    @property
+    def unproven(self) -> bool:
+        """Whether it has labels of a virtual cluster, and nothing proves that it is of one."""
+        return self.vcluster is None and self.owner.managed_by is not None and self.owner.namespace is not None
 
     @property
     def host(self) -> HostPod:
@@ -77,8 +83,12 @@ def on_host(
     owners: bool = True,
     names: bool = True,
     source: Source = METRICS_API,
+    homes: Homes | None = None,
 ) -> Found[AnyPod]:
     """All pods of a scope of the host, each with the virtual pod behind it.
+
+    One request is enough: the labels on a pod name a virtual cluster of the pod's own namespace, whether there is one
+    or not, and never one in another namespace.
 
     Args:
         client: the host.
@@ -87,6 +97,7 @@ def on_host(
         owners: False where host names will do: nothing is resolved, and nothing more is asked.
         names: False where it is enough to know whose each pod is: hashed names are not asked for.
         source: where the numbers come from.
+        homes: whose pods are, where more than that is known.
 
     Raises:
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
@@ -96,9 +107,9 @@ def on_host(
     if not owners:
         found.pods = _used(listed, skipped)
         return found
-    resolver = Resolver()
+    resolver = Resolver(homes=homes) if homes else Resolver()
     found.pods = _used(listed, skipped, resolver)
-    _resolve_rest(client, found, resolver, names=names)
+    _resolve_rest(client, found, resolver, homes, names=names)
     for pod in found.pods:
         if pod.virtual is not None and "-x-" in pod.virtual.name:
             pod.virtual = identity.nested(pod.virtual, pod.metrics.labels())
@@ -106,10 +117,15 @@ def on_host(
     return found
 
 
+def unproven(pods: Iterable[Pod[Any]]) -> Counter[Pair]:
+    """How many pods are the host's although they have labels of a virtual cluster; see homes.warning."""
+    return Counter((pod.host.namespace, pod.owner.managed_by or "") for pod in pods if pod.unproven)
+
+
 def inside(
     client: Client,
     vcluster: VClusterRef,
-    known: Sequence[VCluster],
+    homes: Homes,
     question: Scope,
     kind: type[AnyPod],
     *,
@@ -121,7 +137,7 @@ def inside(
     Args:
         client: the host.
         vcluster: which one.
-        known: the virtual clusters of the host, as far as they can be listed.
+        homes: whose pods are, as far as virtual clusters can be listed.
         question: in virtual terms: namespace, name, selectors.
         kind: which fields of the metrics are needed.
         names: False where only numbers are shown: hashed names are not asked for.
@@ -132,15 +148,13 @@ def inside(
         UsageError: a selector that cannot be parsed.
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
     """
-    from . import discovery
-
     matches = _question(question)
     base = vcluster
     while base.parent:
         base = base.parent
-    synced = identity.read_synced_namespaces(client)
-    resolver = Resolver(synced, homes=discovery.homes(known))
-    listed, skipped = _tenant_metrics(client, base, known, synced, kind, source)
+    synced = homes.believed(identity.read_synced_namespaces(client))
+    listed, skipped = _tenant_metrics(client, base, homes, synced, kind, source)
+    resolver = Resolver(synced, homes=homes)
     found = Found(_used(listed, skipped, resolver), skipped, [])
     found.pods = [pod for pod in found.pods if pod.vcluster == base]
     _resolve_rest(client, found, resolver, names=names or vcluster is not base)
@@ -166,35 +180,34 @@ def inside(
 def _tenant_metrics(
     client: Client,
     base: VClusterRef,
-    known: Sequence[VCluster],
+    homes: Homes,
     synced: dict[str, SyncedNamespace],
     kind: type[AnyPod],
     source: Source,
 ) -> tuple[list[AnyPod], list[Skipped]]:
     selector = f"{naming.MANAGED_BY}={base.name}"
-    scopes = [Scope(base.host_namespace, labels=selector)]
+    targets = homes.places(client, base)
+    scopes = [Scope(namespace, labels=selector) for namespace in (base.host_namespace, *targets)]
     scopes += [
         Scope(namespace)
         for namespace, item in synced.items()
         if item.vcluster == base and namespace != base.host_namespace
     ]
     pods, skipped = _asked(client, scopes, kind, source)
-    if not pods and sum(v.ref.name == base.name for v in known) == 1:
+    if not pods and homes.settle_for(client, base):
         # Up to v0.28 pods could live in a namespace of their own, apart from their control plane.
-        pods, skipped = _asked(client, [Scope(labels=selector)], kind, source, optional=True)
+        return _asked(client, [Scope(namespace, labels=selector) for namespace in homes.targets_of(base)], kind, source)
     return pods, skipped
 
 
 def _asked(
-    client: Client, scopes: Iterable[Scope], kind: type[AnyPod], source: Source, *, optional: bool = False
+    client: Client, scopes: Iterable[Scope], kind: type[AnyPod], source: Source
 ) -> tuple[list[AnyPod], list[Skipped]]:
     calls = [functools.partial(source.pods, client, scope, kind) for scope in scopes]
     pods: list[AnyPod] = []
     skipped: list[Skipped] = []
     for answer in gather(calls):
         if isinstance(answer, VmetricsError):
-            if optional:
-                continue
             raise answer
         pods += answer[0]
         skipped += answer[1]
@@ -224,13 +237,16 @@ def _used(listed: list[AnyPod], skipped: list[Skipped], resolver: Resolver | Non
     return found
 
 
-def _resolve_rest(client: Client, found: Found[AnyPod], resolver: Resolver, *, names: bool) -> None:
+def _resolve_rest(
+    client: Client, found: Found[AnyPod], resolver: Resolver, homes: Homes | None = None, *, names: bool
+) -> None:
     """Ask for what the labels did not tell, about exactly the pods concerned."""
     missing = [pod for pod in found.pods if pod.virtual is None and pod.vcluster is not None]
     strange = [p for p in found.pods if p.vcluster is None and _MULTI_NAMESPACE.fullmatch(p.metrics.metadata.namespace)]
     # A name that was neither suffixed nor hashed is one of a namespace that was synced whole.
     if not resolver.synced and (strange or any(not naming.may_be_hashed(pod.metrics.metadata.name) for pod in missing)):
-        resolver.synced = identity.read_synced_namespaces(client)
+        synced = identity.read_synced_namespaces(client)
+        resolver.synced = homes.believed(synced) if homes else synced
         for pod in found.pods if resolver.synced else ():
             _again(pod, resolver)
         missing = [pod for pod in missing if pod.virtual is None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kubectl_vmetrics.kube.client import Client
@@ -13,6 +14,8 @@ from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 
 from . import discovery, identity, pods
 from .discovery import VCluster
+from .homes import Homes, Pair, warning
+from .identity import VClusterRef
 
 
 class Survey(NamedTuple):
@@ -28,11 +31,17 @@ class Survey(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def survey(client: Client, namespace: str | None) -> Survey:
-    """Look at a host namespace, or at all. Raises as metrics_api.pods and discovery.find."""
+def survey(client: Client, namespace: str | None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> Survey:
+    """Look at a host namespace, or at all. Raises as metrics_api.pods and discovery.look.
+
+    Args:
+        client: the host.
+        namespace: None for all.
+        targets: host namespaces to which virtual clusters elsewhere sync their pods, as the user says.
+    """
     calls: list[Any] = [
         lambda: pods.on_host(client, Scope(namespace), PodMetrics, names=False),
-        lambda: discovery.find(client, namespace),
+        lambda: discovery.look(client, namespace),
         lambda: identity.read_synced_namespaces(client),
         lambda: capacity.of_host(client),
     ]
@@ -40,16 +49,35 @@ def survey(client: Client, namespace: str | None) -> Survey:
     for answer in answers:
         if isinstance(answer, VmetricsError):
             raise answer
-    found, known, synced, (whole, why) = answers
-    _correct(found, identity.Resolver(synced, homes=discovery.homes(known)))
-    return Survey(found, known, whole, (*([why] if why else []), *found.warnings))
+    found, inventory, synced, (whole, why) = answers
+    homes = Homes(inventory, targets)
+    doubtful = _correct(found, identity.Resolver(homes.believed(synced), homes=homes), homes)
+    if doubtful:
+        homes.widen(client)
+        homes.settle(client, doubtful)
+        _correct(found, identity.Resolver(homes.believed(synced), homes=homes), homes)
+    here = {pod.vcluster for pod in found.pods}
+    known = [item for item in homes.clusters if item in inventory.clusters or item.ref in here]
+    notes = (why, *inventory.gaps, warning(pods.unproven(found.pods)), *found.warnings)
+    return Survey(found, known, whole, tuple(filter(None, notes)))
 
 
-def _correct(found: pods.Found[PodMetrics], resolver: identity.Resolver) -> None:
-    # The pods were resolved while the rest was still being asked for; what that adds concerns few of them.
+def _correct(found: pods.Found[PodMetrics], resolver: identity.Resolver, homes: Homes) -> set[Pair]:
+    """Decide again about the pods, which were resolved while the rest was still being asked for.
+
+    Returns:
+        Where labels name a virtual cluster that is not known in that namespace.
+    """
+    doubtful = set()
     for pod in found.pods:
-        namespace = pod.host.namespace
-        if namespace in resolver.synced:
-            pod.vcluster, pod.virtual = resolver.resolve(namespace, pod.host.name, pod.owner)
-        elif pod.vcluster and pod.vcluster.parent is None:
-            pod.vcluster, _ = resolver.resolve(namespace, pod.host.name, pod.owner)
+        namespace, owner = pod.host.namespace, pod.owner
+        if namespace not in resolver.synced and (owner.managed_by is None or owner.namespace is None):
+            continue
+        pod.vcluster, pod.virtual = resolver.resolve(namespace, pod.host.name, owner)
+        if pod.virtual is not None and "-x-" in pod.virtual.name:
+            pod.virtual = identity.nested(pod.virtual, pod.metrics.labels())
+            pod.vcluster = pod.virtual.vcluster
+        name = owner.managed_by or ""
+        if namespace not in resolver.synced and not homes.exists(VClusterRef(namespace, name)):
+            doubtful.add((namespace, name))
+    return doubtful

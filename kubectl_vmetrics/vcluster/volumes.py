@@ -18,6 +18,7 @@ class Mounted(NamedTuple):
         volume: its numbers.
         claim, pod: host names.
         virtual_claim, virtual_pod: None for those of the host itself.
+        unproven: the virtual cluster that the claim's labels name, where nothing proves that it is of that one.
     """
 
     volume: Volume
@@ -25,6 +26,7 @@ class Mounted(NamedTuple):
     pod: PodRef
     virtual_claim: Synced | None
     virtual_pod: Synced | None
+    unproven: str = ""
 
     @property
     def vcluster(self) -> VClusterRef | None:
@@ -49,7 +51,9 @@ def mounted(
                 if volume.pvc is None:
                     continue
                 claim = origins.find(CLAIMS, volume.pvc.namespace, volume.pvc.name)
-                item = Mounted(volume, volume.pvc, pod.ref, claim, origins.find(PODS, pod.ref.namespace, pod.ref.name))
+                mounting = origins.find(PODS, pod.ref.namespace, pod.ref.name)
+                unproven = origins.unproven_owner(CLAIMS, volume.pvc.namespace, volume.pvc.name)
+                item = Mounted(volume, volume.pvc, pod.ref, claim, mounting, unproven)
                 if keep(item):
                     found.append(item)
     return found

@@ -13,7 +13,7 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, cpu_percent, mebibytes, millicores, percent
 from kubectl_vmetrics.vcluster.groups import NamespaceUsage, VClusterUsage
 
-from .pods import RULE, usage_object, vcluster_cell, vcluster_object
+from .pods import RULE, UNRESOLVED, usage_object, vcluster_cell, vcluster_object
 
 _KIND = "vmetrics/v1alpha1"
 _Group = TypeVar("_Group", VClusterUsage, NamespaceUsage)
@@ -44,6 +44,7 @@ def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
         identity = (
             [found.ref.host_namespace, found.ref.name, found.status, found.version or NONE] if found else [NONE] * 4
         )
+        identity[1] += UNRESOLVED if group.unproven else ""
         plane = group.control_plane
         cells = (
             [millicores(plane.cpu_nanocores), mebibytes(plane.memory_bytes)]
@@ -74,7 +75,8 @@ def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bo
         identity = [group.namespace or group.host_namespace]
         if not inside:
             cell = vcluster_cell(group.vcluster, group.host_namespace)
-            identity = [group.host_namespace, cell, group.namespace or NONE]
+            name = group.host_namespace + (UNRESOLVED if group.unproven else "")
+            identity = [name, cell, group.namespace or NONE]
         rows.append([*identity, str(group.pods), *_cells(group.usage, options.whole)])
 
     def document() -> dict[str, Any]:

@@ -101,7 +101,7 @@ def view(pods: AnyPods, options: Options) -> View:
 
 def _name(pod: Pod[Any], names: Names) -> str:
     if names is Names.HOST or pod.vcluster is None:
-        return str(pod.metrics.metadata.name)
+        return f"{pod.metrics.metadata.name}{UNRESOLVED if pod.unproven else ''}"
     return pod.virtual.name if pod.virtual else f"{pod.metrics.metadata.name}{UNRESOLVED}"
 
 

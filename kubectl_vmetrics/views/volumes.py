@@ -10,7 +10,7 @@ from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.units import NONE, mebibytes, share
 from kubectl_vmetrics.vcluster.volumes import Mounted
 
-from .pods import Names, vcluster_cell, vcluster_object
+from .pods import UNRESOLVED, Names, vcluster_cell, vcluster_object
 
 SORTS: dict[str, Callable[[Mounted], int]] = {
     "used": lambda item: item.volume.used or 0,
@@ -76,6 +76,7 @@ def _row(item: Mounted, options: Options) -> list[str]:
         cells = [namespace]
     volume = item.volume
     sizes = [_size(volume.capacity), _size(volume.used), _size(volume.available)]
+    claim += UNRESOLVED if item.unproven else ""
     return [*cells, claim, pod, *sizes, _share(volume.used, volume.capacity), _share(item.inodes_used, volume.inodes)]
 
 

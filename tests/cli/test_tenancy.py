@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,11 @@ def host_namespace(name: str, vcluster: str, home: str, virtual: str) -> dict[st
     return {
         "metadata": {
             "name": name,
-            "labels": {"vcluster.loft.sh/vcluster-name": vcluster, "vcluster.loft.sh/vcluster-namespace": home},
+            "labels": {
+                "vcluster.loft.sh/vcluster-name": vcluster,
+                "vcluster.loft.sh/vcluster-namespace": home,
+                naming.MANAGED_BY: naming.cluster_marker(home, vcluster),
+            },
             "annotations": {"vcluster.loft.sh/object-name": virtual},
         }
     }
@@ -246,20 +251,166 @@ def test_nested(line: str, table: str, run: Callable[..., Result]) -> None:
     assert (result.stdout, result.stderr, result.code) == (table, "", 0)
 
 
-def test_a_target_namespace_of_old_versions(run: Callable[..., Result]) -> None:
-    items = {"items": [pod("target", "web-x-shop-x-vc", synced("vc", "shop"))]}
-    answers = {
-        f"{METRICS}/namespaces/home/pods": {"items": []},
-        f"{METRICS}/pods": items,
-        "/apis/apps/v1/statefulsets": {"items": [control_plane("home", "vc")]},
-    }
+def old(version: str, *args: str) -> dict[str, Any]:
+    made = control_plane("home", "vc")
+    syncer = {"name": "syncer", "image": f"loftsh/vcluster:{version}", "args": list(args)}
+    return {**made, "spec": {"template": {"spec": {"containers": [syncer]}}}}
 
-    result = run("top pods --vcluster vc", answers)
+
+def config(values: str, **labels: str) -> dict[str, Any]:
+    data = {"config.yaml": base64.b64encode(values.encode()).decode()}
+    return {"metadata": {"name": "vc-config-vc", "namespace": "home", "labels": labels}, "data": data}
+
+
+SECRET = "/api/v1/namespaces/home/secrets/vc-config-vc"
+VALUES = """
+controlPlane:
+  backingStore: {database: {external: {dataSource: "mysql://root:secret@db"}}}
+experimental:
+  syncSettings: {setOwner: true, targetNamespace: target}
+"""
+TARGET: dict[str, Any] = {
+    f"{METRICS}/namespaces/home/pods": {"items": []},
+    f"{METRICS}/namespaces/target/pods": {"items": [pod("target", "web-x-shop-x-vc", synced("vc", "shop"))]},
+    f"{METRICS}/pods": {
+        "items": [
+            pod("home", "vc-0", {"app": "vcluster", "release": "vc"}),
+            pod("target", "web-x-shop-x-vc", synced("vc", "shop")),
+        ]
+    },
+    "/api/v1/nodes": forbidden("no"),
+}
+PROOFS: list[tuple[str, dict[str, Any], str]] = [
+    ("the syncer's flag", {"/apis/apps/v1/statefulsets": {"items": [old("0.19.1", "--target-namespace=target")]}}, ""),
+    ("two words", {"/apis/apps/v1/statefulsets": {"items": [old("0.14.0", "--target-namespace", "target")]}}, ""),
+    ("its values", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: config(VALUES)}, ""),
+    ("unknown version", {"/apis/apps/v1/statefulsets": {"items": [old("dev")]}, SECRET: config(VALUES)}, ""),
+    (
+        "the user",
+        {"/apis/apps/v1/statefulsets": {"items": [control_plane("home", "vc")]}},
+        " --target-namespace target=home/vc",
+    ),
+]
+NO_PROOFS: list[tuple[str, dict[str, Any], str]] = [
+    ("none", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}}, ""),
+    ("forbidden", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: forbidden("no")}, ""),
+    ("a version without", {"/apis/apps/v1/statefulsets": {"items": [old("0.30.0")]}, SECRET: config(VALUES)}, ""),
+    (
+        "a tenant's own Secret",
+        {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: config(VALUES, **synced("x", "y"))},
+        "",
+    ),
+    ("another", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: config("a: {b: target}")}, ""),
+    (
+        "elsewhere",
+        {
+            "/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]},
+            SECRET: config(VALUES.replace(": target", ": other")),
+        },
+        "",
+    ),
+    ("no YAML", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: config("a: [}")}, ""),
+    ("deep", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}, SECRET: config("[" * 100_000)}, ""),
+    ("another's word", {"/apis/apps/v1/statefulsets": {"items": [old("0.27.0")]}}, " --target-namespace other=home/vc"),
+]
+CLAIMED = (
+    "Warning: 1 pod carries labels of a virtual cluster that does not run in its namespace (vc in target); it counts as "
+    "the host's. If it syncs there, add --target-namespace target=HOSTNS/vc\n"
+)
+
+
+@pytest.mark.parametrize(("answers", "more"), [p[1:] for p in PROOFS], ids=[p[0] for p in PROOFS])
+def test_a_target_namespace_with_proof(answers: dict[str, Any], more: str, run: Callable[..., Result]) -> None:
+    inside = run(f"top pods --vcluster vc{more}", {**TARGET, **answers})
+    spaces = run(f"top namespaces{more}", {**TARGET, **answers})
 
     assert (
-        result.stdout
+        inside.stdout
         == "NAMESPACE   NAME   CPU(cores)   MEMORY(bytes)   \nshop        web    10m          20Mi            \n"
     )
+    assert [line.split()[:4] for line in spaces.stdout.splitlines()] == [
+        ["NAMESPACE", "VCLUSTER", "VNAMESPACE", "PODS"],
+        ["home", "<none>", "<none>", "1"],
+        ["target", "home/vc", "shop", "1"],
+    ]
+    assert "secret" not in inside.stdout + inside.stderr + spaces.stdout + spaces.stderr
+    assert "labels of a virtual cluster" not in spaces.stderr
+
+
+@pytest.mark.parametrize(("answers", "more"), [p[1:] for p in NO_PROOFS], ids=[p[0] for p in NO_PROOFS])
+def test_a_target_namespace_without(answers: dict[str, Any], more: str, run: Callable[..., Result]) -> None:
+    if more:
+        answers = {**answers, f"{METRICS}/namespaces/other/pods": {"items": []}}
+    inside = run(f"top pods --vcluster vc{more}", {**TARGET, **answers})
+    spaces = run(f"top namespaces{more}", {**TARGET, **answers})
+    whole = run(f"top vclusters{more}", {**TARGET, **answers})
+
+    assert inside.stdout == ""
+    assert [line.split()[:4] for line in spaces.stdout.splitlines()[1:]] == [
+        ["home", "<none>", "<none>", "1"],
+        ["target*", "<none>", "<none>", "1"],
+    ]
+    assert [line.split()[:5] for line in whole.stdout.splitlines()[1:]] == [
+        ["home", "vc", "Running", whole.stdout.splitlines()[1].split()[3], "0"],
+        ["<none>", "<none>*", "<none>", "<none>", "1"],
+    ]
+    assert CLAIMED in spaces.stderr
+    assert CLAIMED in whole.stderr
+
+
+def test_the_secret_is_read_only_where_it_may_hold_a_target(scripted: Serve, tmp_path: Path) -> None:
+    for version, pods, asked in (
+        ("0.27.0", [], True),
+        ("0.30.0", [], False),
+        ("0.19.0", [], False),
+        ("1.0.0", [], False),
+        ("0.27.0", [pod("home", "web-x-shop-x-vc", synced("vc", "shop"))], False),
+    ):
+        answers = {
+            **TARGET,
+            f"{METRICS}/namespaces/home/pods": {"items": pods},
+            "/apis/apps/v1/statefulsets": {"items": [old(version)]},
+            "/apis/apps/v1/deployments": {"items": []},
+            "/api/v1/namespaces": {"items": []},
+        }
+        application, url = scripted(answers)
+        invoke("top", "pods", "--vcluster", "vc", kubeconfig=write_kubeconfig(tmp_path, url))
+        assert any("/secrets/" in path for path, _, _ in application.seen) is asked, version
+
+
+def test_a_namespace_that_two_virtual_clusters_claim_is_nobodys(run: Callable[..., Result]) -> None:
+    other = old("0.19.1", "--target-namespace=target")
+    other["metadata"] = {**other["metadata"], "namespace": "evil"}
+    both = {"/apis/apps/v1/statefulsets": {"items": [old("0.19.1", "--target-namespace=target"), other]}}
+
+    spaces = run("top namespaces", {**TARGET, **both})
+
+    assert [line.split()[:2] for line in spaces.stdout.splitlines()[1:]] == [["home", "<none>"], ["target*", "<none>"]]
+    for name in ("home/vc", "evil/vc"):
+        empty = {f"{METRICS}/namespaces/evil/pods": {"items": []}}
+        assert run(f"top pods --vcluster {name}", {**TARGET, **empty, **named(both)}).stdout == ""
+    mended = run("top namespaces --target-namespace target=home/vc", {**TARGET, **both})
+    assert mended.stdout.splitlines()[2].split()[:3] == ["target", "home/vc", "shop"]
+
+
+def named(answers: dict[str, Any]) -> dict[str, Any]:
+    """The same, asked of one namespace."""
+    items = answers["/apis/apps/v1/statefulsets"]["items"]
+    found = dict(answers)
+    for namespace in {item["metadata"]["namespace"] for item in items}:
+        own = [item for item in items if item["metadata"]["namespace"] == namespace]
+        found[f"/apis/apps/v1/namespaces/{namespace}/statefulsets"] = {"items": own}
+        found[f"/apis/apps/v1/namespaces/{namespace}/deployments"] = {"items": []}
+    return found
+
+
+@pytest.mark.parametrize(
+    "text", ["target", "target=vc", "target=home/", "=home/vc", "t/x=home/vc", "target=a/b/c", "T=home/vc", ""]
+)
+def test_a_target_that_is_none(text: str, run: Callable[..., Result]) -> None:
+    result = invoke("top", "pods", "--target-namespace", text)
+
+    assert result == (1, "", f'error: --target-namespace: "{text}" is not HOSTNS=VCNS/NAME\n')
 
 
 def test_a_paused_virtual_cluster_says_so(run: Callable[..., Result]) -> None:
@@ -295,3 +446,107 @@ def test_rights_in_one_namespace_are_enough(run: Callable[..., Result]) -> None:
         == "NAMESPACE   NAME   CPU(cores)   MEMORY(bytes)   \nshop        web    10m          20Mi            \n"
     )
     assert result.code == 0
+
+
+DEV = {
+    f"{METRICS}/pods": {
+        "items": [
+            pod("team-b", "dev-0", {"app": "vcluster", "release": "dev"}),
+            pod("team-b", "web-x-shop-x-dev", synced("dev", "shop")),
+            pod("team-c", "victim-x-shop-x-dev", synced("dev", "shop"), "198000m"),
+        ]
+    },
+    "/api/v1/nodes": forbidden("no"),
+}
+IN_TEAM_B = {"items": [control_plane("team-b", "dev")]}
+ONLY_TEAM_B = {
+    "/apis/apps/v1/statefulsets": forbidden("no"),
+    "/apis/apps/v1/deployments": forbidden("no"),
+    "/apis/apps/v1/namespaces/team-b/statefulsets": IN_TEAM_B,
+    "/apis/apps/v1/namespaces/team-b/deployments": {"items": []},
+}
+
+
+def rows(result: Result, cells: int) -> list[list[str]]:
+    return [line.split()[:cells] for line in result.stdout.splitlines()[1:]]
+
+
+def test_not_being_allowed_to_list_is_no_proof_of_absence(run: Callable[..., Result]) -> None:
+    """Two virtual clusters `dev`, of which one may be listed: the other's pods are not the listed one's."""
+    for answers in (ONLY_TEAM_B, {**ONLY_TEAM_B, "/apis/apps/v1/statefulsets": IN_TEAM_B}):
+        spaces = run("top namespaces -n team-b -A", {**DEV, **answers})
+        whole = run("top vclusters -n team-b -A", {**DEV, **answers})
+
+        assert rows(spaces, 4) == [
+            ["team-b", "<none>", "<none>", "1"],
+            ["team-b", "dev", "shop", "1"],
+            ["team-c", "dev", "shop", "1"],
+        ]
+        assert [(row[0], row[1], next(c for c in row if c.endswith("m"))) for row in rows(whole, 6)] == [
+            ("team-b", "dev", "10m"),
+            ("team-c", "dev", "198000m"),
+            ("<none>", "<none>", "0m"),
+        ]
+        assert "labels of a virtual cluster" not in spaces.stderr
+
+
+def test_a_control_plane_that_is_gone_leaves_nothing_to_one_of_its_name(run: Callable[..., Result]) -> None:
+    answers = {**DEV, "/apis/apps/v1/statefulsets": IN_TEAM_B}
+
+    spaces, whole = run("top namespaces", answers), run("top vclusters", answers)
+
+    assert rows(spaces, 4) == [
+        ["team-b", "<none>", "<none>", "1"],
+        ["team-b", "dev", "shop", "1"],
+        ["team-c*", "<none>", "<none>", "1"],
+    ]
+    assert [(row[0], row[1], row[5]) for row in rows(whole, 6)] == [
+        ("team-b", "dev", "10m"),
+        ("<none>", "<none>*", "198000m"),
+    ]
+    assert "(dev in team-c); it counts as the host's." in spaces.stderr
+    assert "(dev in team-c); it counts as the host's." in whole.stderr
+
+
+def test_labels_alone_never_reach_into_another_namespace(run: Callable[..., Result]) -> None:
+    """`top pods` makes one request. All it can say is what the labels are worth in the pod's own namespace."""
+    answers = {**DEV, "/apis/apps/v1/statefulsets": IN_TEAM_B}
+    answers[f"{METRICS}/namespaces/team-b/pods"] = {"items": DEV[f"{METRICS}/pods"]["items"][:2]}
+
+    assert rows(run("top pods -A", answers), 4) == [
+        ["team-b", "<none>", "<none>", "dev-0"],
+        ["team-b", "dev", "shop", "web"],
+        ["team-c", "dev", "shop", "victim"],
+    ]
+    assert rows(run("top pods --vcluster dev", answers), 2) == [["shop", "web"]]
+    assert rows(run("top namespaces --vcluster team-b/dev", {**answers, **ONLY_TEAM_B}), 2) == [["shop", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "kept"),
+    [
+        (host_namespace("victims", "evil", "nowhere", "x"), False),
+        (host_namespace("victims", "dev", "team-b", "x"), True),
+        # In a namespace with a control plane everything is that one's, whatever the Namespace is labelled.
+        (host_namespace("team-b", "evil", "team-x", "x"), False),
+    ],
+    ids=["of none", "of one that is there", "over a control plane"],
+)
+def test_a_synced_namespace_is_of_a_virtual_cluster_that_is_there(
+    namespace: dict[str, Any], kept: bool, run: Callable[..., Result]
+) -> None:
+    items = [*DEV[f"{METRICS}/pods"]["items"][:2], pod("victims", "db-0")]
+    answers = {
+        **DEV,
+        f"{METRICS}/pods": {"items": items},
+        "/apis/apps/v1/statefulsets": {"items": [control_plane("team-b", "dev"), control_plane("team-x", "evil")]},
+        "/api/v1/namespaces": {"items": [namespace]},
+        f"{METRICS}/namespaces/team-x/pods": {"items": []},
+    }
+
+    assert rows(run("top namespaces", answers), 4) == [
+        ["team-b", "<none>", "<none>", "1"],
+        ["team-b", "dev", "shop", "1"],
+        ["victims", *(["team-b/dev", "x"] if kept else ["<none>", "<none>"]), "1"],
+    ]
+    assert run("top pods --vcluster evil", answers).stdout == ""

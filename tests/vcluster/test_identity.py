@@ -136,8 +136,16 @@ def namespace(**changes: Any) -> Origin:
         "vcluster.loft.sh/object-host-name": "synced",
     }
     annotations |= {f"vcluster.loft.sh/{key.replace('_', '-')}": value for key, value in changes.items()}
-    labels = {"vcluster.loft.sh/vcluster-name": "vc", "vcluster.loft.sh/vcluster-namespace": "home"}
-    meta = {"name": "synced", "labels": labels, "annotations": {k: v for k, v in annotations.items() if v is not None}}
+    labels = {
+        "vcluster.loft.sh/vcluster-name": "vc",
+        "vcluster.loft.sh/vcluster-namespace": "home",
+        naming.MANAGED_BY: changes.pop("marker", "home-x-vc"),
+    }
+    meta = {
+        "name": "synced",
+        "labels": {k: v for k, v in labels.items() if v},
+        "annotations": {k: v for k, v in annotations.items() if v is not None},
+    }
     return msgspec.convert({"metadata": meta}, Origin)
 
 
@@ -148,12 +156,16 @@ def test_synced_namespaces() -> None:
     assert identity.synced_namespace(namespace(object_host_name="another")) is None
     assert identity.synced_namespace(namespace(object_kind="/v1, Kind=Pod")) is None
     assert identity.synced_namespace(namespace(object_name=None)) is None
+    # A tenant chooses labels, but not the syncer's own marker.
+    assert identity.synced_namespace(namespace(marker="elsewhere-x-evil")) is None
+    assert identity.synced_namespace(namespace(marker=None)) is None
 
 
 def test_pods_in_a_target_namespace_belong_to_the_control_plane_elsewhere() -> None:
-    resolver = Resolver(homes=lambda namespace, name: "home" if name == "vc" else namespace)
+    resolver = Resolver(homes=lambda namespace, name: VC if (namespace, name) == ("target", "vc") else None)
 
     assert resolver.resolve("target", "web-x-shop-x-vc", OWNER) == (VC, VirtualPod(VC, "shop", "web"))
+    assert resolver.resolve("elsewhere", "web-x-shop-x-vc", OWNER) == (None, None)
 
 
 def test_nested() -> None:

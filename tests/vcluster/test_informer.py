@@ -83,6 +83,7 @@ def test_a_namespace_that_is_synced_whole_from_now_on(host: tuple[Changing, Info
                 "labels": {
                     "vcluster.loft.sh/vcluster-name": "vc",
                     "vcluster.loft.sh/vcluster-namespace": "team-a",
+                    "vcluster.loft.sh/managed-by": "team-a-x-vc",
                 },
                 "annotations": {"vcluster.loft.sh/object-name": "inner"},
             }

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import Forbidden
+from kubectl_vmetrics.kube.errors import Forbidden, UsageError
 from kubectl_vmetrics.metrics.metrics_api import Scope
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.vcluster.discovery import VCluster
+    from kubectl_vmetrics.vcluster.homes import Homes
+
+Targets = Iterable[tuple[str, VClusterRef]]
+"""What --target-namespace gives: a host namespace, and the virtual cluster that syncs its pods there."""
+
+
+def not_empty(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The value of an option that narrows what is shown. Raises UsageError for an empty one: it would show all."""
+    if value is not None and not value.strip():
+        raise UsageError(f"{option.opts[0]}: the value is empty; leave the option out to see everything")
+    return value
 
 
 def vcluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -21,28 +32,51 @@ def vcluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--vcluster",
         metavar="[HOSTNS/]NAME",
+        callback=not_empty,
         help="Look from inside this virtual cluster: -n, -l and NAME then mean what they mean there.",
     )(command)
 
 
-def choose(client: Client, text: str) -> tuple[VClusterRef, list[VCluster]]:
+def target_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --target-namespace."""
+    return click.option(
+        "--target-namespace",
+        "targets",
+        multiple=True,
+        metavar="HOSTNS=VCNS/NAME",
+        callback=_targets,
+        help="The virtual cluster VCNS/NAME syncs its pods to this host namespace; may be repeated.",
+    )(command)
+
+
+def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Targets:
+    if not values:
+        return ()
+    from kubectl_vmetrics.vcluster import homes
+
+    return homes.parse_targets(values)
+
+
+def choose(client: Client, text: str, targets: Targets = ()) -> tuple[VClusterRef, Homes]:
     """The virtual cluster that is meant, and all that are known.
 
     Raises:
         UsageError: there is none of that name, or several.
-        StatusError, ConnectionFailed, BadAnswer: as discovery.find.
+        StatusError, ConnectionFailed, BadAnswer: as discovery.look.
     """
     from kubectl_vmetrics.vcluster import discovery
+    from kubectl_vmetrics.vcluster.homes import Homes
 
     parts = text.split("/")
     try:
         # With a host namespace, the rights of one namespace are enough.
-        known = discovery.find(client, parts[0] if len(parts) % 2 == 0 else None)
+        known = discovery.look(client, parts[0] if len(parts) % 2 == 0 else None)
     except Forbidden:
         if len(parts) % 2:
             raise
-        known = [discovery.VCluster(VClusterRef(parts[0], parts[1]), "")]  # take the user's word for it
-    return discovery.select(known, text), known
+        ref = VClusterRef(parts[0], parts[1])
+        known = discovery.Inventory([discovery.VCluster(ref, "")])  # take the user's word for it
+    return discovery.select(known.clusters, text), Homes(known, targets)
 
 
 def explain(client: Client, scope: Scope) -> None:
@@ -59,7 +93,7 @@ def no_resources(namespace: str | None) -> str:
     return f"No resources found in {namespace} namespace." if namespace else "No resources found"
 
 
-def nothing_inside(vcluster: VClusterRef, known: list[VCluster], namespace: str | None) -> str:
+def nothing_inside(vcluster: VClusterRef, known: Iterable[VCluster], namespace: str | None) -> str:
     """Why a virtual cluster shows no pods: kubectl's words, and more where more is known."""
     from kubectl_vmetrics.vcluster import discovery
 

@@ -19,7 +19,7 @@ from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
-from .choose import choose, explain, no_resources, nothing_inside, vcluster_option
+from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
 
 
 @click.command(
@@ -38,10 +38,18 @@ Percent are of all that the nodes of the host have for pods.""",
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
 @vcluster_option
+@target_option
 @output_options
 @click.pass_context
 def namespaces(
-    context: click.Context, /, all_namespaces: bool, sort_by: str, total: bool, vcluster: str | None, **output: Any
+    context: click.Context,
+    /,
+    all_namespaces: bool,
+    sort_by: str,
+    total: bool,
+    vcluster: str | None,
+    targets: Targets,
+    **output: Any,
 ) -> int:
     """Read the options, ask, show."""
     check_sort(sort_by)
@@ -50,7 +58,7 @@ def namespaces(
     namespace = None if all_namespaces else flags(context).namespace
 
     def on_host() -> Outcome:
-        seen = survey(client, namespace)
+        seen = survey(client, namespace, targets)
         if not seen.found.pods and not seen.found.skipped:
             with contextlib.suppress(Forbidden):
                 explain(client, Scope(namespace))
@@ -59,14 +67,14 @@ def namespaces(
         return Outcome(shown, no_resources(namespace), seen.warnings, tuple(seen.found.skipped))
 
     def from_inside() -> Outcome:
-        ref, known = choose(client, vcluster or "")
-        found = vcluster_pods.inside(client, ref, known, Scope(namespace), PodMetrics, names=False)
+        ref, homes = choose(client, vcluster or "", targets)
+        found = vcluster_pods.inside(client, ref, homes, Scope(namespace), PodMetrics, names=False)
         whole, why = capacity.of_host(client)
         options = view.Options(sort_by, total, whole)
         shown = view.namespaces(groups.by_namespace(found.pods), options, inside=True)
         return Outcome(
             shown,
-            nothing_inside(ref, known, namespace),
+            nothing_inside(ref, homes.clusters, namespace),
             (*found.warnings, *([why] if why else [])),
             tuple(found.skipped),
         )

@@ -19,7 +19,7 @@ from kubectl_vmetrics.vcluster import groups
 from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.views import nodes as view
 
-from .choose import choose, nothing_inside, vcluster_option
+from .choose import Targets, choose, nothing_inside, target_option, vcluster_option
 from .source import Chosen, source_option
 
 
@@ -46,6 +46,7 @@ With --vcluster: how much of each node the pods of that virtual cluster use.""",
 @click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
 @source_option
 @vcluster_option
+@target_option
 @output_options
 @click.pass_context
 def nodes(
@@ -60,6 +61,7 @@ def nodes(
     use_protocol_buffers: bool,  # noqa: ARG001
     source: str,
     vcluster: str | None,
+    targets: Targets,
     **output: Any,
 ) -> int:
     """Read the options, ask, show."""
@@ -95,8 +97,8 @@ def nodes(
             raise BadAnswer(f"a node's numbers cannot be read: {error}") from None
 
     def share() -> Outcome:
-        ref, known = choose(client, vcluster or "")
-        found = vcluster_pods.inside(client, ref, known, Scope(), PodMetrics, names=False, source=chosen.source)
+        ref, homes = choose(client, vcluster or "", targets)
+        found = vcluster_pods.inside(client, ref, homes, Scope(), PodMetrics, names=False, source=chosen.source)
         available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         wanted = {node.metadata.name for node in available}
         used = groups.by_node(
@@ -105,7 +107,7 @@ def nodes(
         shown = view.shares(used, available, ref, options, total=total)
         return Outcome(
             shown,
-            nothing_inside(ref, known, None),
+            nothing_inside(ref, homes.clusters, None),
             (*found.warnings, *chosen.warnings()),
             tuple(found.skipped),
             partial=chosen.partial,

@@ -22,11 +22,12 @@ from kubectl_vmetrics.vcluster.pods import Found
 from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
 
-from .choose import choose, explain, no_resources, nothing_inside, vcluster_option
+from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
 from .source import Chosen, source_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube import core
+    from kubectl_vmetrics.vcluster.homes import Homes
 
 
 @click.command(
@@ -66,6 +67,7 @@ With --vcluster the table is what `kubectl top pods` prints inside that virtual 
 @click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
 @source_option
 @vcluster_option
+@target_option
 @output_options
 @click.pass_context
 def pods(
@@ -84,6 +86,7 @@ def pods(
     use_protocol_buffers: bool,  # noqa: ARG001
     source: str,
     vcluster: str | None,
+    targets: Targets,
     **output: Any,
 ) -> int:
     """Read the options, ask, show."""
@@ -117,11 +120,12 @@ def pods(
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
+        homes = _homes(targets)
         if name and not host_names:
-            found = named.find(client, scope, kind, source=chosen.source)
+            found = named.find(client, scope, kind, source=chosen.source, homes=homes)
             scope = scope._replace(namespace=found.pods[0].host.namespace, name=found.pods[0].host.name)
         else:
-            found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source)
+            found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source, homes=homes)
         if not found.pods and not found.skipped:
             explain(client, scope)
         found.warnings += chosen.warnings()
@@ -132,20 +136,28 @@ def pods(
         )
 
     def from_inside() -> Outcome:
-        ref, known = choose(client, vcluster or "")
+        ref, homes = choose(client, vcluster or "", targets)
         namespace = None if all_namespaces else flags(context).namespace
         question = Scope(namespace, name, selector, field_selector)
-        found = vcluster_pods.inside(client, ref, known, question, kind, source=chosen.source)
+        found = vcluster_pods.inside(client, ref, homes, question, kind, source=chosen.source)
         found.warnings += chosen.warnings()
         shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None, reported=chosen.reported())
         home = ref
         while home.parent:
             home = home.parent
         host = Scope(None if any(p.host.namespace != home.host_namespace for p in found.pods) else home.host_namespace)
-        outcome = _outcome(client, found, shown, host, nothing_inside(ref, known, namespace), show)
+        outcome = _outcome(client, found, shown, host, nothing_inside(ref, homes.clusters, namespace), show)
         return outcome._replace(partial=chosen.partial)
 
     return show.run(from_inside if vcluster else on_host)
+
+
+def _homes(targets: Targets) -> Homes | None:
+    if not targets:
+        return None
+    from kubectl_vmetrics.vcluster.homes import Homes
+
+    return Homes(targets=targets)
 
 
 def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Scope, empty: str, show: Show) -> Outcome:

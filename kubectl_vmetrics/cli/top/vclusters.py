@@ -17,7 +17,7 @@ from kubectl_vmetrics.vcluster import groups
 from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
-from .choose import explain, no_resources
+from .choose import Targets, explain, no_resources, target_option
 
 
 @click.command(
@@ -37,10 +37,18 @@ Percent are of all that the nodes of the host have for pods. The last row is all
 @click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces, which is the default without -n.")
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@target_option
 @output_options
 @click.pass_context
 def vclusters(
-    context: click.Context, /, names: tuple[str, ...], all_namespaces: bool, sort_by: str, total: bool, **output: Any
+    context: click.Context,
+    /,
+    names: tuple[str, ...],
+    all_namespaces: bool,
+    sort_by: str,
+    total: bool,
+    targets: Targets,
+    **output: Any,
 ) -> int:
     """Read the options, ask, show."""
     if len(names) > 1:
@@ -51,7 +59,7 @@ def vclusters(
     namespace = None if all_namespaces else flags(context).namespace
 
     def find() -> Outcome:
-        seen = survey(client, namespace)
+        seen = survey(client, namespace, targets)
         if not seen.found.pods and not seen.found.skipped:
             with contextlib.suppress(Forbidden):  # what is known is shown all the same
                 explain(client, Scope(namespace))

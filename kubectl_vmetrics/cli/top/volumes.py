@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -15,13 +16,13 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.metrics import sources
 from kubectl_vmetrics.output.progress import Progress
-from kubectl_vmetrics.vcluster import discovery, origins, volumes
+from kubectl_vmetrics.vcluster import homes, origins, volumes
 from kubectl_vmetrics.vcluster.origins import CLAIMS, Origins
 from kubectl_vmetrics.vcluster.volumes import Mounted
 from kubectl_vmetrics.views import volumes as view
 from kubectl_vmetrics.views.pods import Names
 
-from .choose import choose, vcluster_option
+from .choose import Targets, choose, target_option, vcluster_option
 
 
 @click.command(
@@ -39,9 +40,18 @@ Needs the right to get nodes/proxy. Without --vcluster, -n and -A mean host name
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
 @click.option("--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, the largest first.")
 @vcluster_option
+@target_option
 @output_options
 @click.pass_context
-def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vcluster: str | None, **output: Any) -> int:
+def volumes_(
+    context: click.Context,
+    /,
+    all_namespaces: bool,
+    sort_by: str,
+    vcluster: str | None,
+    targets: Targets,
+    **output: Any,
+) -> int:
     """Read the options, ask, show."""
     if sort_by and sort_by not in view.SORTS:
         raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
@@ -51,16 +61,18 @@ def volumes_(context: click.Context, /, all_namespaces: bool, sort_by: str, vclu
 
     def on_host() -> Outcome:
         namespace = None if all_namespaces else client.namespace
-        known = origins.read(client)
+        known = origins.read(client, homes.read(client, targets=targets))
         found, warnings = _mounted(client, known, show, lambda item: namespace in (None, item.claim.namespace))
+        unproven = Counter((item.claim.namespace, item.unproven) for item in found if item.unproven)
         names = Names.BOTH if any(item.vcluster for item in found) else Names.HOST
         shown = view.view(found, view.Options(names, all_namespaces, sort_by))
-        return Outcome(shown, "" if found else _empty(client, namespace), warnings, partial=bool(warnings))
+        notes = (*warnings, *filter(None, [homes.warning(unproven, "volume claim")]))
+        return Outcome(shown, "" if found else _empty(client, namespace), notes, partial=bool(warnings))
 
     def from_inside() -> Outcome:
-        ref, listed = choose(client, vcluster or "")
+        ref, listed = choose(client, vcluster or "", targets)
         namespace = None if all_namespaces else given
-        known = origins.of_vcluster(client, ref, home=discovery.homes(listed))
+        known = origins.of_vcluster(client, ref, listed)
 
         def keep(item: Mounted) -> bool:
             claim = item.virtual_claim

@@ -121,15 +121,12 @@ _ALLOWED = {label: re.compile(pattern) for label, pattern in _VALUES.items()}
 _INTERFACE = _ALLOWED["interface"]
 
 _UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}"
+_SLICES = r"/kubepods\.slice(?:/kubepods-[a-z]+\.slice)?/kubepods(?:-(?:burstable|besteffort))?-pod"
 _SCOPE = r"(?:/(?:(?:cri-containerd-|crio-|docker-)[0-9a-f]{1,64}\.scope|[0-9a-f]{1,64}))?"
 # The cgroup of a pod, and what is mounted below its folder. Whose the uid is, is asked elsewhere.
 _OF_POD = {
     "id": re.compile(
-        r"/kubepods(?:/(?:burstable|besteffort))?/pod"
-        + _UID
-        + _SCOPE
-        + r"|/kubepods\.slice(?:/kubepods-[a-z]+\.slice)?"
-        r"/kubepods(?:-(?:burstable|besteffort))?-pod" + _UID + r"\.slice" + _SCOPE
+        r"(?:/kubepods(?:/(?:burstable|besteffort))?/pod" + _UID + r"|" + _SLICES + _UID + r"\.slice)" + _SCOPE
     ),
     "device": re.compile(
         r"/var/(?:(?:lib|snap)/(?:[a-z0-9]+/)*)?(?:lib/)?kubelet/pods/" + _UID + r"(?:/[A-Za-z0-9._~-]{1,253}){1,6}"

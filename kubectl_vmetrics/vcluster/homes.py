@@ -1,0 +1,268 @@
+"""Whose a pod is, outside and inside of the host namespace of its virtual cluster's control plane.
+
+A virtual cluster is a host namespace and a name. Labels on pods hold the name alone, and in a host namespace of their
+own everybody can write them; so they count only for a virtual cluster of that same namespace. One in another namespace
+needs proof: a host Namespace that its syncer marked as its own, its own configuration, or the word of the user.
+Two virtual clusters that claim the same pods both get none. Not being allowed to look is no proof of absence: then a
+pod belongs to the virtual cluster of that name in the pod's own namespace, which reaches into nobody else's.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
+
+from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.errors import StatusError, UsageError, VmetricsError
+from kubectl_vmetrics.kube.gather import gather
+from kubectl_vmetrics.kube.lists import decoder
+
+from . import discovery, naming
+from .discovery import Inventory, VCluster
+from .identity import SyncedNamespace, VClusterRef
+
+Pair = tuple[str, str]
+"""A host namespace, and the name of a virtual cluster on the labels of something there."""
+
+_TARGET = re.compile(r"([a-z0-9][a-z0-9-]{0,62})=([a-z0-9][a-z0-9-]{0,62})/([a-z0-9][a-z0-9.-]{0,252})")
+_SETTING = ("experimental", "syncSettings", "targetNamespace")
+_LARGEST = 1 << 20
+"""Bytes of a Secret, as etcd takes them; more is not read."""
+_DEEPEST = 64
+
+
+class Homes:
+    """Decides whose things with the labels of a virtual cluster are; call it with a host namespace and that name.
+
+    Args:
+        inventory: the virtual clusters that were found, and where they were looked for.
+        targets: host namespaces to which virtual clusters elsewhere sync their pods, as the user says.
+    """
+
+    def __init__(self, inventory: Inventory | None = None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> None:
+        self._given: dict[str, set[VClusterRef]] = {}
+        for namespace, ref in targets:
+            self._given.setdefault(namespace, set()).add(ref)
+        self._proven: dict[str, set[VClusterRef]] = {}
+        self._read: set[VClusterRef] = set()
+        self._set(inventory or Inventory())
+
+    def _set(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._known = {item.ref for item in inventory.clusters}
+        for item in inventory.clusters:
+            if item.target:
+                self._proven.setdefault(item.target, set()).add(item.ref)
+
+    @property
+    def clusters(self) -> list[VCluster]:
+        """The virtual clusters that were found."""
+        return list(self.inventory.clusters)
+
+    def __call__(self, namespace: str, name: str) -> VClusterRef | None:
+        """The virtual cluster, None where the labels are no proof: then it is the host's."""
+        own = VClusterRef(namespace, name)
+        if own in self._known:
+            return own
+        for targets in (self._given, self._proven):
+            claimed = [ref for ref in targets.get(namespace, ()) if ref.name == name]
+            if claimed:
+                return claimed[0] if len(claimed) == 1 else None
+        return None if self.inventory.covers(namespace) else own
+
+    def exists(self, ref: VClusterRef) -> bool | None:
+        """Whether there is such a virtual cluster; None where it was not looked for."""
+        if ref in self._known:
+            return True
+        return False if self.inventory.covers(ref.host_namespace) else None
+
+    def believed(self, synced: Mapping[str, SyncedNamespace]) -> dict[str, SyncedNamespace]:
+        """Those of the synced host namespaces that can be.
+
+        Not those of virtual clusters that do not exist, nor any in which there is a control plane: what is there is
+        that one's, whatever the labels of the Namespace are.
+        """
+        taken = {ref.host_namespace for ref in self._known}
+        return {
+            namespace: item
+            for namespace, item in synced.items()
+            if namespace not in taken and self.exists(item.vcluster) is not False
+        }
+
+    def targets_of(self, vcluster: VClusterRef) -> list[str]:
+        """The host namespaces, apart from its own, to which a virtual cluster syncs pods, as far as that is proven."""
+        found = {namespace for targets in (self._given, self._proven) for namespace in targets}
+        return sorted(namespace for namespace in found if self(namespace, vcluster.name) == vcluster)
+
+    def settle(self, client: Client, pairs: Collection[Pair]) -> bool:
+        """Read the configurations of virtual clusters to which these may belong; whether that changes anything."""
+        doubtful = {
+            item
+            for namespace, name in pairs
+            if VClusterRef(namespace, name) not in self._known
+            for item in self.inventory.clusters
+            if item.ref.name == name
+        }
+        return self._settle(client, doubtful)
+
+    def settle_for(self, client: Client, vcluster: VClusterRef) -> bool:
+        """The same for one virtual cluster."""
+        learned = self._settle(client, {item for item in self.inventory.clusters if item.ref == vcluster})
+        return learned and bool(self.places(client, vcluster))
+
+    def places(self, client: Client, vcluster: VClusterRef) -> list[str]:
+        """As targets_of, after a look for others that claim the same host namespaces."""
+        proven = [namespace for namespace in self.targets_of(vcluster) if namespace in self._proven]
+        if proven:
+            self.widen(client)
+            self.settle(client, {(namespace, vcluster.name) for namespace in proven})
+        return self.targets_of(vcluster)
+
+    def widen(self, client: Client) -> None:
+        """Look everywhere for what was looked for in one host namespace; where that is refused, nothing changes."""
+        if self.inventory.everywhere:
+            return
+        with contextlib.suppress(StatusError):
+            found = discovery.look(client)
+            if found.everywhere:
+                self._set(found)
+
+    def same(self, other: Homes) -> bool:
+        """Whether both decide alike, apart from what was read of configurations."""
+        return self._decides_by() == other._decides_by()
+
+    def _decides_by(self) -> tuple[object, ...]:
+        clusters = {(item.ref, item.target) for item in self.inventory.clusters}
+        return clusters, self.inventory.everywhere, self.inventory.namespace, self._given
+
+    def learn(self, other: Homes) -> None:
+        """Take over what an earlier one read of virtual clusters that are still there."""
+        self._read |= other._read & self._known
+        for namespace, refs in other._proven.items():
+            if kept := refs & self._read:
+                self._proven.setdefault(namespace, set()).update(kept)
+
+    def _settle(self, client: Client, wanted: Collection[VCluster]) -> bool:
+        asked = sorted(item.ref for item in wanted if item.ref not in self._read and _may_have_target(item.version))
+        self._read |= {item.ref for item in wanted}
+        learned = False
+        answers = gather([functools.partial(_target, client, ref) for ref in asked])
+        for ref, target in zip(asked, answers, strict=True):
+            if isinstance(target, str) and target and target != ref.host_namespace:
+                self._proven.setdefault(target, set()).add(ref)
+                learned = True
+        return learned
+
+
+def read(client: Client, namespace: str | None = None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> Homes:
+    """Look for virtual clusters in a host namespace, or everywhere; where that is refused, nothing is known of them.
+
+    Raises:
+        ConnectionFailed, BadAnswer: as Client.get.
+    """
+    try:
+        return Homes(discovery.look(client, namespace), targets)
+    except StatusError:
+        return Homes(None, targets)
+
+
+def parse_targets(texts: Iterable[str]) -> list[tuple[str, VClusterRef]]:
+    """What --target-namespace takes: HOSTNS=VCNS/NAME each. Raises UsageError."""
+    found = []
+    for text in texts:
+        parts = _TARGET.fullmatch(text)
+        if parts is None:
+            raise UsageError(f'--target-namespace: "{text}" is not HOSTNS=VCNS/NAME')
+        found.append((parts[1], VClusterRef(parts[2], parts[3])))
+    return found
+
+
+def warning(counted: Mapping[Pair, int], what: str = "pod") -> str | None:
+    """One line about things whose labels prove nothing, given how many there are of each pair."""
+    total = sum(counted.values())
+    if not total:
+        return None
+    (namespace, name), *others = sorted(counted)
+    where = f"{name} in {namespace}" + (f", and {len(others)} more" if others else "")
+    subject = f"1 {what} carries" if total == 1 else f"{total} {what}s carry"
+    rest = "its namespace ({}); it counts" if total == 1 else "their namespace ({}); they count"
+    return (
+        f"{subject} labels of a virtual cluster that does not run in {rest.format(where)} as the host's. If it syncs "
+        f"there, add --target-namespace {namespace}=HOSTNS/{name}"
+    )
+
+
+class _Labels(msgspec.Struct):
+    managed_by: str | None = msgspec.field(default=None, name=naming.MANAGED_BY)
+
+
+class _Meta(msgspec.Struct):
+    labels: _Labels = msgspec.field(default_factory=_Labels)
+
+
+class _Secret(msgspec.Struct):
+    data: dict[str, str] = {}
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+
+
+def _may_have_target(version: str) -> bool:
+    """v0.20 to v0.28 keep the setting in a Secret; before, it was a flag; since, there is none. Unknown ones may."""
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})", version)
+    return found is None or (0, 20) <= (int(found[1]), int(found[2])) <= (0, 28)
+
+
+def _target(client: Client, ref: VClusterRef) -> str:
+    """The target namespace in the values that a chart keeps; "" without one, or without the right to read them."""
+    path = f"/api/v1/namespaces/{escape(ref.host_namespace)}/secrets/{escape(f'vc-config-{ref.name}')}"
+    try:
+        secret: _Secret = client.decode(path, decoder(_Secret))
+    except VmetricsError:
+        return ""  # it is optional, and everything that it could say the user can say as well
+    if secret.metadata.labels.managed_by is not None:
+        return ""  # a tenant's own Secret that was synced here
+    try:
+        text = base64.b64decode(secret.data.get("config.yaml", "")[:_LARGEST], validate=True)
+    except ValueError:
+        return ""
+    return _scalar(text, _SETTING) or ""
+
+
+def _scalar(text: bytes, path: tuple[str, ...]) -> str | None:
+    """One value of a YAML document. The rest may hold passwords and is not even built."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    keys: list[str | None] = []  # of each open collection the key that is being read; None where none is, or in a list
+    mappings: list[bool] = []
+    try:
+        for event in yaml.parse(text, loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                if mappings and mappings[-1] and keys[-1] is None:
+                    return None  # a key that is no word
+                mappings.append(isinstance(event, yaml.MappingStartEvent))
+                keys.append(None)
+                if len(keys) > _DEEPEST:
+                    return None
+                continue
+            if isinstance(event, yaml.CollectionEndEvent):
+                mappings.pop()
+                keys.pop()
+            elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
+                value = event.value if isinstance(event, yaml.ScalarEvent) else ""
+                if mappings and mappings[-1] and keys[-1] is None:
+                    keys[-1] = value
+                    continue
+                if all(mappings) and tuple(keys) == path:
+                    return value
+            else:
+                continue
+            if keys and mappings[-1]:
+                keys[-1] = None
+    except yaml.YAMLError:
+        return None
+    return None
