@@ -110,13 +110,15 @@ class Lookup:
         from kubectl_vmetrics.kube.client import Client
         from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
         from kubectl_vmetrics.vcluster import discovery, pods
+        from kubectl_vmetrics.vcluster.homes import Homes
 
         connection, text = self._connection(), self._given["vcluster"]
 
         def read() -> Candidates:
             client = Client(connection)
-            known = discovery.find(client, text.partition("/")[0] if "/" in text else None)
-            found = pods.inside(client, discovery.select(known, text), known, Scope(), PodMetrics)
+            known = discovery.look(client, text.partition("/")[0] if "/" in text else None)
+            ref = discovery.select(known.clusters, text)
+            found = pods.inside(client, ref, Homes(known), Scope(), PodMetrics)
             return sorted((pod.virtual.namespace, pod.virtual.name) for pod in found.pods if pod.virtual)
 
         return self._look_up(connection, f"pods of {text}", read)

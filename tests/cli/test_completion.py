@@ -177,6 +177,7 @@ FREE = {
     "port": "a number",
     "max_connections_per_client": "a number",
     "image": "a name in a registry",
+    "targets": "a namespace and a virtual cluster in one word",
     "name": "a name for what is made",
     "replicas": "a number",
     "token_secret": "the name of a Secret, which need not be listed",
