@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import pytest
 
 from kubectl_vmetrics.cli.main import run
@@ -24,6 +25,10 @@ from tests.replay import Replay
 # Servers of tests are on loopback, where Python's own clients, other than kubectl, would go through a proxy as well.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]
+
+# How long one case takes says nothing on a machine that does something else besides.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 class Result(NamedTuple):

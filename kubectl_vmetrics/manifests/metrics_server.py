@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import rbac
+from . import rbac, workload
 from .bundle import Bundle, Object
 from .rbac import FOLLOW, rule
 
@@ -55,24 +55,18 @@ def bundle(settings: Settings) -> Bundle:
     auth = rbac.binding("metrics-server-auth-reader", subject, namespace=NAMESPACE)
     auth["roleRef"]["name"] = "extension-apiserver-authentication-reader"
     objects: list[Object] = [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        workload.account(meta),
         reader,
         rbac.role("system:metrics-server", kubelets),
         auth,
         delegator,
         rbac.binding("system:metrics-server", subject),
-        _service(meta),
+        workload.service(meta, LABELS, protocol="TCP", appProtocol="https"),
         _deployment(settings, meta),
     ]
     if settings.replicas > 1:
-        budget = {"minAvailable": 1, "selector": {"matchLabels": LABELS}}
-        objects.append({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": budget})
+        objects.append(workload.budget(meta, LABELS, minAvailable=1))
     return Bundle([*objects, _api_service()], _notes(settings))
-
-
-def _service(meta: Object) -> Object:
-    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": "https", "appProtocol": "https"}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": LABELS, "ports": [port]}}
 
 
 def _deployment(settings: Settings, meta: Object) -> Object:
@@ -90,17 +84,12 @@ def _deployment(settings: Settings, meta: Object) -> Object:
         "imagePullPolicy": "IfNotPresent",
         "args": args,
         "ports": [{"name": "https", "containerPort": settings.port, "protocol": "TCP"}],
-        "readinessProbe": _probe("/readyz", delay=20),
-        "livenessProbe": _probe("/livez"),
+        "readinessProbe": workload.probe("/readyz", 10, initialDelaySeconds=20),
+        "livenessProbe": workload.probe("/livez", 10),
         "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "runAsUser": 1000,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": workload.confined(
+            runAsNonRoot=True, runAsUser=1000, seccompProfile={"type": "RuntimeDefault"}
+        ),
         "volumeMounts": [{"name": "tmp-dir", "mountPath": "/tmp"}],  # noqa: S108
     }
     pod: Object = {
@@ -118,22 +107,8 @@ def _deployment(settings: Settings, meta: Object) -> Object:
             "namespaces": [NAMESPACE],
         }
         pod["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": meta,
-        "spec": {
-            "replicas": settings.replicas,
-            "selector": {"matchLabels": LABELS},
-            "strategy": {"rollingUpdate": {"maxUnavailable": 1 if settings.replicas > 1 else 0}},
-            "template": {"metadata": {"labels": LABELS}, "spec": pod},
-        },
-    }
-
-
-def _probe(path: str, delay: int = 0) -> Object:
-    found: Object = {"httpGet": {"path": path, "port": "https", "scheme": "HTTPS"}, "periodSeconds": 10}
-    return {**found, "failureThreshold": 3, **({"initialDelaySeconds": delay} if delay else {})}
+    strategy = {"rollingUpdate": {"maxUnavailable": 1 if settings.replicas > 1 else 0}}
+    return workload.deployment(meta, LABELS, settings.replicas, pod, strategy=strategy)
 
 
 def _api_service() -> Object:

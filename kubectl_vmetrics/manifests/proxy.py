@@ -10,9 +10,10 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube import names
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
-from . import rbac
+from . import rbac, workload
 from .bundle import Bundle, Object
 from .rbac import FOLLOW, READ, rule
+from .workload import probe
 
 NAME = "vmetrics-proxy"
 PORT = 8443
@@ -54,23 +55,11 @@ def bundle(settings: Settings) -> Bundle:
     """ServiceAccount, roles and their bindings, Deployment, PodDisruptionBudget, Service, NetworkPolicy."""
     labels = {"app.kubernetes.io/name": "vmetrics-proxy", "app.kubernetes.io/instance": settings.name}
     meta = {"name": settings.name, "namespace": settings.namespace, "labels": labels}
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": meta,
-        "spec": {"selector": labels, "ports": [{"name": "https", "port": 443, "targetPort": "https"}]},
-    }
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": meta,
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
-    }
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
-    objects = [account, *roles(settings), _deployment(settings, meta, labels)]
+    deployment = workload.deployment(meta, labels, settings.replicas, _pod(settings, labels))
+    objects = [workload.account(meta), *roles(settings), deployment]
     if settings.replicas > 1:
-        objects.append(budget)
-    return Bundle([*objects, service, _policy(settings, meta, labels)], _notes(settings))
+        objects.append(workload.budget(meta, labels, maxUnavailable=1))
+    return Bundle([*objects, workload.service(meta, labels), _policy(settings, meta, labels)], _notes(settings))
 
 
 def roles(settings: Settings) -> list[Object]:
@@ -122,7 +111,7 @@ def _policy(settings: Settings, meta: Object, labels: Object) -> Object:
     }
 
 
-def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
+def _pod(settings: Settings, labels: Object) -> Object:
     hosts = rf"{settings.name}(\.{settings.namespace}(\.svc(\.[a-z0-9.-]+)?)?)?|[0-9.]+|\[[0-9a-f:]+\]"
     args = [
         "proxy",
@@ -140,26 +129,22 @@ def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
         "image": settings.image,
         "args": args,
         "ports": [{"name": "https", "containerPort": PORT}],
-        "readinessProbe": _probe("/readyz", 10, 3),
+        "readinessProbe": probe("/readyz", 10, timeoutSeconds=5),
         # Neither probe asks a kubelet: one that is slow fails none.
-        "livenessProbe": _probe("/healthz", 20, 3),
-        "startupProbe": _probe("/healthz", 2, 30),
+        "livenessProbe": probe("/healthz", 20, timeoutSeconds=5),
+        "startupProbe": probe("/healthz", 2, timeoutSeconds=5, failureThreshold=30),
         # glibc would keep what each thread once took.
         "env": [{"name": "MALLOC_ARENA_MAX", "value": "2"}],
         # Half of the limit holds whatever hostile kubelets and clients send, the other half is for the map.
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": workload.confined(),
         "volumeMounts": [
             {"name": "token", "mountPath": "/run/vmetrics/token", "readOnly": True},
             {"name": "tls", "mountPath": "/run/vmetrics/tls", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
     }
-    pod = {
+    return {
         "serviceAccountName": settings.name,
         # Answers under way are sent first: the proxy takes 22 seconds for that at most.
         "terminationGracePeriodSeconds": 30,
@@ -185,21 +170,6 @@ def _deployment(settings: Settings, meta: Object, labels: Object) -> Object:
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         ],
     }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": meta,
-        "spec": {
-            "replicas": settings.replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
-
-
-def _probe(path: str, period: int, failures: int) -> Object:
-    target = {"path": path, "port": "https", "scheme": "HTTPS"}
-    return {"httpGet": target, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
 
 
 def _notes(settings: Settings) -> list[str]:
