@@ -68,12 +68,9 @@ def roles(settings: Settings) -> list[Object]:
     pods = [rule("", ["pods", "persistentvolumeclaims"], FOLLOW)]
     workloads = [rule("apps", ["deployments", "statefulsets"], ["list"])]
     used = [rule("metrics.k8s.io", ["pods"], READ)]
-    of_nodes = [
-        rule("", ["nodes"], READ),
-        rule("", ["nodes/proxy"], ["get"]),
-        rule("", ["namespaces"], ["list", "watch"]),
-        rule("metrics.k8s.io", ["nodes"], READ),
-    ]
+    of_nodes = [rule("", ["nodes/proxy"], ["get"]), rule("", ["namespaces"], ["list", "watch"])]
+    if not settings.isolate or settings.vcluster is None:
+        of_nodes += [rule("", ["nodes"], READ), rule("metrics.k8s.io", ["nodes"], READ)]
     # Neither a cluster role nor the virtual cluster's namespace is the proxy's own: two of one name would share it.
     name = f"{settings.namespace}:{settings.name}"
     if settings.vcluster is None:

@@ -40,6 +40,8 @@ _STORES = (
     *_rights("kamaji.clastix.io", "datastores", "list"),
     *_rights("discovery.k8s.io", "endpointslices", "list"),  # of those whose endpoints are Services
 )
+# Of tenants' Secrets. `top` tries to read vc-config-NAME of old virtual clusters as well, which is not worth the right:
+# --target-namespace says the same.
 _SECRETS = _rights("", "secrets", "get")
 _FORWARD = _rights("", "pods/portforward", "get", "create")
 """A port-forward is a WebSocket, which is a GET; since Kubernetes 1.35 it takes the right to create as well, as the

@@ -53,9 +53,9 @@ class Guarded(Replay):
 
 
 @contextlib.contextmanager
-def running(rights: Rights, only: VClusterRef | None) -> Iterator[tuple[Guarded, str]]:
+def running(rights: Rights, only: VClusterRef | None, *, isolate: bool = False) -> Iterator[tuple[Guarded, str]]:
     host = Guarded(rights)
-    with demo_server.serving(host) as url, serve(only, url) as proxy:
+    with demo_server.serving(host) as url, serve(only, url, views={"isolate": isolate}) as proxy:
         yield host, proxy
 
 
@@ -80,6 +80,27 @@ def test_the_rights_are_enough_and_the_least(only: VClusterRef | None) -> None:
     assert {verb for *_, verb in rights.allowed} == {"get", "list", "watch"}
     if only:
         assert {rule[0] for rule in rights.allowed if rule[2] in (*seldom, "statefulsets")} == {"team-a"}
+
+
+def test_isolated_it_needs_no_usage_of_nodes() -> None:
+    rights = Rights(printed(f"--vcluster={VC1.path}", "--isolate"))
+    with running(rights, VC1, isolate=True) as (host, url):
+        for path in (
+            *EVERYTHING,
+            "/api/v1/pods",
+            "/api/v1/nodes",
+            "/apis/metrics.k8s.io/v1beta1/nodes",
+            "/sd",
+            "/readyz",
+        ):
+            assert get(f"{url}{path}")[0] == 200, path
+        assert get(f"{url}/api/v1/nodes/vm")[0] == 200  # made of the tenant's own pods
+        assert get(f"{url}/apis/metrics.k8s.io/v1beta1/nodes/vm")[0] == 404
+
+    assert host.refused == []
+    unused = {rule for rule in rights.allowed - rights.used if rule[2] not in ("pods", "persistentvolumeclaims")}
+    assert {rule[1] for rule in unused} <= {"apps"}
+    assert not [rule for rule in rights.allowed if rule[1:3] in (("metrics.k8s.io", "nodes"), ("", "nodes"))]
 
 
 def test_the_pod_is_locked_down() -> None:
