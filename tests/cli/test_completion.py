@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 
 from kubectl_vmetrics.cli import completion
 from kubectl_vmetrics.cli.completion import SHIM
-from kubectl_vmetrics.cli.main import root
+from tests.cli.test_documented import ALL
 from tests.clients.test_kubectl import KUBECTL
 from tests.conftest import Cli, invoke, write_kubeconfig
 from tests.installed import SCRIPT
@@ -145,19 +144,7 @@ def test_the_demo_is_no_cluster_of_the_kubeconfig(complete: Cli) -> None:
 # ---------------------------------------------------------------------------------------------- the whole tree
 
 
-def tree(command: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command that does something, and the words that lead to it."""
-    if not isinstance(command, click.Group):
-        yield path, command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        found = command.get_command(context, name)
-        assert found is not None
-        yield from tree(found, (*path, name))
-
-
-COMMANDS = dict(tree())
+COMMANDS = {path: command for path, command in ALL if not isinstance(command, click.Group)}
 OPTIONS = [
     (path, option)
     for path, command in COMMANDS.items()
