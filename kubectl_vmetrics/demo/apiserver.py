@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.client import responses
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -53,15 +54,6 @@ PARTS: tuple[Callable[[World], Any], ...] = (
     rbac.sign_up,
 )
 _FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
-_PHRASES = {
-    200: "OK",
-    201: "Created",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-}
-
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -135,7 +127,7 @@ class Apiserver:
             body = self._gzipped(body)
             headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
         headers.append(("Content-Length", str(len(body))))
-        start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Unknown')}", headers)
+        start_response(f"{reply.status} {responses.get(reply.status, 'Unknown')}", headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     def close(self) -> None:
