@@ -105,6 +105,10 @@ class Apiserver:
         """Hold more roles and bindings."""
         self.authorizer.add(objects)
 
+    def revoke(self, objects: Iterable[Object]) -> None:
+        """Hold them no more."""
+        self.authorizer.remove(objects)
+
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         try:

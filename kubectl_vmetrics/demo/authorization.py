@@ -52,6 +52,14 @@ class Authorizer:
                 self._bindings.append(item)
         self._held.clear()
 
+    def remove(self, objects: Iterable[Object]) -> None:
+        """Hold them no more."""
+        for item in objects:
+            meta = item["metadata"]
+            self._roles.pop((item["kind"], meta.get("namespace", ""), meta["name"]), None)
+            self._bindings = [held for held in self._bindings if held != item]
+        self._held.clear()
+
     def check(self, user: User, asked: Attributes) -> None:
         """Raises Refusal, code 403, for what the user may not do."""
         if self.why(user, asked) is None:
