@@ -9,6 +9,7 @@ import msgspec
 
 from kubectl_vmetrics.kube import kubeconfig
 from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output import safe
 from kubectl_vmetrics.output.terminal import Environment
 
@@ -19,6 +20,18 @@ def flags(context: click.Context) -> kubeconfig.Flags:
     """The cluster flags that were given."""
     given = {name: value for name, value in cluster_flags(context).items() if name != "verbosity"}
     return msgspec.convert(given, kubeconfig.Flags)
+
+
+def narrowed(context: click.Context, *, all_namespaces: bool) -> str | None:
+    """The namespace of -n where everything is shown without it; None for everything.
+
+    Raises:
+        UsageError: it is empty, an unset variable for one, and would show everything.
+    """
+    namespace = flags(context).namespace
+    if namespace is not None and not namespace.strip():
+        raise UsageError("--namespace: the value is empty; leave the option out to see everything")
+    return None if all_namespaces else namespace
 
 
 def client(context: click.Context) -> Client:

@@ -61,7 +61,11 @@ Whoever can reach it sees what it shows: beyond this machine it demands a token 
 )
 @vcluster_option
 @target_option
-@click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
+@click.option(
+    "--isolate",
+    is_flag=True,
+    help="Leave out of tenants' views what is about nodes as a whole; the host's stays as it is.",
+)
 @click.pass_context
 def proxy(
     context: click.Context,

@@ -17,10 +17,10 @@ from kubectl_vmetrics.kubevirt import rates
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
-from .cluster import flags
+from .cluster import flags, narrowed
 from .command import Command
 from .show import Outcome, Show, sampling_options
-from .top.choose import Targets, choose, target_option, vcluster_option
+from .top.choose import Targets, choose, not_empty, target_option, vcluster_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kubevirt.guests import Key
@@ -57,7 +57,7 @@ has no balloon driver to report it, CPU from a counter of whole seconds, and sum
 @click.argument("names", nargs=-1)
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
 @click.option("-l", "--selector", default="", help="Label selector: '=', '==', '!=', 'in', 'notin', exists.")
-@click.option("--node", default="", help="Only machines on this node.")
+@click.option("--node", default="", callback=not_empty, help="Only machines on this node.")
 @click.option("--sort-by", default="", help="Sort by cpu, memory, network or disk, the largest first.")
 @click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
 @click.option("--per-vcpu", is_flag=True, help="One row for each vCPU.")
@@ -112,13 +112,12 @@ def vmi(
     def find() -> Outcome:
         ref, listed = choose(client, vcluster, targets) if vcluster else (None, None)
         homes = functools.cache(lambda: listed or _homes(client, targets))
-        given = flags(context).namespace
         namespace = (ref.host_namespace if ref else None) if all_namespaces or ref else client.namespace
         machines, warnings = _machines(client, namespace)
         machines = _possible(machines, names, labels)
         found, failures, partial = _joined(client, sampler, namespace, machines, node, homes)
         warnings += _unresolved(found, ref, homes)
-        inside = None if all_namespaces or not given else given
+        inside = narrowed(context, all_namespaces=all_namespaces) if ref else None
         kept = []
         for item in found:
             virtual = item.virtual

@@ -33,6 +33,7 @@ class Settings(NamedTuple):
         tls_secret: Secret of type kubernetes.io/tls.
         vcluster: the one virtual cluster to serve; None for all.
         clients: namespaces whose pods may connect; all of the cluster's where there are none.
+        targets: host namespaces, and the virtual cluster elsewhere that syncs its pods there.
     """
 
     image: str
@@ -44,6 +45,7 @@ class Settings(NamedTuple):
     vcluster: VClusterRef | None = None
     isolate: bool = False
     clients: tuple[str, ...] = ()
+    targets: tuple[tuple[str, VClusterRef], ...] = ()
 
 
 def own_name(vcluster: VClusterRef | None) -> str:
@@ -77,12 +79,16 @@ def roles(settings: Settings) -> list[Object]:
         everything = [*pods, *workloads, *used, *of_nodes]
         return [rbac.role(name, everything), rbac.binding(name, subject)]
     home = settings.vcluster.host_namespace
-    return [
+    found = [
         rbac.role(name, of_nodes),
         rbac.binding(name, subject),
         rbac.role(name, [*pods, *workloads, *used], namespace=home),
         rbac.binding(name, subject, namespace=home),
     ]
+    for namespace in sorted({namespace for namespace, _ in settings.targets} - {home}):
+        found.append(rbac.role(name, [*pods, *used], namespace=namespace))
+        found.append(rbac.binding(name, subject, namespace=namespace))
+    return found
 
 
 def _policy(settings: Settings, meta: Object, labels: Object) -> Object:
@@ -119,6 +125,7 @@ def _pod(settings: Settings, labels: Object) -> Object:
         "--tls-private-key-file=/run/vmetrics/tls/tls.key",
         f"--accept-hosts={hosts}",
         *([f"--vcluster={settings.vcluster.path}"] if settings.vcluster else []),
+        *(f"--target-namespace={namespace}={ref.path}" for namespace, ref in settings.targets),
         *(["--isolate"] if settings.isolate else []),
     ]
     container = {

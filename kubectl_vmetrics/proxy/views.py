@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from kubectl_vmetrics.kube.cancel import Cancelled
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
 from kubectl_vmetrics.vcluster import discovery
@@ -105,6 +106,8 @@ class Views:
     def _ask(self) -> None:
         try:
             inventory = discovery.look(self._client)
+        except Cancelled:
+            raise  # by whoever asked; the next one asks for itself
         except VmetricsError as error:
             self._failed = error
             self._tried = self._clock()

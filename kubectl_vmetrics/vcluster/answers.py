@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from kubectl_vmetrics.kube.client import JSON, Client
-from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, UsageError
+from kubectl_vmetrics.kube.errors import BadAnswer, UsageError
 from kubectl_vmetrics.metrics import kubelet, tables
 from kubectl_vmetrics.metrics.metrics_api import GROUP, Scope
 
@@ -25,6 +25,7 @@ from .identity import VClusterRef
 from .objects import Objects, matcher
 from .origins import Origins
 from .rewrite import exposition, pod_metrics, summary
+from .words import Missing, own_words
 
 _KUBELET = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(" + "|".join([kubelet.SUMMARY, *kubelet.TEXTS]) + r")/?")
 _METRICS = re.compile(GROUP + r"/(v1beta1|v1)/(?:namespaces/([^/]+)/)?(pods|nodes)(?:/([^/]+))?/?")
@@ -84,6 +85,10 @@ class Answers:
             StatusError, ConnectionFailed, BadAnswer: as Client.get.
         """
         check(path)
+        with own_words(self._vcluster):
+            return self._answer(path, query, accept)
+
+    def _answer(self, path: str, query: Mapping[str, str], accept: str) -> Reply:
         if found := _KUBELET.fullmatch(path):
             return self._kubelet(unquote(found[1]), found[2], accept)
         if found := _METRICS.fullmatch(path):
@@ -96,7 +101,7 @@ class Answers:
                 document = self._pod_metrics(version, Scope(namespace, name, *selectors))
             if document is not None:
                 return self._document(partial(_as_asked, document, accept), path)
-        raise NotFound("the server could not find the requested resource", code=404, reason="NotFound")
+        raise Missing
 
     def _kubelet(self, node: str, endpoint: str, accept: str) -> Reply:
         self.objects.check_node(node)
@@ -143,7 +148,7 @@ class Answers:
             items += [item for item in shown.get("items", []) if matches(item["metadata"])]
         if question.name:
             if not items:
-                raise NotFound(f'pods "{question.name}" not found', code=404, reason="NotFound")
+                raise Missing(f'pods "{question.name}" not found')
             kind = {"kind": "PodMetrics", "apiVersion": f"metrics.k8s.io/{version}"}
             return msgspec.json.encode({**kind, **items[0]})
         return msgspec.json.encode({**document, "items": items})
@@ -152,7 +157,7 @@ class Answers:
         if self._vcluster and self._isolate:
             # The usage of a node is that of all its tenants together.
             if name:
-                raise NotFound(f'nodemetrics.metrics.k8s.io "{name}" not found', code=404, reason="NotFound")
+                raise Missing(f'nodemetrics.metrics.k8s.io "{name}" not found')
             kind = {"kind": "NodeMetricsList", "apiVersion": f"metrics.k8s.io/{version}"}
             return msgspec.json.encode({**kind, "metadata": {}, "items": []})
         if name:

@@ -12,13 +12,13 @@ import msgspec
 
 from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import NotFound, StatusError
 from kubectl_vmetrics.kube.selector import parse_fields, parse_labels
 from kubectl_vmetrics.metrics.metrics_api import Scope
 
 from . import labels, naming
 from .identity import VClusterRef
 from .origins import PODS, Origins
+from .words import Missing, Unclear, own_words
 
 FRESH = 30.0
 """Seconds for which the nodes of a view are remembered."""
@@ -50,20 +50,25 @@ class Objects:
         """The nodes of the view: in a tenant's, those on which its pods run. Raises as Client.get."""
         with self._lock:
             if self._nodes is None or time.monotonic() - self._nodes[0] > FRESH:
-                if self._vcluster is None:
-                    found = frozenset(node.metadata.name for node in core.nodes(self._client))
-                else:
-                    found = frozenset(pod.spec.node for pod in self._host_pods() if pod.spec.node)
+                with own_words(self._vcluster):
+                    if self._vcluster is None:
+                        found = frozenset(node.metadata.name for node in core.nodes(self._client))
+                    else:
+                        found = frozenset(pod.spec.node for pod in self._host_pods() if pod.spec.node)
                 self._nodes = (time.monotonic(), found)
             return self._nodes[1]
 
     def check_node(self, name: str) -> None:
         """Raises NotFound for a node that a tenant has nothing on."""
         if self._vcluster and name not in self.nodes():
-            raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
+            raise Missing(f'nodes "{name}" not found')
 
     def node_documents(self, name: str | None, query: Mapping[str, str]) -> bytes:
         """v1.Node or NodeList; isolated, their names and nothing else. Raises as Client.get."""
+        with own_words(self._vcluster):
+            return self._node_documents(name, query)
+
+    def _node_documents(self, name: str | None, query: Mapping[str, str]) -> bytes:
         if name:
             name = unquote(name)
             self.check_node(name)
@@ -80,11 +85,13 @@ class Objects:
         """v1.Pod or PodList: names, labels, age and phase. Raises as Client.get, and NotFound."""
         question = Scope(namespace, name, query.get("labelSelector"), query.get("fieldSelector"))
         matches = matcher(question)
-        found = [shown for pod in self._host_pods() if (shown := self._pod(pod)) and matches(shown["metadata"])]
+        with own_words(self._vcluster):
+            pods = self._host_pods()
+        found = [shown for pod in pods if (shown := self._pod(pod)) and matches(shown["metadata"])]
         if not name:
             return _encode("PodList", {"metadata": {}, "items": found})
         if not found:
-            raise NotFound(f'pods "{name}" not found', code=404, reason="NotFound")
+            raise Missing(f'pods "{name}" not found')
         return _encode("Pod", found[0])
 
     @property
@@ -120,13 +127,13 @@ def _encode(kind: str, body: dict[str, Any]) -> bytes:
 
 
 def matcher(question: Scope) -> Callable[[Mapping[str, Any]], bool]:
-    """A test of metadata against a question in the terms of a view. Raises UsageError and StatusError."""
+    """A test of metadata against a question in the terms of a view. Raises UsageError and Unclear."""
     selector = parse_labels(question.labels or "")
     fields = parse_fields(question.fields or "")
     for field, _, _ in fields:
         if field not in ("metadata.name", "metadata.namespace"):
             known = 'only "metadata.name", "metadata.namespace"'
-            raise StatusError(f'"{field}" is not a known field selector: {known}', code=400, reason="BadRequest")
+            raise Unclear(f'"{field}" is not a known field selector: {known}')
 
     def matches(meta: Mapping[str, Any]) -> bool:
         if question.namespace not in (None, meta["namespace"]) or question.name not in (None, meta["name"]):

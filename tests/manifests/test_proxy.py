@@ -103,6 +103,19 @@ def test_isolated_it_needs_no_usage_of_nodes() -> None:
     assert not [rule for rule in rights.allowed if rule[1:3] in (("metrics.k8s.io", "nodes"), ("", "nodes"))]
 
 
+def test_a_target_namespace_has_a_role_of_its_own() -> None:
+    objects = printed("--vcluster=team-a/vc1", "--target-namespace=pods-of-a=team-a/vc1")
+    rights = Rights(objects)
+
+    args = of_kind(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "--target-namespace=pods-of-a=team-a/vc1" in args
+    assert {rule[1:3] for rule in rights.allowed if rule[0] == "pods-of-a"} == {
+        ("", "pods"),
+        ("", "persistentvolumeclaims"),
+        ("metrics.k8s.io", "pods"),
+    }
+
+
 def test_the_pod_is_locked_down() -> None:
     spec = of_kind(printed(), "Deployment")["spec"]
     pod = spec["template"]["spec"]
@@ -217,6 +230,10 @@ def test_json_and_one_replica() -> None:
         (
             ["--image=a", "--vcluster=vc1"],
             'error: --vcluster: "vc1" is not HOSTNS/NAME; the roles need the host namespace\n',
+        ),
+        (
+            ["--image=a", "--vcluster=a/vc1", "--target-namespace=b=a/vc2"],
+            "error: --target-namespace: with --vcluster, only namespaces of a/vc1\n",
         ),
         (
             ["--image=a", "--name=A b"],

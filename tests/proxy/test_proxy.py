@@ -282,6 +282,50 @@ def test_a_token(upstream: tuple[Replay, str]) -> None:
         assert get(f"{url}{METRICS}/pods", Authorization="Bearer 0123456789abcdef")[0] == 200
 
 
+SECRET_WORDS = "the pod victim-0 of team-b on 10.244.9.9"
+
+
+NAMED_AFTER = {
+    f"{NODE}/stats/summary": f"{NODE}/stats/summary",
+    f"{NODE}/metrics/cadvisor": f"{NODE}/metrics/cadvisor",
+    f"{METRICS}/pods": f"{METRICS}/namespaces/team-a/pods",
+    f"{METRICS}/nodes": f"{METRICS}/nodes",
+    f"{METRICS}/nodes/vm": f"{METRICS}/nodes/vm",
+    "/api/v1/nodes": "/api/v1/nodes",
+    "/api/v1/nodes/vm": "/api/v1/nodes/vm",
+}
+"""Paths of a tenant's view, and what is asked of the host for them."""
+
+
+def test_a_tenant_gets_no_words_of_the_host() -> None:
+    replay = Replay("host")
+    with demo_server.serving(replay) as url, serve(VC1, url) as inside, serve(None, url) as everything:
+        for base in (inside, f"{everything}/vclusters/team-a/vc1"):
+            for path, asked in NAMED_AFTER.items():
+                assert get(f"{base}{path}")[0] == 200, path
+                for code in (400, 404, 403, 409, 410, 500):
+                    replay.override[asked] = Refusal(code, f"Reason of {SECRET_WORDS}", SECRET_WORDS)
+                    status, body = get(f"{base}{path}")
+                    assert status == (code if code in (400, 404) else 502), path
+                    assert not any(word in body for word in (b"victim", b"team-b", b"10.244")), body
+                    assert json.loads(body)["message"]
+                replay.override.clear()
+        # The host's own view is that of whoever may ask the host.
+        replay.override[f"{METRICS}/nodes/vm"] = Refusal(404, "NotFound", SECRET_WORDS)
+        assert SECRET_WORDS.encode() in get(f"{everything}{METRICS}/nodes/vm")[1]
+
+
+def test_isolated_nodes_are_names(upstream: tuple[Replay, str]) -> None:
+    with serve(VC1, upstream[1], views={"isolate": True}) as url:
+        named = {"metadata": {"name": "vm"}, "status": {}}
+        assert json.loads(get(f"{url}/api/v1/nodes")[1])["items"] == [named]
+        assert json.loads(get(f"{url}/api/v1/nodes/vm")[1]) == {"kind": "Node", "apiVersion": "v1", **named}
+        assert json.loads(get(f"{url}/api/v1/nodes?labelSelector=kubernetes.io/os")[1])["items"] == []
+        assert get(f"{url}/api/v1/nodes/other")[0] == 404
+        assert get(f"{url}{METRICS}/nodes/vm")[0] == get(f"{url}{METRICS}/nodes/other")[0] == 404
+        assert json.loads(get(f"{url}{METRICS}/nodes")[1])["items"] == []
+
+
 def test_isolation(upstream: tuple[Replay, str]) -> None:
     with serve(VC1, upstream[1], views={"isolate": True}) as url:
         assert b'pod=""' not in get(f"{url}{NODE}/metrics/cadvisor")[1]

@@ -6,6 +6,7 @@ import click
 
 from kubectl_vmetrics.cli.cluster import flags
 from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.top.choose import Targets, target_option
 from kubectl_vmetrics.kube.errors import UsageError
 
 from .write import check, check_name, output_option, write
@@ -34,7 +35,12 @@ Each virtual cluster's proxy has a name of its own, and its own token.""",
 @click.option("--token-secret", default="", help="Secret with the key token; NAME-token by default.")
 @click.option("--tls-secret", default="", help="Secret of type kubernetes.io/tls; NAME-tls by default.")
 @click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve this virtual cluster only.")
-@click.option("--isolate", is_flag=True, help="Leave out of tenants' views what is about nodes as a whole.")
+@target_option
+@click.option(
+    "--isolate",
+    is_flag=True,
+    help="Leave out of tenants' views what is about nodes as a whole; the host's stays as it is.",
+)
 @click.option(
     "--from-namespace",
     multiple=True,
@@ -51,6 +57,7 @@ def proxy(
     token_secret: str,
     tls_secret: str,
     vcluster: str | None,
+    targets: Targets,
     isolate: bool,
     from_namespace: tuple[str, ...],
     output: str,
@@ -72,6 +79,8 @@ def proxy(
             raise UsageError(f'--vcluster: "{vcluster}" is not HOSTNS/NAME; the roles need the host namespace')
         ref = VClusterRef(check_name("--vcluster", parts[0]), check_name("--vcluster", parts[1]))
     name = check_name("--name", name or manifest.own_name(ref))
+    if ref and any(target != ref for _, target in targets):
+        raise UsageError(f"--target-namespace: with --vcluster, only namespaces of {ref.path}")
     settings = manifest.Settings(
         image,
         check_name("-n", flags(context).namespace or "vmetrics"),
@@ -82,5 +91,6 @@ def proxy(
         ref,
         isolate,
         tuple(check_name("--from-namespace", namespace) for namespace in from_namespace),
+        tuple(targets),
     )
     return write(context.obj, manifest.bundle(settings), output)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError
@@ -20,9 +21,10 @@ Targets = Iterable[tuple[str, VClusterRef]]
 """What --target-namespace gives: a host namespace, and the virtual cluster that syncs its pods there."""
 
 
-def not_empty(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """The value of an option that narrows what is shown. Raises UsageError for an empty one: it would show all."""
-    if value is not None and not value.strip():
+    given = context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
+    if given and value is not None and not value.strip():
         raise UsageError(f"{option.opts[0]}: the value is empty; leave the option out to see everything")
     return value
 

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from kubectl_vmetrics.cli.cluster import client as open_client
-from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.cluster import narrowed
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
 from kubectl_vmetrics.kube.client import Client
@@ -137,7 +137,7 @@ def pods(
 
     def from_inside() -> Outcome:
         ref, homes = choose(client, vcluster or "", targets)
-        namespace = None if all_namespaces else flags(context).namespace
+        namespace = narrowed(context, all_namespaces=all_namespaces)
         question = Scope(namespace, name, selector, field_selector)
         found = vcluster_pods.inside(client, ref, homes, question, kind, source=chosen.source)
         found.warnings += chosen.warnings()

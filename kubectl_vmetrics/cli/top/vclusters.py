@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kubectl_vmetrics.cli.cluster import client as open_client
-from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.cluster import narrowed
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError
@@ -56,7 +56,7 @@ def vclusters(
     check_sort(sort_by)
     show = Show(context, **output)
     client = open_client(context)
-    namespace = None if all_namespaces else flags(context).namespace
+    namespace = narrowed(context, all_namespaces=all_namespaces)
 
     def find() -> Outcome:
         seen = survey(client, namespace, targets)

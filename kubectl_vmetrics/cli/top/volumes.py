@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kubectl_vmetrics.cli.cluster import client as open_client
-from kubectl_vmetrics.cli.cluster import flags
+from kubectl_vmetrics.cli.cluster import narrowed
 from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, output_options
 from kubectl_vmetrics.kube import core
@@ -57,7 +57,6 @@ def volumes_(
         raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
     show = Show(context, **output)
     client = open_client(context)
-    given = flags(context).namespace
 
     def on_host() -> Outcome:
         namespace = None if all_namespaces else client.namespace
@@ -71,7 +70,7 @@ def volumes_(
 
     def from_inside() -> Outcome:
         ref, listed = choose(client, vcluster or "", targets)
-        namespace = None if all_namespaces else given
+        namespace = narrowed(context, all_namespaces=all_namespaces)
         known = origins.of_vcluster(client, ref, listed)
 
         def keep(item: Mounted) -> bool:
