@@ -30,15 +30,15 @@ def hostile(shape: Shape = Shape(pods=12, vclusters=1, machines=4)) -> Iterator[
 @pytest.mark.parametrize(
     ("args", "endpoint", "attack", "said"),
     [
-        (("top", "volumes", "-A"), "stats/summary", bomb(b" "), "more than 32 MiB"),
-        (("top", "volumes", "-A"), "stats/summary", endless(b" "), "more than 32 MiB"),
+        (("top", "volumes", "-A"), "stats/summary", bomb(b" "), "more than 16 MiB"),
+        (("top", "volumes", "-A"), "stats/summary", endless(b" "), "more than 16 MiB"),
         (
             ("top", "volumes", "-A"),
             "stats/summary",
-            bomb(b'{"pods":[' + b"{}," * 9999, 30 << 20),
+            bomb(b'{"pods":[' + b"{}," * 9999, 15 << 20),
             "more than 200,000 objects",
         ),
-        (("top", "pods", "-A", "--source=kubelet"), "stats/summary", bomb(b" "), "more than 32 MiB"),
+        (("top", "pods", "-A", "--source=kubelet"), "stats/summary", bomb(b" "), "more than 16 MiB"),
         (("raw", NODE + "metrics"), "metrics", bomb(), "more than 256 KiB in one line"),
         (("raw", NODE + "metrics"), "metrics", endless(b"# HELP a " + b"a" * 99_999 + b"\n"), "more than 256 MiB"),
         (("raw", NODE + "metrics"), "metrics", bomb(b"# HELP a a\n"), "more than 2,000,000 lines"),
