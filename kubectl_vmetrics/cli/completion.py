@@ -1,4 +1,4 @@
-"""`completion`: scripts for shells, and what kubectl looks for beside a plugin."""
+"""`completion`: shell completion scripts, and the executable kubectl runs to complete a plugin."""
 
 from __future__ import annotations
 
@@ -89,19 +89,19 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "powershell": _POWERSHELL,
     "completion",
     cls=Command,
     arguments="bash|zsh|fish|powershell|kubectl",
-    help=f"""Print what completes command lines at the Tab key.
+    help=f"""Print a shell completion script.
 
-`completion kubectl --install` writes {SHIM} to krew's folder (or to --to), where kubectl looks for it: then its own
-completion knows this plugin as well. krew does not remove that file when the plugin is uninstalled. The others are for
+`completion kubectl --install` writes {SHIM} to krew's bin directory (or to --to). kubectl's own completion then also
+completes `kubectl vmetrics`. krew does not remove that file when you uninstall the plugin. The other scripts complete
 {NAME} itself.""",
     examples=[
         ("For `kubectl vmetrics`, once", "completion kubectl --install"),
-        ("For the executable, in ~/.bashrc", "completion bash"),
+        ("For the executable itself, in ~/.bashrc", "completion bash"),
     ],
 )
 @click.argument("shells", nargs=-1)
 @click.option("--install", is_flag=True, help=f"Write {SHIM} instead of printing it.")
-@click.option("--to", "folder", default="", metavar="FOLDER", help="Where to; a folder on the PATH.")
+@click.option("--to", "folder", default="", metavar="FOLDER", help="Directory to write to; must be on the PATH.")
 @click.pass_context
 def completion(context: click.Context, /, shells: tuple[str, ...], install: bool, folder: str) -> int:
     """Print or write."""
@@ -109,7 +109,9 @@ def completion(context: click.Context, /, shells: tuple[str, ...], install: bool
     if len(shells) != 1 or shells[0] not in SCRIPTS:
         raise UsageError(f"one of {', '.join(SCRIPTS)}")
     if (install or folder) and shells[0] != "kubectl":
-        raise UsageError("--install and --to are for kubectl; the others are read by the shell when it starts")
+        raise UsageError(
+            "--install and --to are for kubectl only; for a shell, redirect the output to a file it reads at startup"
+        )
     if not install and not folder:
         environment.stdout.write(SCRIPTS[shells[0]])
         return 0
@@ -124,7 +126,7 @@ def completion(context: click.Context, /, shells: tuple[str, ...], install: bool
         path.chmod(0o755)
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None
-    environment.say(f"{path} is written")
+    environment.say(f"{path} written")
     return 0
 
 
@@ -133,5 +135,5 @@ def _krew(environment: Environment) -> Path:
     home = variables.get("HOME") or variables.get("USERPROFILE") or ""
     root = Path(variables.get("KREW_ROOT") or Path(home, ".krew"), "bin")
     if not root.is_dir():
-        raise UsageError(f"--install: {root} does not exist; name a folder on the PATH with --to")
+        raise UsageError(f"--install: {root} does not exist; specify a directory on the PATH with --to")
     return root

@@ -1,4 +1,4 @@
-"""`components`: how KubeVirt's own components are."""
+"""`components`: the health of KubeVirt's components."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .command import Command
 from .show import Outcome, Show, sampling_options
 
 SHORTEST = 1.0
-WHY = "rates need two samples some time apart"
+WHY = "a shorter interval is too short for a rate"
 """Seconds between two samples, below which a rate is of too little; and what is said of less."""
 
 
@@ -22,17 +22,17 @@ WHY = "rates need two samples some time apart"
     "components",
     cls=Command,
     arguments="[COMPONENT]",
-    help="""Display how KubeVirt's own components are: one row for each of their pods that serves metrics.
+    help="""Display the health of KubeVirt's components, one row for each pod that serves metrics.
 
-Rates are made of two samples, --interval apart. LOST are requests to the apiserver that had no answer since the
-component started, and behind it how many of them since the first sample: where that grows, the component cannot reach
-the apiserver. KubeVirt's own alerts do not count them.
+Rates are computed from two samples taken --interval apart. LOST counts requests to the apiserver that got no response
+since the component started, followed by how many of them came after the first sample. If that number grows, the
+component cannot reach the apiserver. KubeVirt's own alerts do not count these requests.
 
-What is wrong is said below the table.""",
+Problems are listed below the table.""",
     examples=[
         ("All components", "components"),
-        ("The virt-handlers alone, within two seconds", "components virt-handler --interval 2s"),
-        ("In a script: exit code 1 where something is wrong", "components --fail-on-problems --no-headers"),
+        ("Only the virt-handlers, with samples two seconds apart", "components virt-handler --interval 2s"),
+        ("In a script: exit with code 1 if there is a problem", "components --fail-on-problems --no-headers"),
     ],
 )
 @click.argument("kinds", nargs=-1)
@@ -41,9 +41,9 @@ What is wrong is said below the table.""",
     "--all-namespaces",
     is_flag=True,
     expose_value=False,
-    help="Has no effect: KubeVirt's own pods are in one namespace.",
+    help="Has no effect: all of KubeVirt's pods are in one namespace.",
 )
-@click.option("--fail-on-problems", is_flag=True, help="Exit code 1 where something is wrong.")
+@click.option("--fail-on-problems", is_flag=True, help="Exit with code 1 if there is a problem.")
 @sampling_options(SHORTEST)
 @click.pass_context
 def components(
@@ -53,7 +53,7 @@ def components(
     fail_on_problems: bool,
     **output: Any,
 ) -> int:
-    """Read the options, sample, show."""
+    """Read the options, take samples, print."""
     from kubectl_vmetrics.kubevirt import discovery, health, installation
     from kubectl_vmetrics.kubevirt.components import Component
     from kubectl_vmetrics.metrics.sampling import Sampler
@@ -71,7 +71,7 @@ def components(
         known = sorted({item.kind for item in listed} | set(health.EXPECTED))
         for kind in kinds:
             if kind not in known:
-                raise UsageError(f'there is no component "{kind}"; there are {", ".join(known)}')
+                raise UsageError(f'unknown component "{kind}"; choose from {", ".join(known)}')
         listed = [item for item in listed if not kinds or item.kind in kinds]
         sampled = sampler.sample(lambda: health.take(client, listed))
         found = health.read_all(sampled)

@@ -1,4 +1,4 @@
-"""`controlplanes`: how the control planes of tenants are."""
+"""`controlplanes`: the health of tenant control planes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,35 @@ from .show import Outcome, Show, sampling_options
     "controlplanes",
     cls=Command,
     arguments="[NAME]",
-    help="""Display how the control planes of tenants are, Kamaji's and those of virtual clusters: a row for each
-component of each replica.
+    help="""Display the health of tenant control planes (Kamaji and vCluster), one row for each component of each
+replica.
 
-Rates and quantiles are made of two samples, --interval apart, as Prometheus makes them; requests that last as long as
-somebody looks (WATCH, exec, logs, …) are left out. REQ/S and ERR(%) are those that an apiserver answered and failed
-with 5xx; of other components, those that they sent. P99 is of an apiserver's requests, and of a scheduler's attempts.
+Rates and quantiles are computed from two samples taken --interval apart, as Prometheus does; long-running requests
+(WATCH, exec, logs, …) are excluded. For an apiserver, REQ/S and ERR(%) are the requests it answered and the share that
+failed with 5xx; for other components, the requests they sent. P99 is the latency of an apiserver's requests, or of a
+scheduler's attempts.
 
-Metrics of tenants ask for a certificate, which is read from the tenant's own Secrets: one made for monitoring if there
-is one, else the least powerful that may do it. It stays in memory, and goes through a port-forward.""",
+Scraping a tenant control plane requires a client certificate, which is read from the tenant's own Secrets: one made for
+monitoring if it exists, otherwise the least powerful one that is allowed to. It stays in memory and is used through a
+port-forward.""",
     examples=[
-        ("The control planes of all tenants, a verdict each", "controlplanes -A --summary"),
-        ("Each component of one, with queues, pods that wait, and storage", "controlplanes acme -n tenants -o wide"),
-        ("Kamaji's alone, within five seconds", "controlplanes -A --kind kamaji --interval 5s"),
-        ("In a script: exit code 1 if one is degraded", "controlplanes -A --summary --fail-on-problems"),
+        ("All tenant control planes, with a verdict for each", "controlplanes -A --summary"),
         (
-            "In a script: exit code 1 also if the health of one is not known",
+            "Each component of one control plane, with queues, pending pods and storage",
+            "controlplanes acme -n tenants -o wide",
+        ),
+        ("Only Kamaji's, with samples five seconds apart", "controlplanes -A --kind kamaji --interval 5s"),
+        ("In a script: exit with code 1 if one is Degraded", "controlplanes -A --summary --fail-on-problems"),
+        (
+            "In a script: also exit with code 1 if the health of one is Unknown",
             "controlplanes -A --fail-on-problems --fail-on-unknown",
         ),
     ],
 )
 @click.argument("names", nargs=-1)
-@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces; with Kamaji's own components.")
-@click.option("--kind", default="", help="Only those of kamaji or vcluster.")
-@click.option("--summary", is_flag=True, help="One row for each control plane, with a verdict.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, including Kamaji's own components.")
+@click.option("--kind", default="", help="Only control planes of this kind: kamaji or vcluster.")
+@click.option("--summary", is_flag=True, help="Show one row per control plane, with a verdict.")
 @click.option("--fail-on-problems", is_flag=True, help="Exit with code 1 if a control plane is Degraded.")
 @click.option("--fail-on-unknown", is_flag=True, help="Exit with code 1 if the health of a control plane is Unknown.")
 @sampling_options(SHORTEST)
@@ -58,7 +63,7 @@ def controlplanes(
     fail_on_unknown: bool,
     **output: Any,
 ) -> int:
-    """Read the options, sample, show."""
+    """Read the options, take samples, print."""
     from kubectl_vmetrics.controlplane import figures, health
     from kubectl_vmetrics.controlplane.plane import KINDS
     from kubectl_vmetrics.controlplane.scrape import Instance, Scraper

@@ -1,4 +1,4 @@
-"""`demo`: the embedded cluster."""
+"""`demo`: the demo cluster."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class DemoCommand(Command):
     "demo",
     cls=DemoCommand,
     arguments="[COMMAND …]",
-    help="""Start an embedded cluster and run a command on it, or serve it until Ctrl-C.
+    help="""Start a demo cluster and run a command on it, or serve it until Ctrl-C.
 
-It holds nodes, workloads of the host, virtual machines, tenant control planes, and virtual clusters: one with names
-that had to be hashed, two of the same name in different namespaces. Its numbers change; the same seed gives the same
-ones. It listens on 127.0.0.1 only, needs no network and changes nothing.""",
+It contains nodes, host workloads, virtual machines, tenant control planes and virtual clusters, including hashed names
+and two virtual clusters with the same name. Its numbers change over time; the same seed gives the same numbers. It
+listens on 127.0.0.1 only, needs no network and changes nothing.""",
     examples=[
         ("One command", "demo top pods -A"),
-        ("From inside one of its virtual clusters", "demo top pods --vcluster shop"),
-        ("What its virtual machines use", "demo vmi -A"),
-        ("Serve it, for kubectl and anything else", "demo --port 8001"),
-        ("One in which something is broken", "demo --break log-ip-sans doctor"),
-        ("A large one", "demo --nodes 500 --pods 100000 --vclusters 300"),
+        ("The view from inside one of its virtual clusters", "demo top pods --vcluster shop"),
+        ("Its virtual machines", "demo vmi -A"),
+        ("Serve it for kubectl and other tools", "demo --port 8001"),
+        ("Break something on purpose", "demo --break log-ip-sans doctor"),
+        ("A large cluster", "demo --nodes 500 --pods 100000 --vclusters 300"),
     ],
 )
-@click.option("--nodes", default=3, show_default=True, help="How many nodes.")
-@click.option("--pods", default=40, show_default=True, help="How many pods, those of the host included.")
-@click.option("--vclusters", default=3, show_default=True, help="How many virtual clusters.")
-@click.option("--vms", default=5, show_default=True, help="How many virtual machines.")
-@click.option("--tenants", default=2, show_default=True, help="How many tenant control planes (Kamaji).")
-@click.option("--break", "broken", default="", help="What is broken in it; --break list says what can be.")
-@click.option("--seed", default=0, show_default=True, help="Which cluster of that size.")
-@click.option("--port", default=0, help="Where to listen; any free port by default.")
+@click.option("--nodes", default=3, show_default=True, help="Number of nodes.")
+@click.option("--pods", default=40, show_default=True, help="Number of pods, including those of the host.")
+@click.option("--vclusters", default=3, show_default=True, help="Number of virtual clusters.")
+@click.option("--vms", default=5, show_default=True, help="Number of virtual machines.")
+@click.option("--tenants", default=2, show_default=True, help="Number of tenant control planes (Kamaji).")
+@click.option("--break", "broken", default="", help="What to break; --break list prints the choices.")
+@click.option("--seed", default=0, show_default=True, help="Seed for its contents and numbers.")
+@click.option("--port", default=0, help="Port to listen on (default: any free port).")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def demo(
@@ -68,9 +68,9 @@ def demo(
     """Build, serve, and run the command or wait."""
     environment: Environment = context.obj
     if command[:1] == ("demo",):
-        raise UsageError("a demo inside a demo makes no sense")
+        raise UsageError("demo cannot run inside demo")
     if not 0 <= port < 65536:
-        raise UsageError(f"--port: {port} is no port")
+        raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
     try:
         cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
     except ValueError as error:
@@ -83,7 +83,7 @@ def demo(
             environment.stdout.write("".join(f"{name:<28}{item.text}\n" for name, item in BREAKS.items()))
             return 0
         if broken not in BREAKS:
-            raise UsageError(f'--break: there is no "{broken}"; see --break list')
+            raise UsageError(f'--break: unknown name "{broken}"; --break list prints the choices')
         application.change = BREAKS[broken].change
     with server.serving(application, port) as url, server.kubeconfig_file(url) as path:
         if command:

@@ -1,4 +1,4 @@
-"""`doctor`: why are there no metrics?"""
+"""`doctor`: why metrics are missing."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from .show import Outcome, Show
     "doctor",
     cls=Command,
     arguments="[AREA… | VMnnn]",
-    help="""Find out why there are no metrics: the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji, rights.
+    help="""Find out why metrics are missing: check the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji and
+your rights.
 
-Each check has an identifier; what is wrong comes with its cause and what to do. Nothing is changed in the cluster. With
-an identifier alone, everything that the check knows of is explained, without a cluster; --only runs it, even if a check
-that it depends on failed, and shows what it saw. Areas are metrics-api,
-kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 where something failed, or where you lack the right to
-check it.""",
+Each check has a stable ID and reports causes and remedies. Nothing in the cluster is changed. With only an ID, doctor
+explains that check without a cluster; --only runs it, even if a check it depends on failed, and prints its evidence.
+
+Areas are metrics-api, kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 if a check failed, or if you
+lack the rights to run it.""",
     examples=[
         ("Everything", "doctor"),
-        ("The Metrics API and the kubelets alone", "doctor metrics-api kubelets"),
-        ("Some checks and what they depend on, with what they saw", "doctor --only VM103,VM104"),
-        ("What a check knows of, offline", "doctor VM105"),
-        ("In a script: warnings count as well", "doctor --fail-on warning -o json"),
+        ("Only the Metrics API and the kubelets", "doctor metrics-api kubelets"),
+        ("Some checks and those they depend on, with evidence", "doctor --only VM103,VM104"),
+        ("Explain a check, offline", "doctor VM105"),
+        ("In a script: warnings count as failures", "doctor --fail-on warning -o json"),
     ],
 )
 @click.argument("areas", nargs=-1)
-@click.option("--only", multiple=True, help="Run these checks (VM103,VM104) and what they depend on, with evidence.")
 @click.option(
-    "--fail-on", default="fail", help="What makes the exit code 1: fail, warning or never.", show_default=True
+    "--only", multiple=True, help="Run only these checks (VM103,VM104) and those they depend on, and print evidence."
 )
+@click.option("--fail-on", default="fail", help="Exit with code 1 on: fail, warning or never.", show_default=True)
 @click.option("-o", "--output", default="", help="Output format: table, json, yaml, csv, or a format of tabulate.")
 @click.pass_context
 def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, ...], fail_on: str, output: str) -> int:
-    """Read the options, look, show."""
+    """Read the options, run the checks, print."""
     from kubectl_vmetrics.doctor import catalogue, check, rights
     from kubectl_vmetrics.metrics.findings import FAIL, WARN
     from kubectl_vmetrics.output.progress import Progress
@@ -55,18 +56,18 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, .
     asked = [name.strip().upper() for text in only for name in text.split(",")]
     for name in asked:
         if name not in explained:
-            raise UsageError(f'--only: there is no check "{name}"; checks are {", ".join(explained)}')
+            raise UsageError(f'--only: unknown check "{name}"; checks are {", ".join(explained)}')
     if asked and areas:
-        raise UsageError("--only names the checks to run: it takes no areas beside it")
+        raise UsageError("--only names checks to run and cannot be combined with areas")
     wanted = [explained[name.upper()] for name in areas if name.upper() in explained]
     if wanted and len(wanted) == len(areas):
         environment.stdout.write("\n".join(catalogue.explain(item) for item in wanted))
         return 0
     for area in areas:
         if area.upper() in explained:
-            raise UsageError("areas are looked at, identifiers explained: one or the other")
+            raise UsageError("specify areas to check or IDs to explain, not both")
         if area not in check.AREAS:
-            raise UsageError(f'there is no area or check "{area}"; areas are {", ".join(check.AREAS)}')
+            raise UsageError(f'unknown area or check "{area}"; areas are {", ".join(check.AREAS)}')
     show = Show(context, "" if output == "table" else output, no_headers=False, watch=False, interval="15s")
     client = open_client(context)
     with contextlib.suppress(StatusError):

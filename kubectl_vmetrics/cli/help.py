@@ -1,4 +1,4 @@
-"""`help`: of commands, and of what belongs to no single one of them."""
+"""`help`: help about commands and topics."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ TOPICS = {
     "security": "What is read, what is never printed, which rights to grant.",
     "scale": "What commands cost on large clusters.",
 }
-"""Pages of the documentation, and a line on each."""
+"""Documentation pages, each with a one-line summary."""
 
 
 @click.command(
     "help",
     cls=Command,
     arguments="[COMMAND | TOPIC]",
-    help="Print the help of a command, or a topic:\n\n"
+    help="Print help about a command or a topic:\n\n"
     + "\n".join(f"  {name:<16} {text}" for name, text in TOPICS.items()),
     examples=[
-        ("Of a command", "help top pods"),
+        ("Help about a command", "help top pods"),
         ("How names are found", "help names"),
     ],
 )
@@ -48,7 +48,7 @@ def help_(context: click.Context, /, words: tuple[str, ...]) -> None:
     for word in words:
         found = command.get_command(inner, word) if isinstance(command, click.Group) else None
         if found is None:
-            raise UsageError(f"there is no command or topic {' '.join(words)!r}\nSee '{PROGRAM} help' for both")
+            raise UsageError(f"unknown command or topic {' '.join(words)!r}\nSee '{PROGRAM} help' for both")
         inner = click.Context(found, inner, info_name=found.name, obj=environment)
         command = found
     environment.stdout.write(inner.get_help() + "\n")

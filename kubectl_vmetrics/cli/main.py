@@ -29,30 +29,39 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.command(
     "vmetrics",
     cls=Group,
-    help="Metrics of virtual clusters and virtual machines, under the names that their owners know.",
+    help="""Show what each tenant on a shared cluster uses, under the names the tenants themselves use.
+
+Tenants are virtual clusters (vCluster), virtual machines (KubeVirt) and tenant control planes (Kamaji). Metrics come
+from the host cluster; nothing is installed or changed there.""",
     lazy={
-        "top": ("kubectl_vmetrics.cli.top:top", "What pods, nodes, virtual clusters and namespaces use."),
-        "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "What virtual machines (KubeVirt) use."),
-        "components": ("kubectl_vmetrics.cli.components:components", "How KubeVirt's own components are."),
+        "top": (
+            "kubectl_vmetrics.cli.top:top",
+            "Display resource usage of pods, nodes, virtual clusters, namespaces and volumes.",
+        ),
+        "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "Display resource usage of virtual machines (KubeVirt)."),
+        "components": ("kubectl_vmetrics.cli.components:components", "Display the health of KubeVirt's components."),
         "controlplanes": (
             "kubectl_vmetrics.cli.controlplanes:controlplanes",
-            "How the control planes of tenants are (Kamaji, vCluster).",
+            "Display the health of tenant control planes (Kamaji, vCluster).",
         ),
-        "targets": ("kubectl_vmetrics.cli.targets:targets", "What there is to scrape, also for Prometheus to read."),
-        "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Why are there no metrics?"),
-        "raw": ("kubectl_vmetrics.cli.raw:raw", "One path of the host, rewritten: kubectl get --raw for metrics."),
-        "proxy": ("kubectl_vmetrics.cli.proxy:proxy", "Serve the host's metrics with virtual names, for other tools."),
+        "targets": ("kubectl_vmetrics.cli.targets:targets", "List scrape targets, also as Prometheus configuration."),
+        "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Find out why metrics are missing."),
+        "raw": ("kubectl_vmetrics.cli.raw:raw", "Print one metrics endpoint of the host, with virtual names."),
+        "proxy": (
+            "kubectl_vmetrics.cli.proxy:proxy",
+            "Serve metrics with virtual names to kubectl, Prometheus and others.",
+        ),
         "manifests": (
             "kubectl_vmetrics.cli.manifests:manifests",
-            "Kubernetes objects to apply: the proxy, monitoring.",
+            "Print manifests: the proxy, monitoring, roles, dashboards.",
         ),
-        "demo": ("kubectl_vmetrics.cli.demo:demo", "Try any command on an embedded cluster; no real one is needed."),
+        "demo": ("kubectl_vmetrics.cli.demo:demo", "Run any command on a demo cluster; no real cluster needed."),
         "completion": (
             "kubectl_vmetrics.cli.completion:completion",
-            "What completes command lines at the Tab key, for shells and for kubectl.",
+            "Print a shell completion script.",
         ),
-        "help": ("kubectl_vmetrics.cli.help:help_", "Help of commands, and topics: names, security, scale, …"),
-        "options": ("kubectl_vmetrics.cli.options:options", "The flags that every command takes."),
+        "help": ("kubectl_vmetrics.cli.help:help_", "Help about any command or topic: names, security, scale, …"),
+        "options": ("kubectl_vmetrics.cli.options:options", "Print the list of flags inherited by all commands."),
     },
     aliases={
         "vm": "vmi",
@@ -60,17 +69,17 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
         **dict.fromkeys(("controlplane", "cp", "tcp"), "controlplanes"),
     },
     examples=[
-        ("All pods of the host, each with its virtual cluster and its name there", "top pods -A"),
-        ("The pods of one virtual cluster, as kubectl top shows them inside", "top pods --vcluster vc1"),
-        ("What each virtual cluster uses", "top vclusters"),
-        ("The same on an embedded cluster", "demo top pods -A"),
+        ("All pods on the host, each with its virtual cluster and its name there", "top pods -A"),
+        ("The pods of one virtual cluster, as kubectl top shows them inside it", "top pods --vcluster vc1"),
+        ("Resource usage of each virtual cluster", "top vclusters"),
+        ("Any of these on the demo cluster", "demo top pods -A"),
     ],
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 def root() -> None:
-    """See the help above."""
+    """See the help text above."""
 
 
 def run(args: Sequence[str] | None = None, environment: Environment | None = None) -> int:

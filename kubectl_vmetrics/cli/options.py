@@ -1,4 +1,4 @@
-"""`options`: the flags that every command takes."""
+"""`options`: the flags inherited by all commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from .command import Command, write_options
 
 
 @click.command(
-    "options", cls=Command, help="List the flags that every command takes.", examples=[("List them", "options")]
+    "options",
+    cls=Command,
+    help="Print the list of flags inherited by all commands.",
+    examples=[("List them", "options")],
 )
 @click.pass_obj
 def options(environment: Environment) -> None:

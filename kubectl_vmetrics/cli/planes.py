@@ -36,7 +36,7 @@ def _of_kamaji(client: Client, namespace: str | None, warnings: list[str], *, al
     api = kamaji.served(client)
     if api is None:
         if alone:
-            raise MetricsNotAvailable("Kamaji is not installed: the cluster knows no tenant control planes")
+            raise MetricsNotAvailable("Kamaji is not installed: the cluster has no TenantControlPlane CRD")
         return []
     found = kamaji.find(client, namespace, api)
     return found if namespace else found + kamaji.operator(client, api, warnings.append)

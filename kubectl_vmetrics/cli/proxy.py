@@ -21,7 +21,7 @@ from .command import PROGRAM, Command
 from .top.choose import Targets, choose, target_option, vcluster_option
 
 REACHED_WITHIN = 15.0
-"""Seconds in which the host must answer before anything is served."""
+"""Seconds to wait for the host before serving anything."""
 
 
 @click.command(
@@ -29,42 +29,42 @@ REACHED_WITHIN = 15.0
     cls=Command,
     help="""Serve the host's metrics with virtual names until Ctrl-C.
 
-It answers as an apiserver does, for metrics only: metrics.k8s.io, nodes, and the kubelets' endpoints. With --vcluster
-that virtual cluster's view is at /; without, the host's is, and each virtual cluster's at /vclusters/HOSTNS/NAME/.
-/sd lists everything for Prometheus, /metrics is about the proxy itself.
+It serves the metrics part of the Kubernetes API: metrics.k8s.io, nodes, and the kubelets' endpoints. With --vcluster, /
+is the view of that virtual cluster. Without it, / is the host's view, and each virtual cluster's view is at
+/vclusters/HOSTNS/NAME/. /sd lists all targets for Prometheus; /metrics is about the proxy itself.
 
-Whoever can reach it sees what it shows: beyond this machine it demands a token and TLS.""",
+Anyone who can reach the proxy sees what it serves, so any address other than localhost requires a token and TLS.""",
     examples=[
-        ("Serve everything, and ask it", "proxy --port 8001"),
-        ("One virtual cluster, without anything about nodes as a whole", "proxy --vcluster vc1 --isolate"),
+        ("Serve everything, and query it", "proxy --port 8001"),
+        ("One virtual cluster, without metrics of whole nodes", "proxy --vcluster vc1 --isolate"),
     ],
 )
-@click.option("--port", default=8001, show_default=True, help="Where to listen; 0 for any free port.")
-@click.option("--address", default="127.0.0.1", show_default=True, help="On which address.")
+@click.option("--port", default=8001, show_default=True, help="Port to listen on; 0 for any free port.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--accept-hosts",
     default=r"localhost|127\.0\.0\.1|\[::1\]",
     show_default=True,
-    help="Host headers to accept, a regular expression.",
+    help="Regular expression for Host headers to accept.",
 )
 @click.option(
     "--token-file",
-    help="File with the token that clients must present. It and the others are read again when they change.",
+    help="File with the token clients must present. This file and those below are reloaded when they change.",
 )
-@click.option("--tls-cert-file", help="Certificate to serve with.")
-@click.option("--tls-private-key-file", help="Its key.")
+@click.option("--tls-cert-file", help="File with the TLS certificate.")
+@click.option("--tls-private-key-file", help="File with the private key of the TLS certificate.")
 @click.option(
     "--max-connections-per-client",
     default=256,
     show_default=True,
-    help="How many connections one address may have open at once.",
+    help="Maximum number of open connections per client address.",
 )
 @vcluster_option
 @target_option
 @click.option(
     "--isolate",
     is_flag=True,
-    help="Leave out of tenants' views what is about nodes as a whole; the host's stays as it is.",
+    help="Exclude metrics of whole nodes from tenants' views; the host's view is not affected.",
 )
 @click.pass_context
 def proxy(
@@ -86,15 +86,15 @@ def proxy(
     from kubectl_vmetrics.kube.transport import loopback
 
     if not 0 <= port < 65536:
-        raise UsageError(f"--port: {port} is no port")
+        raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
     if max_connections_per_client < 1:
-        raise UsageError("--max-connections-per-client: at least 1")
+        raise UsageError("--max-connections-per-client must be 1 or more")
     from kubectl_vmetrics.proxy.files import Token
 
     token = Token(token_file) if token_file is not None else None
     tls = (tls_cert_file, tls_private_key_file) if tls_cert_file and tls_private_key_file else None
     if bool(tls_cert_file) != bool(tls_private_key_file):
-        raise UsageError("--tls-cert-file and --tls-private-key-file go together")
+        raise UsageError("--tls-cert-file and --tls-private-key-file must be used together")
     if not loopback(address) and not (token and tls):
         raise UsageError(
             f"{address} can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file"

@@ -1,4 +1,4 @@
-"""`raw`: one path of the host, rewritten."""
+"""`raw`: one endpoint of the host, with virtual names."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ from .top.choose import Targets, choose, target_option, vcluster_option
     "raw",
     cls=Command,
     arguments="PATH",
-    help="""Print what the host answers to a path, with virtual names; kubectl get --raw for metrics.
+    help="""Print a metrics endpoint of the host with virtual names, like kubectl get --raw.
 
-The paths are the kubelets' (/api/v1/nodes/NODE/proxy/ stats/summary, metrics, metrics/cadvisor, metrics/resource,
-metrics/probes) and those of metrics.k8s.io. Without --vcluster nothing is left out, and vcluster_* labels are added;
-with it, the answer holds what that virtual cluster may see, under its own names.""",
+PATH is an endpoint of a kubelet (/api/v1/nodes/NODE/proxy/ followed by stats/summary, metrics, metrics/cadvisor,
+metrics/resource or metrics/probes) or of metrics.k8s.io. Without --vcluster, nothing is removed and vcluster_* labels
+are added. With --vcluster, the output contains only what that virtual cluster may see, under its own names.""",
     examples=[
-        ("Containers of a node, virtual names added", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"),
-        ("What a virtual cluster would see of it", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor --vcluster vc1"),
+        ("The containers on a node, with virtual names added", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"),
+        ("What a virtual cluster may see of it", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor --vcluster vc1"),
         (
-            "The same without anything about the node as a whole",
+            "Pods only, without metrics of the whole node",
             "raw /api/v1/nodes/worker-1/proxy/stats/summary --vcluster vc1 --isolate",
         ),
-        ("Pods by virtual labels", "raw '/apis/metrics.k8s.io/v1beta1/pods?labelSelector=app=cart' --vcluster vc1"),
+        (
+            "Pods selected by their labels in the virtual cluster",
+            "raw '/apis/metrics.k8s.io/v1beta1/pods?labelSelector=app=cart' --vcluster vc1",
+        ),
     ],
 )
 @click.argument("path")
 @vcluster_option
 @target_option
-@click.option("--isolate", is_flag=True, help="With --vcluster: leave out what is about nodes as a whole.")
+@click.option("--isolate", is_flag=True, help="With --vcluster: exclude metrics of whole nodes.")
 @click.pass_context
 def raw(context: click.Context, /, path: str, vcluster: str | None, targets: Targets, isolate: bool) -> int:
     """Read the options, ask, print."""
@@ -46,7 +49,7 @@ def raw(context: click.Context, /, path: str, vcluster: str | None, targets: Tar
 
     environment: Environment = context.obj
     if isolate and not vcluster:
-        raise UsageError("--isolate goes with --vcluster")
+        raise UsageError("--isolate requires --vcluster")
     if not path.startswith("/"):
         raise UsageError(f"PATH must start with a slash: {path}")
     parts = urlsplit(path)

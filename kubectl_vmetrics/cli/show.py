@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     partial: bool = False
 
 
-_WATCHED = "With --watch: time between two looks, 500ms or more."
+_WATCHED = "With --watch: refresh interval (minimum 500ms)."
 
 
 def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Callable[..., Any]:
@@ -45,9 +45,9 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
     for option in (
         click.option("--interval", default="15s", show_default=True, help=interval),
         click.option(
-            "-w", "--watch", is_flag=True, help="Look again and again: repainted on a terminal, appended on a pipe."
+            "-w", "--watch", is_flag=True, help="Refresh every --interval; redraws in a terminal, appends when piped."
         ),
-        click.option("--no-headers", is_flag=True, help="Print no column names."),
+        click.option("--no-headers", is_flag=True, help="Do not print headers."),
         click.option(
             "-o",
             "--output",
@@ -60,14 +60,14 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
 
 
 def sampling_options(shortest: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the same where --interval is the time between two samples; the shortest in seconds."""
-    text = f"Time between two samples, {duration.render(shortest)} or more; with --watch, between two looks as well."
+    """Add the same options where --interval is the time between two samples; `shortest` is in seconds."""
+    text = f"Time between two samples: {duration.render(shortest)} or more; with --watch, also the refresh interval."
     return lambda command: output_options(command, text)
 
 
 def sort_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --sort-by."""
-    return click.option("--sort-by", default="", help="Sort by cpu or memory, the largest first.")(command)
+    return click.option("--sort-by", default="", help="Sort by cpu or memory, in descending order.")(command)
 
 
 def check_sort(sort_by: str) -> None:
@@ -101,7 +101,7 @@ class Show:
         watch: bool,
         interval: str,
         *,
-        shortest: tuple[float, str] = (0.5, "metrics are made every 15 seconds or so"),
+        shortest: tuple[float, str] = (0.5, "metrics are updated about every 15 seconds"),
     ) -> None:
         self.environment: Environment = context.obj
         self.output = output
@@ -115,7 +115,7 @@ class Show:
         try:
             self.interval = duration.parse(interval if not interval.isdigit() else f"{interval}s")
         except ValueError:
-            raise UsageError(f"--interval: {interval!r} is not a duration (15s, 1m30s)") from None
+            raise UsageError(f"--interval: {interval!r} is not a duration (example: 15s, 1m30s)") from None
         least, why = shortest
         if self.interval < least:
             raise UsageError(f"--interval must be {duration.render(least)} or more: {why}")

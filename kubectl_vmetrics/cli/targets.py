@@ -1,4 +1,4 @@
-"""`targets`: what there is to scrape."""
+"""`targets`: scrape targets."""
 
 from __future__ import annotations
 
@@ -64,24 +64,28 @@ KINDS: dict[str, Callable[[Client, str | None, bool], Found]] = {
     "targets",
     cls=Command,
     arguments=f"[{'|'.join(KINDS)}|all]",
-    help="""Display what there is to scrape, with labels: KubeVirt's components, kubelets, control planes of tenants.
+    help="""List scrape targets with their labels: KubeVirt's components, kubelets, tenant control planes.
 
--o http-sd, file-sd and scrape-config are for Prometheus; with --through-apiserver for one outside of the cluster, which
-then needs the rights to pods/proxy and nodes/proxy, and cannot reach what asks for a certificate. -w prints what is
-added and removed; with --to, the file is replaced whenever something changes, and only by a complete list.
+-o http-sd, file-sd and scrape-config are for Prometheus. --through-apiserver is for a Prometheus outside the cluster: it
+needs get on pods/proxy and nodes/proxy, and cannot scrape targets that require a client certificate. -w prints targets
+as they are added and removed; with --to, the file is replaced on every change, and only by a complete list.
 
-Control planes ask for client certificates: -o scrape-config says in comments which files to mount where.""",
+Tenant control planes require client certificates: comments in -o scrape-config say which files to mount where.""",
     examples=[
         ("All targets", "targets"),
-        ("KubeVirt's alone, with their labels", "targets kubevirt -o wide"),
-        ("A file for file_sd_configs, kept up to date", "targets -o file-sd --to targets.yml -w"),
-        ("For a Prometheus outside of the cluster", "targets kubevirt -o scrape-config --through-apiserver"),
+        ("Only KubeVirt's, with their labels", "targets kubevirt -o wide"),
+        ("Keep a file for file_sd_configs up to date", "targets -o file-sd --to targets.yml -w"),
+        ("For a Prometheus outside the cluster", "targets kubevirt -o scrape-config --through-apiserver"),
     ],
 )
 @click.argument("kinds", nargs=-1)
-@click.option("--source", default="", help=f"Find KubeVirt's by {', '.join(SOURCES)}; the first that may be read.")
-@click.option("--through-apiserver", is_flag=True, help="Addresses of the apiserver, which passes requests on.")
-@click.option("--to", "file", default="", metavar="FILE", help="Write to this file, at once or not at all.")
+@click.option(
+    "--source",
+    default="",
+    help=f"How to find KubeVirt's targets: {', '.join(SOURCES)} (default: the first that you may read).",
+)
+@click.option("--through-apiserver", is_flag=True, help="Use the apiserver's address and its proxy paths.")
+@click.option("--to", "file", default="", metavar="FILE", help="Write to this file; it is replaced atomically.")
 @output_options
 @click.pass_context
 def targets(
@@ -93,20 +97,20 @@ def targets(
     file: str,
     **output: Any,
 ) -> int:
-    """Read the options, find, show."""
+    """Read the options, find the targets, print."""
     from kubectl_vmetrics.manifests import prometheus
     from kubectl_vmetrics.views import targets as view
 
     known = [*KINDS, "all"]
     for kind in kinds:
         if kind not in known:
-            raise UsageError(f'there is no kind of target "{kind}"; there are {", ".join(known)}')
+            raise UsageError(f'unknown kind of target "{kind}"; choose from {", ".join(known)}')
     if source and source not in SOURCES:
         raise UsageError(f"--source accepts only {', '.join(SOURCES)}")
     form = output["output"]
     config = form in prometheus.FORMATS
     if (through_apiserver or file) and not config:
-        raise UsageError(f"--through-apiserver and --to go with -o {', '.join(prometheus.FORMATS)}")
+        raise UsageError(f"--through-apiserver and --to require -o {', '.join(prometheus.FORMATS)}")
     if not config and form != "table":
         _check_format(form)
     show = Show(context, **{**output, "output": "" if config or form == "table" else form})

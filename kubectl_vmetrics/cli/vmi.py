@@ -1,4 +1,4 @@
-"""`vmi`: what virtual machines use."""
+"""`vmi`: resource usage of virtual machines."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ if TYPE_CHECKING:
     "vmi",
     cls=Command,
     arguments="[NAME | -l label]",
-    help="""Display what virtual machines use: one row for each VirtualMachineInstance.
+    help="""Display resource usage of virtual machines, one row for each VirtualMachineInstance.
 
-Rates are made of two samples taken 15 seconds apart, since virt-handler's numbers may be 3 seconds old. Samples are
-cached: a call within a minute of another answers at once, with rates over the last 15 to 85 seconds. CPU(%) is of the
-guest's vCPUs. Memory is what the guest's programs use; "~" marks the memory of the process instead, where the guest
-has no balloon driver to report it, CPU from a counter of whole seconds, and sums that include either.
+Rates are computed from two samples taken 15 seconds apart, because virt-handler's numbers can be 3 seconds old. Samples
+are cached: a call within a minute of another returns immediately, with rates over the last 15 to 85 seconds. CPU(%) is
+relative to the guest's vCPUs. Memory is what programs in the guest use. "~" marks the memory of the QEMU process
+(the guest has no balloon driver to report its own), CPU from a counter of whole seconds, and sums that include either.
 
-"-" stands for what is not reported, and for a counter that was reset between the samples.""",
+"-" means not reported, or a counter that was reset between samples.""",
     examples=[
-        ("The machines of the default namespace", "vmi"),
-        ("All, the busiest first", "vmi -A --sort-by=cpu"),
-        ("Steal, latencies, operating systems and file systems", "vmi -A -o wide"),
-        ("Each disk of one machine", "vmi db-0 -n prod --disks"),
-        ("The machines of a virtual cluster, by their names there", "vmi --vcluster vc1"),
-        ("Again and again", "vmi -A -w"),
+        ("The machines in the default namespace", "vmi"),
+        ("All machines, sorted by CPU", "vmi -A --sort-by=cpu"),
+        ("With steal, latencies, operating systems and file systems", "vmi -A -o wide"),
+        ("The disks of one machine", "vmi db-0 -n prod --disks"),
+        ("The machines of a virtual cluster, under their names there", "vmi --vcluster vc1"),
+        ("Refresh every 15 seconds", "vmi -A -w"),
     ],
 )
 @click.argument("names", nargs=-1)
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
 @click.option("-l", "--selector", default="", help="Label selector: '=', '==', '!=', 'in', 'notin', exists.")
 @click.option("--node", default="", callback=not_empty, help="Only machines on this node.")
-@click.option("--sort-by", default="", help="Sort by cpu, memory, network or disk, the largest first.")
-@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
-@click.option("--per-vcpu", is_flag=True, help="One row for each vCPU.")
-@click.option("--disks", is_flag=True, help="One row for each disk.")
-@click.option("--interfaces", is_flag=True, help="One row for each network interface.")
+@click.option("--sort-by", default="", help="Sort by cpu, memory, network or disk, in descending order.")
+@click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
+@click.option("--per-vcpu", is_flag=True, help="Show one row per vCPU.")
+@click.option("--disks", is_flag=True, help="Show one row per disk.")
+@click.option("--interfaces", is_flag=True, help="Show one row per network interface.")
 @vcluster_option
 @target_option
 @sampling_options(rates.SHORTEST)
@@ -83,7 +83,7 @@ def vmi(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, sample, show."""
+    """Read the options, take samples, print."""
     from kubectl_vmetrics.kubevirt import sampling
     from kubectl_vmetrics.output.progress import Progress
     from kubectl_vmetrics.views import vmi as view
@@ -96,9 +96,9 @@ def vmi(
     if len(kinds) > 1:
         raise UsageError("only one of --per-vcpu, --disks and --interfaces")
     if kinds and total:
-        raise UsageError("--sum adds up machines: it does not go with --per-vcpu, --disks or --interfaces")
+        raise UsageError("--sum cannot be used with --per-vcpu, --disks or --interfaces")
     labels = parse_labels(selector)
-    show = Show(context, **output, shortest=(rates.SHORTEST, "virt-handler's numbers may be 3 seconds old"))
+    show = Show(context, **output, shortest=(rates.SHORTEST, "virt-handler's numbers can be 3 seconds old"))
     environment: Environment = context.obj
     client = open_client(context)
     sampler = sampling.Sampler(
@@ -155,7 +155,7 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
     try:
         return machines.find(client, namespace), []
     except Forbidden as error:
-        return None, [f"names, states and vCPUs are those of the metrics alone: {error.message}"]
+        return None, [f"names, states and vCPUs come from metrics only: {error.message}"]
     except NotFound:
         return [], []  # whether KubeVirt is there at all is found out next
 
@@ -261,7 +261,7 @@ def _unresolved(found: list[Shown], vcluster: VClusterRef | None, homes: Callabl
     # Of what its labels do not prove to be a virtual cluster's, something else is said.
     left = ["/".join(key) for key, owner in asked if homes()(key[0], owner)]
     keep = "keeps its host name" if len(left) == 1 else "keep their host names"
-    why = "the annotations that hold the virtual names are missing or not the machine's own"
+    why = "the annotations with the virtual names are missing or belong to another object"
     return [f"{some(left)} {keep}: {why}"] if left else []
 
 
@@ -307,7 +307,7 @@ def _with_pods(client: Client, namespace: str | None, items: list[Shown], warnin
     try:
         listed, _ = metrics_api.pods(client, Scope(namespace, labels="kubevirt.io=virt-launcher"), PodMetrics)
     except VmetricsError as error:
-        warnings.append(f"the memory of virt-launcher pods is not known: {error.message}")
+        warnings.append(f"memory of virt-launcher pods is not available: {error.message}")
         return items
     used: dict[str, int] = {}
     for pod in listed:

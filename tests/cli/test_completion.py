@@ -432,7 +432,10 @@ def test_the_other_shells_have_a_script(shell: str) -> None:
         ([], "error: one of bash, zsh, fish, powershell, kubectl\n"),
         (["tcsh"], "error: one of bash, zsh, fish, powershell, kubectl\n"),
         (["bash", "--install"], "error: --install and --to are for kubectl; "),
-        (["kubectl", "--install"], "error: --install: .krew/bin does not exist; name a folder on the PATH with --to\n"),
+        (
+            ["kubectl", "--install"],
+            "error: --install: .krew/bin does not exist; specify a directory on the PATH with --to\n",
+        ),
         (["kubectl", "--to=/nowhere"], f"error: /nowhere/{SHIM}: no such file or directory\n"),
     ],
 )

@@ -196,7 +196,7 @@ def test_a_hung_server() -> None:
             "error: --vcluster shows virtual names, --host-names the host's: give one of them\n",
         ),
         (["--interval", "1ms"], "error: --interval must be 500ms or more: metrics are made every 15 seconds or so\n"),
-        (["--interval", "soon"], "error: --interval: 'soon' is not a duration (15s, 1m30s)\n"),
+        (["--interval", "soon"], "error: --interval: 'soon' is not a duration (example: 15s, 1m30s)\n"),
         (["-z"], "error: unknown shorthand flag: 'z' in -z\nSee 'kubectl vmetrics top pods --help' for usage.\n"),
         (["-n"], "error: flag needs an argument: 'n' in -n\nSee 'kubectl vmetrics top pods --help' for usage.\n"),
         (
@@ -236,7 +236,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
         (["top", "nodes", "a", "-l", "b"], "error: only one of NAME or --selector can be provided\n"),
         (
             ["top", "nodes", "--sum"],
-            "error: --sum goes with --vcluster: nodes have no sum of their own in kubectl top\n",
+            "error: --sum requires --vcluster: kubectl top nodes has no sum\n",
         ),
         (["top", "vclusters", "nope"], 'error: virtual cluster "nope" not found; there are: team-a/vc1, team-b/vc2\n'),
         (
@@ -245,7 +245,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
         ),
         (["demo", "--nodes=0"], "error: the demo needs at least one node, and no negative numbers\n"),
         (["demo", "--port=99999"], "error: --port: 99999 is no port\n"),
-        (["demo", "demo"], "error: a demo inside a demo makes no sense\n"),
+        (["demo", "demo"], "error: demo cannot run inside demo\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -103,7 +103,7 @@ def test_raw_one_pod(on_host: Cli) -> None:
             [f"{NODE}/pods"],
             f"error: {NODE}/pods is not answered here: only /api/v1/nodes/NODE/proxy/{{stats/summary,metrics…}} and /apis/metrics.k8s.io\n",
         ),
-        ([f"{NODE}/metrics", "--isolate"], "error: --isolate goes with --vcluster\n"),
+        ([f"{NODE}/metrics", "--isolate"], "error: --isolate requires --vcluster\n"),
         (["/api/v1/nodes/nope/proxy/stats/summary"], 'Error from server (NotFound): nodes "nope" not found\n'),
         (
             ["/api/v1/nodes/nope/proxy/metrics", "--vcluster", "vc1"],

@@ -213,7 +213,7 @@ def test_sums_are_of_machines(on_demo: Cli) -> None:
         assert on_demo("vmi", "--sum", kind) == (
             1,
             "",
-            "error: --sum adds up machines: it does not go with --per-vcpu, --disks or --interfaces\n",
+            "error: --sum cannot be used with --per-vcpu, --disks or --interfaces\n",
         )
 
 

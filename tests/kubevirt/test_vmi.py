@@ -639,7 +639,7 @@ def test_machines_whose_names_were_hashed(annotations: str, clock: Clock, run: A
         assert list(table(found.stdout)) == [host]
         assert found.stderr.splitlines()[0] == (
             f"Warning: team-a/{host} keeps its host name: "
-            "the annotations that hold the virtual names are missing or not the machine's own"
+            "the annotations with the virtual names are missing or belong to another object"
         )
     else:
         row = table(found.stdout)[long]
@@ -682,8 +682,8 @@ def test_only_what_is_asked_for_is_scraped_and_waited_for(
     [
         (["--sort-by=age"], "error: --sort-by accepts only cpu, memory, network, disk\n"),
         (["--disks", "--interfaces"], "error: only one of --per-vcpu, --disks and --interfaces\n"),
-        (["--interval=100ms"], "error: --interval must be 5s or more: virt-handler's numbers may be 3 seconds old\n"),
-        (["--interval=1s"], "error: --interval must be 5s or more: virt-handler's numbers may be 3 seconds old\n"),
+        (["--interval=100ms"], "error: --interval must be 5s or more: virt-handler's numbers can be 3 seconds old\n"),
+        (["--interval=1s"], "error: --interval must be 5s or more: virt-handler's numbers can be 3 seconds old\n"),
     ],
 )
 def test_bad_input(args: list[str], stderr: str) -> None:

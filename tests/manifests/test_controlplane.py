@@ -658,7 +658,7 @@ def test_without_the_operator(run: Callable[..., Result], host: Host, monkeypatc
     gone = Reply(404, b"404 page not found\n", "text/plain")
     monkeypatch.setattr(Host, "answer", lambda self, r: gone if OPERATOR in r.path else real(self, r))
 
-    assert run(*ACME, "--check").stdout.startswith("FAIL  prometheus-operator: the cluster knows no ServiceMonitors")
+    assert run(*ACME, "--check").stdout.startswith("FAIL  prometheus-operator: the cluster has no ServiceMonitor CRD")
     # Whoever installs it later says for whom the objects are.
     refused = run(*ACME)
     assert (refused.code, refused.stdout) == (1, "")
@@ -805,8 +805,8 @@ def test_the_operator_is_known_by_what_it_runs(
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        (["kamaji"], "error: one NAME or more, or --all\nSee "),
-        (["kamaji", "acme", "--all"], "error: one NAME or more, or --all\nSee "),
+        (["kamaji"], "error: specify one or more NAMEs, or --all\nSee "),
+        (["kamaji", "acme", "--all"], "error: specify one or more NAMEs, or --all\nSee "),
         (["kamaji", "nope", "-n", "tenants"], 'Error from server (NotFound): control plane "nope" not found\n'),
         (["kamaji", "team-a/acme"], 'Error from server (NotFound): control plane "team-a/acme" not found\n'),
         (["vcluster", "team-a/nope"], 'Error from server (NotFound): control plane "team-a/nope" not found\n'),

@@ -198,7 +198,7 @@ def test_config_maps() -> None:
     [
         (["nope"], 'error: there is no dashboard "nope"; there are vmetrics-tenants, '),
         (["--raw"], "error: --raw prints one dashboard: vmetrics-tenants, "),
-        (["--label=x y"], "error: --label: 'x y' is not KEY=VALUE of a label\n"),
+        (["--label=x y"], "error: --label: 'x y' is not a label KEY=VALUE\n"),
     ],
 )
 def test_bad_input(args: list[str], stderr: str, on_demo: Cli) -> None:

@@ -485,10 +485,13 @@ def test_the_demo_is_well(on_demo: Cli) -> None:
     [
         (
             ["--monitor-namespace=A b"],
-            "error: --monitor-namespace: 'A b' is no name: lower case letters, digits and '-', up to 63\n",
+            "error: --monitor-namespace: 'A b' is not a valid name: use lower case letters, digits and '-', at most 63 characters\n",
         ),
-        (["--label=x"], "error: --label: 'x' is not KEY=VALUE of a label\n"),
-        (["--check", "-n", "kubevirt"], "error: --check looks at what is in the cluster, and takes no settings\n"),
+        (["--label=x"], "error: --label: 'x' is not a label KEY=VALUE\n"),
+        (
+            ["--check", "-n", "kubevirt"],
+            "error: --check inspects the cluster and cannot be combined with other settings\n",
+        ),
         (["-o", "table"], "error: -o table: manifests are printed as yaml or json\n"),
     ],
 )

@@ -225,8 +225,8 @@ def test_json_and_one_replica() -> None:
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        ([], "error: --image says which image runs this plugin\n"),
-        (["--image=a", "--replicas=0"], "error: --replicas: at least 1\n"),
+        ([], "error: --image is required: the image of this plugin\n"),
+        (["--image=a", "--replicas=0"], "error: --replicas must be 1 or more\n"),
         (
             ["--image=a", "--vcluster=vc1"],
             'error: --vcluster: "vc1" is not HOSTNS/NAME; the roles need the host namespace\n',
@@ -237,7 +237,7 @@ def test_json_and_one_replica() -> None:
         ),
         (
             ["--image=a", "--name=A b"],
-            "error: --name: 'A b' is no name: lower case letters, digits and '-', up to 63\n",
+            "error: --name: 'A b' is not a valid name: use lower case letters, digits and '-', at most 63 characters\n",
         ),
         (["--image=a", "-o", "table"], "error: -o table: manifests are printed as yaml or json\n"),
     ],

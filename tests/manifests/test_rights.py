@@ -299,12 +299,15 @@ def test_the_doctor_is_content_with_it(tmp_path: Path) -> None:
         (["rbac", "--for=top", "--user=a"], 'error: --for: there is no "top"; there are top pods, top nodes, '),
         (["rbac", "--serviceaccount=a"], "error: --serviceaccount: 'a' is not NAMESPACE:NAME\n"),
         (["metrics-server", "--metric-resolution=5s"], "error: --metric-resolution must be 10s or more\n"),
-        (["metrics-server", "--metric-resolution=x"], "error: --metric-resolution: 'x' is not a duration (15s, 1m)\n"),
+        (
+            ["metrics-server", "--metric-resolution=x"],
+            "error: --metric-resolution: 'x' is not a duration (example: 15s, 1m)\n",
+        ),
         (
             ["metrics-server", "--kubelet-preferred-address-types=IP"],
             'error: --kubelet-preferred-address-types: there is no "IP"',
         ),
-        (["metrics-server", "--replicas=0"], "error: --replicas: at least 1\n"),
+        (["metrics-server", "--replicas=0"], "error: --replicas must be 1 or more\n"),
     ],
 )
 def test_bad_input(args: list[str], stderr: str, on_demo: Cli) -> None:

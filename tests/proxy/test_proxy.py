@@ -478,7 +478,7 @@ def test_slow_clients_do_not_keep_others_out(end: str, upstream: tuple[Replay, s
         ),
         (["--port=99999"], "error: --port: 99999 is no port\n"),
         (["--token-file=/nope"], "error: --token-file: /nope cannot be read\n"),
-        (["--tls-cert-file=/nope"], "error: --tls-cert-file and --tls-private-key-file go together\n"),
+        (["--tls-cert-file=/nope"], "error: --tls-cert-file and --tls-private-key-file must be used together\n"),
         (
             ["--accept-hosts=("],
             "error: --accept-hosts: not a regular expression: missing ), unterminated subpattern at position 0\n",

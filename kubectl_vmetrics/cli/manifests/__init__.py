@@ -1,4 +1,4 @@
-"""`manifests`: objects to apply, one module for each thing that they set up."""
+"""`manifests`: objects to apply, one module per subject."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from kubectl_vmetrics.cli.command import Group
 @click.command(
     "manifests",
     cls=Group,
-    help="""Print Kubernetes objects, to be looked at and applied.
+    help="""Print Kubernetes manifests to review and apply.
 
 Nothing is changed in the cluster: the objects go to stdout.""",
     lazy={
-        "proxy": ("kubectl_vmetrics.cli.manifests.proxy:proxy", "The proxy as a Deployment, with the least rights."),
+        "proxy": ("kubectl_vmetrics.cli.manifests.proxy:proxy", "Print a least-privilege Deployment of the proxy."),
         "kubevirt": (
             "kubectl_vmetrics.cli.manifests.kubevirt:kubevirt",
-            "What Prometheus needs to scrape KubeVirt, and why it does not.",
+            "Print what Prometheus needs to scrape KubeVirt, or check it.",
         ),
         "kamaji": (
             "kubectl_vmetrics.cli.manifests.controlplane:kamaji",
-            "What Prometheus needs to scrape tenant control planes of Kamaji.",
+            "Print what Prometheus needs to scrape Kamaji tenant control planes.",
         ),
         "vcluster": (
             "kubectl_vmetrics.cli.manifests.controlplane:vcluster",
-            "What Prometheus needs to scrape control planes of virtual clusters.",
+            "Print what Prometheus needs to scrape vCluster control planes.",
         ),
         "dashboards": (
             "kubectl_vmetrics.cli.manifests.dashboards:dashboards",
-            "Dashboards for Grafana: tenants, control planes, virtual machines, virtual clusters.",
+            "Print Grafana dashboards.",
         ),
-        "rbac": ("kubectl_vmetrics.cli.manifests.grants:rbac", "The least rights that commands need."),
+        "rbac": ("kubectl_vmetrics.cli.manifests.grants:rbac", "Print least-privilege roles for commands."),
         "metrics-server": (
             "kubectl_vmetrics.cli.manifests.metrics_server:metrics_server",
-            "metrics-server, with the options that a cluster may need.",
+            "Print metrics-server, with the options your cluster may need.",
         ),
     },
     examples=[
-        ("Look, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),
+        ("Review, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),
     ],
 )
 def manifests() -> None:
-    """See the help above."""
+    """See the help text above."""

@@ -24,16 +24,24 @@ if TYPE_CHECKING:
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         output_option,
-        click.option("--check", "checking", is_flag=True, help="What is wrong; exit code 1 on FAIL."),
-        label_option,
-        click.option("--operator-account", default="", help="The Prometheus Operator's, which reads the Secrets."),
         click.option(
-            "--operator-namespace", default="", help="Namespace of --operator-account; that of Prometheus by default."
+            "--check", "checking", is_flag=True, help="Check the objects in the cluster; exit with code 1 on FAIL."
         ),
-        click.option("--prometheus-account", default="", help="Prometheus' service account."),
-        click.option("--prometheus-namespace", default="", help="Namespace of Prometheus' account."),
-        click.option("--all", "everything", is_flag=True, help="All of the namespace; with -A, of all namespaces."),
-        click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces."),
+        label_option,
+        click.option(
+            "--operator-account",
+            default="",
+            help="Service account of the Prometheus Operator, which reads the Secrets.",
+        ),
+        click.option(
+            "--operator-namespace", default="", help="Namespace of --operator-account (default: that of Prometheus)."
+        ),
+        click.option("--prometheus-account", default="", help="Service account of Prometheus."),
+        click.option("--prometheus-namespace", default="", help="Namespace of the service account of Prometheus."),
+        click.option(
+            "--all", "everything", is_flag=True, help="All control planes in the namespace; with -A, in all namespaces."
+        ),
+        click.option("-A", "--all-namespaces", is_flag=True, help="Search all namespaces."),
         click.argument("names", nargs=-1),
     ):
         command = option(command)
@@ -44,28 +52,30 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     "kamaji",
     cls=Command,
     arguments="[[NAMESPACE/]NAME | --all]",
-    help="""Print what Prometheus needs to scrape a tenant control plane of Kamaji: a headless Service that leads to
-each replica, a ServiceMonitor with the tenant's client certificate and labels `cluster` and `job`, and roles that allow
-no more than that.
+    help="""Print what Prometheus needs to scrape a Kamaji tenant control plane: a headless Service that selects each
+replica, a ServiceMonitor with the tenant's client certificate and labels `cluster` and `job`, and least-privilege
+roles.
 
-The roles are for the service accounts of the one Prometheus object and of the Deployment of the Prometheus Operator;
-where there are several, name them.
+The roles are granted to the service accounts of the Prometheus object and of the Prometheus Operator's Deployment; if
+there are several, specify which.
 
-Where the certificate may not read metrics any more, as those that were renewed since kubeadm 1.35.5 and 1.36.1, the
-generator of another one comes with it; --credential asks for that in any case. --check finds the mistakes that such
-objects are known to have.""",
+If the tenant's certificate is no longer allowed to read metrics (those renewed by kubeadm 1.35.5, 1.36.1 or newer are
+not), objects that create another one are included; --credential always includes them. --check finds common mistakes in
+existing objects.""",
     examples=[
-        ("Of one tenant", "manifests kamaji acme -n tenants"),
-        ("What is wrong with those that are there", "manifests kamaji --all -A --check"),
-        ("With a certificate made for it", "manifests kamaji acme -n tenants --credential"),
+        ("One tenant", "manifests kamaji acme -n tenants"),
+        ("Check the existing objects", "manifests kamaji --all -A --check"),
+        ("With a certificate of its own", "manifests kamaji acme -n tenants --credential"),
         (
-            "Where there are several Prometheus",
+            "If there are several Prometheus objects",
             "manifests kamaji acme -n tenants --prometheus-namespace monitoring --prometheus-account prometheus-k8s",
         ),
     ],
 )
 @_options
-@click.option("--credential", is_flag=True, help="Have a certificate made that may read metrics and nothing else.")
+@click.option(
+    "--credential", is_flag=True, help="Also print objects that create a certificate for reading metrics only."
+)
 @click.pass_context
 def kamaji(context: click.Context, /, credential: bool, **given: Any) -> int:
     """Look, print."""
@@ -76,15 +86,15 @@ def kamaji(context: click.Context, /, credential: bool, **given: Any) -> int:
     "vcluster",
     cls=Command,
     arguments="[[NAMESPACE/]NAME | --all]",
-    help="""Print what Prometheus needs to scrape the control plane of a virtual cluster: a headless Service that leads
-to each replica, a ServiceMonitor with the virtual cluster's certificate and labels `cluster` and `job`, and roles that
-allow no more than that.
+    help="""Print what Prometheus needs to scrape the control plane of a virtual cluster: a headless Service that
+selects each replica, a ServiceMonitor with the virtual cluster's client certificate and labels `cluster` and `job`, and
+least-privilege roles.
 
-The roles are for the service accounts of the one Prometheus object and of the Deployment of the Prometheus Operator;
-where there are several, name them.""",
+The roles are granted to the service accounts of the Prometheus object and of the Prometheus Operator's Deployment; if
+there are several, specify which.""",
     examples=[
-        ("Of one virtual cluster", "manifests vcluster shop -n team-a"),
-        ("What is wrong with those that are there", "manifests vcluster --all -A --check"),
+        ("One virtual cluster", "manifests vcluster shop -n team-a"),
+        ("Check the existing objects", "manifests vcluster --all -A --check"),
     ],
 )
 @_options
@@ -123,7 +133,7 @@ def _run(
             check_name(option, value)
     added = check_labels(labels)
     if bool(names) == everything:
-        raise UsageError(f"one NAME or more, or --all\nSee '{context.command_path} -h' for help and examples")
+        raise UsageError(f"specify one or more NAMEs, or --all\nSee '{context.command_path} -h' for help and examples")
     if not checking:
         check(output)
     client = open_client(context)
@@ -153,7 +163,7 @@ def _run(
 
 
 def _settings(client: Client, given: dict[str, str], tenants: set[str]) -> Settings:
-    """For whom the roles are, and the labels by which Prometheus selects what it reads."""
+    """The subjects of the roles, and the labels by which Prometheus selects ServiceMonitors."""
     from kubectl_vmetrics.manifests.controlplane import Settings
     from kubectl_vmetrics.metrics import accounts, monitors
     from kubectl_vmetrics.metrics.accounts import Options
@@ -250,5 +260,9 @@ def _check(context: click.Context, client: Client, planes: list[Plane], known: l
             for finding in monitoring.check(monitoring.look(client, plane, known))
         ]
     except NotFound:
-        found = [Finding("prometheus-operator", FAIL, "the cluster knows no ServiceMonitors", "install the operator")]
+        found = [
+            Finding(
+                "prometheus-operator", FAIL, "the cluster has no ServiceMonitor CRD", "install the Prometheus Operator"
+            )
+        ]
     return show_findings(context, output, found)

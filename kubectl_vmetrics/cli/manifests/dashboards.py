@@ -15,20 +15,20 @@ from .write import check, check_labels, check_name, output_option, write
     "dashboards",
     cls=Command,
     arguments="[NAME…]",
-    help="""Print dashboards for Grafana: tenants side by side, one control plane, virtual machines, virtual clusters.
+    help="""Print Grafana dashboards: all tenants, one control plane, virtual machines, virtual clusters.
 
-They come as ConfigMaps for the sidecar of Grafana's chart, or with --raw one of them as Grafana imports it. They show
-what `manifests kamaji`, `vcluster` and `kubevirt` and the proxy lead Prometheus to. Each has a variable `cluster`.""",
+They are ConfigMaps for the sidecar of Grafana's Helm chart; --raw prints one as JSON for import. They show what
+Prometheus scrapes with `manifests kamaji`, `vcluster`, `kubevirt` and the proxy. Each has a variable `cluster`.""",
     examples=[
-        ("All, for the sidecar in the namespace monitoring", "manifests dashboards -n monitoring"),
-        ("One, to import by hand", "manifests dashboards vmetrics-machines --raw"),
-        ("For a sidecar that looks for another label", "manifests dashboards --label dashboards=team-a"),
+        ("All dashboards, for a sidecar in the namespace monitoring", "manifests dashboards -n monitoring"),
+        ("One dashboard, for manual import", "manifests dashboards vmetrics-machines --raw"),
+        ("For a sidecar with a different label", "manifests dashboards --label dashboards=team-a"),
     ],
 )
 @click.argument("names", nargs=-1)
-@click.option("--raw", is_flag=True, help="The JSON of one dashboard, to import by hand.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label that the sidecar looks for.")
-@click.option("--folder", default="", help="Folder of Grafana, where the sidecar heeds the annotation grafana_folder.")
+@click.option("--raw", is_flag=True, help="Print the JSON of one dashboard, for manual import.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label the sidecar looks for.")
+@click.option("--folder", default="", help="Grafana folder, if the sidecar supports the annotation grafana_folder.")
 @output_option
 @click.pass_context
 def dashboards(
@@ -44,7 +44,7 @@ def dashboards(
     known = {item.name: item for item in manifest.ALL}
     for name in names:
         if name not in known:
-            raise UsageError(f'there is no dashboard "{name}"; there are {", ".join(known)}')
+            raise UsageError(f'unknown dashboard "{name}"; choose from {", ".join(known)}')
     chosen = [known[name] for name in dict.fromkeys(names)] or list(manifest.ALL)
     if raw:
         if len(chosen) != 1:

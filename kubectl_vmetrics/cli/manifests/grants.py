@@ -14,22 +14,26 @@ from .write import check, check_name, output_option, write
 @click.command(
     "rbac",
     cls=Command,
-    help="""Print the least rights that commands need, as a ClusterRole and its binding.
+    help="""Print least-privilege roles for commands, as a ClusterRole and its binding.
 
-With -n they are for one namespace, as far as they can be; without it for all of them. Each user, group or service
-account has roles of its own. --complete adds what only shows more, for instance names that had to be hashed.""",
+With -n, rights are limited to one namespace where possible; without it, they cover all namespaces. Each user, group or
+service account gets its own objects. --complete adds rights that only show more, such as virtual names that were
+hashed.""",
     examples=[
-        ("For a tenant's tables, in the tenant's namespace", "manifests rbac --for 'top pods' --group acme -n team-a"),
+        ("For a tenant, in the tenant's namespace", "manifests rbac --for 'top pods' --group acme -n team-a"),
         ("For an operator", "manifests rbac --for raw --for controlplanes --user alice --complete"),
-        ("For a program, in one namespace", "manifests rbac --for vmi --serviceaccount monitoring:exporter -n prod"),
+        (
+            "For a service account, in one namespace",
+            "manifests rbac --for vmi --serviceaccount monitoring:exporter -n prod",
+        ),
     ],
 )
-@click.option("--for", "commands", multiple=True, help="A command, as it is called; may be repeated. All by default.")
+@click.option("--for", "commands", multiple=True, help="Command, as you call it; can be repeated (default: all).")
 @click.option("--user", default="", help="Who gets the rights: a user,")
 @click.option("--group", default="", help="or a group,")
 @click.option("--serviceaccount", default="", metavar="NAMESPACE:NAME", help="or a service account.")
-@click.option("--name", default="", help="Name of the objects; by default one for each user, group or service account.")
-@click.option("--complete", is_flag=True, help="With the rights without which less is shown.")
+@click.option("--name", default="", help="Name of the objects (default: one per user, group or service account).")
+@click.option("--complete", is_flag=True, help="Include rights without which less is shown.")
 @output_option
 @click.pass_context
 def rbac(
@@ -51,7 +55,7 @@ def rbac(
     check(output)
     for command in commands:
         if command not in COMMANDS:
-            raise UsageError(f'--for: there is no "{command}"; there are {", ".join(COMMANDS)}')
+            raise UsageError(f'--for: unknown command "{command}"; choose from {", ".join(COMMANDS)}')
     given = [text for text in (user, group, serviceaccount) if text]
     if len(given) != 1:
         raise UsageError("one of --user, --group and --serviceaccount says who gets the rights")

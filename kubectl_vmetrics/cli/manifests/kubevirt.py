@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     cls=Command,
     help="""Print what Prometheus needs to scrape KubeVirt: ServiceMonitor, Role and RoleBinding.
 
-virt-operator makes the like itself, but only where it finds Prometheus' service account when KubeVirt is installed;
---check says what it looks for, what there is, and what stands between Prometheus and KubeVirt.
+virt-operator creates equivalent objects itself, but only if it finds the service account of Prometheus when KubeVirt is
+installed. --check reports what it expects, what exists, and why Prometheus does not scrape KubeVirt.
 
-Namespaces, account and labels are those of the cluster, as far as they may be read; where there are several Prometheus
-objects, name the account. With -n, KubeVirt's namespace, no cluster is asked.""",
+Namespaces, account and labels are read from the cluster where you have the rights; if there are several Prometheus
+objects, specify the account. With -n (KubeVirt's namespace), no cluster is needed.""",
     examples=[
         ("What is wrong", "manifests kubevirt --check"),
         ("What is missing", "manifests kubevirt"),
@@ -39,11 +39,11 @@ objects, name the account. With -n, KubeVirt's namespace, no cluster is asked.""
         ),
     ],
 )
-@click.option("--monitor-namespace", default="", help="Namespace of Prometheus' service account.")
-@click.option("--monitor-account", default="", help="Prometheus' service account.")
+@click.option("--monitor-namespace", default="", help="Namespace of Service account of Prometheus.")
+@click.option("--monitor-account", default="", help="Service account of Prometheus.")
 @click.option("--service-monitor-namespace", default="", help="Namespace of the ServiceMonitor.")
 @label_option
-@click.option("--check", "checking", is_flag=True, help="Compare with what is in the cluster; exit code 1 on FAIL.")
+@click.option("--check", "checking", is_flag=True, help="Check the objects in the cluster; exit with code 1 on FAIL.")
 @output_option
 @click.pass_context
 def kubevirt(
@@ -56,7 +56,7 @@ def kubevirt(
     checking: bool,
     output: str,
 ) -> int:
-    """Check the options, look, print."""
+    """Check the options, query, print."""
     from kubectl_vmetrics.kubevirt import installation, monitoring
     from kubectl_vmetrics.manifests import kubevirt as manifest
 
@@ -72,7 +72,7 @@ def kubevirt(
     namespace = flags(context).namespace
     if checking:
         if any(given.values()) or added or namespace:
-            raise UsageError("--check looks at what is in the cluster, and takes no settings")
+            raise UsageError("--check inspects the cluster and cannot be combined with other settings")
         client = open_client(context)
         return show_findings(context, output, monitoring.check(monitoring.look(client, installation.find(client))))
     check(output)
@@ -86,7 +86,7 @@ def kubevirt(
 
 
 def _unseen(given: Settings) -> Settings:
-    """What was not given, as it usually is."""
+    """Defaults for what was not specified."""
     from kubectl_vmetrics.kubevirt.installation import METRICS_LABEL
     from kubectl_vmetrics.kubevirt.monitoring import ACCOUNT
 
@@ -100,7 +100,7 @@ def _unseen(given: Settings) -> Settings:
 
 
 def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
-    """What was not given, as it is in the cluster; and what was taken for granted."""
+    """What was not specified, as found in the cluster; and what was assumed."""
     from kubectl_vmetrics.kubevirt.installation import METRICS_LABEL
     from kubectl_vmetrics.kubevirt.monitoring import Service
     from kubectl_vmetrics.manifests.kubevirt import NAME
@@ -126,14 +126,14 @@ def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
     twice = [i.path for i in monitors if service and i.selects(told.namespace, service.metadata.labels)]
     twice = [path for path in twice if not path.endswith(f"/{NAME}")]
     if twice:
-        notes.append(f"{twice[0]} selects the Service already: with the one below, everything is scraped twice.")
+        notes.append(f"{twice[0]} already selects the Service: with the one below, everything is scraped twice.")
     if account not in [item.runs_as for item in known]:
         notes.append("No Prometheus object of this account could be seen; see --label for what it selects.")
     return _unseen(found)._replace(selector=selector), [*notes, ""] if notes else []
 
 
 def _account(seen: Seen, given: Settings) -> Account:
-    """Prometheus' service account. Raises UsageError where it is not clear which."""
+    """Service account of Prometheus. Raises UsageError where it is not clear which."""
     from kubectl_vmetrics.kube.rbac import Account
     from kubectl_vmetrics.metrics import accounts
     from kubectl_vmetrics.metrics.accounts import Candidate, Options

@@ -18,23 +18,26 @@ KINDS = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
     cls=Command,
     help="""Print metrics-server, which serves the Metrics API: Deployment, Service, APIService and roles.
 
-The options are those that `doctor` may find to be necessary.""",
+The options are those `doctor` may recommend.""",
     examples=[
-        ("As upstream installs it", "manifests metrics-server"),
+        ("As installed by upstream", "manifests metrics-server"),
         (
-            "For kubelets that made their certificates themselves, in a test",
+            "For kubelets with self-signed certificates, in a test",
             "manifests metrics-server --kubelet-insecure-tls",
         ),
-        ("For a control plane that reaches no pods", "manifests metrics-server --host-network"),
+        ("For a control plane that cannot reach pods", "manifests metrics-server --host-network"),
     ],
 )
-@click.option("--image", default="", help="Image; upstream's by default.")
-@click.option("--metric-resolution", default="15s", show_default=True, help="Time between two looks, 10s or more.")
-@click.option("--kubelet-insecure-tls", is_flag=True, help="Do not check kubelets' certificates; for tests.")
+@click.option("--image", default="", help="Image (default: upstream's).")
+@click.option("--metric-resolution", default="15s", show_default=True, help="Interval between scrapes (minimum 10s).")
+@click.option("--kubelet-insecure-tls", is_flag=True, help="Do not verify kubelets' certificates; for tests only.")
 @click.option(
-    "--kubelet-preferred-address-types", "addresses", default="", help="Kinds of nodes' addresses, in their order."
+    "--kubelet-preferred-address-types",
+    "addresses",
+    default="",
+    help="Types of node addresses to use, in order of preference.",
 )
-@click.option("--host-network", is_flag=True, help="Use the node's network, at port 4443.")
+@click.option("--host-network", is_flag=True, help="Use the node's network, on port 4443.")
 @click.option("--replicas", default=1, show_default=True, help="How many.")
 @output_option
 @click.pass_context
@@ -56,14 +59,16 @@ def metrics_server(
     try:
         seconds = duration.parse(metric_resolution)
     except ValueError:
-        raise UsageError(f"--metric-resolution: {metric_resolution!r} is not a duration (15s, 1m)") from None
+        raise UsageError(f"--metric-resolution: {metric_resolution!r} is not a duration (example: 15s, 1m)") from None
     if seconds < 10:
         raise UsageError("--metric-resolution must be 10s or more")
     for kind in filter(None, addresses.split(",")):
         if kind not in KINDS:
-            raise UsageError(f'--kubelet-preferred-address-types: there is no "{kind}"; there are {", ".join(KINDS)}')
+            raise UsageError(
+                f'--kubelet-preferred-address-types: unknown type "{kind}"; choose from {", ".join(KINDS)}'
+            )
     if replicas < 1:
-        raise UsageError("--replicas: at least 1")
+        raise UsageError("--replicas must be 1 or more")
     usual = manifest.Settings()
     settings = manifest.Settings(
         image or usual.image,

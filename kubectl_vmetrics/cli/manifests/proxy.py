@@ -15,36 +15,39 @@ from .write import check, check_name, output_option, write
 @click.command(
     "proxy",
     cls=Command,
-    help="""Print what runs the proxy in the host cluster: ServiceAccount, roles, Deployment, Service and NetworkPolicy.
+    help="""Print a least-privilege Deployment of the proxy to review and apply, with ServiceAccount, roles, Service and
+NetworkPolicy.
 
-Two replicas, as no user of the node, with a root file system that cannot be written, and the least rights. Clients
-present a token over TLS; how to make both Secrets is said above the objects. -n says where (vmetrics by default).
+It has two replicas, non-root, with a read-only root filesystem. Clients present a token over TLS; a comment above the
+objects says how to create both Secrets. -n is the namespace (default: vmetrics).
 
-Each virtual cluster's proxy has a name of its own, and its own token.""",
+With --vcluster, every virtual cluster's proxy has its own name and token.""",
     examples=[
-        ("For all virtual clusters", "manifests proxy --image registry.example/vmetrics:1.0 -n monitoring"),
+        ("All virtual clusters", "manifests proxy --image registry.example/vmetrics:1.0 -n monitoring"),
         (
-            "For one, with the rights of its namespace",
+            "One virtual cluster, with rights in its namespace only",
             "manifests proxy --image registry.example/vmetrics:1.0 --vcluster team-a/vc1 --isolate",
         ),
     ],
 )
-@click.option("--image", default="", help="Image that runs this plugin; see Dockerfile in the sources.")
-@click.option("--name", default="", help="Name of the objects; vmetrics-proxy, or with --vcluster one that is its own.")
-@click.option("--replicas", default=2, show_default=True, help="How many.")
-@click.option("--token-secret", default="", help="Secret with the key token; NAME-token by default.")
-@click.option("--tls-secret", default="", help="Secret of type kubernetes.io/tls; NAME-tls by default.")
-@click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve this virtual cluster only.")
+@click.option("--image", default="", help="Image of this plugin; see the Dockerfile in the sources.")
+@click.option(
+    "--name", default="", help="Name of the objects (default: vmetrics-proxy; with --vcluster, a unique one)."
+)
+@click.option("--replicas", default=2, show_default=True, help="Number of replicas.")
+@click.option("--token-secret", default="", help="Secret with the key token (default: NAME-token).")
+@click.option("--tls-secret", default="", help="Secret of type kubernetes.io/tls (default: NAME-tls).")
+@click.option("--vcluster", metavar="HOSTNS/NAME", help="Serve only this virtual cluster.")
 @target_option
 @click.option(
     "--isolate",
     is_flag=True,
-    help="Leave out of tenants' views what is about nodes as a whole; the host's stays as it is.",
+    help="Exclude metrics of whole nodes from tenants' views; the host's view is not affected.",
 )
 @click.option(
     "--from-namespace",
     multiple=True,
-    help="Namespace whose pods may connect, such as Prometheus'; may be given more than once. All by default.",
+    help="Namespace whose pods may connect, such as that of Prometheus; can be repeated (default: all).",
 )
 @output_option
 @click.pass_context
@@ -69,9 +72,9 @@ def proxy(
 
     check(output)
     if not image or any(character.isspace() for character in image):
-        raise UsageError("--image says which image runs this plugin")
+        raise UsageError("--image is required: the image of this plugin")
     if replicas < 1:
-        raise UsageError("--replicas: at least 1")
+        raise UsageError("--replicas must be 1 or more")
     ref = None
     if vcluster is not None:
         parts = vcluster.split("/")

@@ -38,7 +38,9 @@ def check(output: str) -> None:
 def check_name(option: str, text: str) -> str:
     """The name, if it is one. Raises UsageError."""
     if not bundle.is_name(text):
-        raise UsageError(f"{option}: {text!r} is no name: lower case letters, digits and '-', up to 63")
+        raise UsageError(
+            f"{option}: {text!r} is not a valid name: use lower case letters, digits and '-', at most 63 characters"
+        )
     return text
 
 
@@ -49,7 +51,7 @@ def label_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "labels",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A label for the ServiceMonitor, by which Prometheus selects it; may be repeated.",
+        help="Label for the ServiceMonitor, by which Prometheus selects it; can be repeated.",
     )(command)
 
 
@@ -59,7 +61,7 @@ def check_labels(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
-            raise UsageError(f"--label: {text!r} is not KEY=VALUE of a label")
+            raise UsageError(f"--label: {text!r} is not a label KEY=VALUE")
         found[key] = value
     return found
 

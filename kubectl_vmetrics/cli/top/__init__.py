@@ -1,4 +1,4 @@
-"""`top`: what things use, one module for each kind of thing."""
+"""`top`: resource usage, one module per kind of object."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from kubectl_vmetrics.cli.command import Group
 @click.command(
     "top",
     cls=Group,
-    help="""Display what pods, nodes, virtual clusters and namespaces use: CPU and memory.
+    help="""Display resource (CPU/memory) usage of pods, nodes, virtual clusters, namespaces and volumes.
 
-The numbers are those of the metrics API (metrics.k8s.io) of the host cluster, as `kubectl top` prints them; the names
-are those that the owner of each virtual cluster knows.""",
+The numbers come from the Metrics API (metrics.k8s.io) of the host cluster, as in `kubectl top`; the names are those the
+tenants use.""",
     lazy={
-        "pods": ("kubectl_vmetrics.cli.top.pods:pods", "What pods use."),
-        "nodes": ("kubectl_vmetrics.cli.top.nodes:nodes", "What nodes use, or a virtual cluster's share of them."),
-        "vclusters": ("kubectl_vmetrics.cli.top.vclusters:vclusters", "What virtual clusters use."),
-        "volumes": ("kubectl_vmetrics.cli.top.volumes:volumes_", "How full volumes are."),
-        "namespaces": ("kubectl_vmetrics.cli.top.namespaces:namespaces", "What namespaces use, virtual ones apart."),
+        "pods": ("kubectl_vmetrics.cli.top.pods:pods", "Display resource usage of pods."),
+        "nodes": (
+            "kubectl_vmetrics.cli.top.nodes:nodes",
+            "Display resource usage of nodes, or one virtual cluster's share.",
+        ),
+        "vclusters": ("kubectl_vmetrics.cli.top.vclusters:vclusters", "Display resource usage of virtual clusters."),
+        "volumes": ("kubectl_vmetrics.cli.top.volumes:volumes_", "Display usage of volumes."),
+        "namespaces": (
+            "kubectl_vmetrics.cli.top.namespaces:namespaces",
+            "Display resource usage of namespaces, virtual and host.",
+        ),
     },
     aliases={
         "pod": "pods",
@@ -34,10 +40,10 @@ are those that the owner of each virtual cluster knows.""",
         "ns": "namespaces",
     },
     examples=[
-        ("All pods of the host, each with its virtual cluster and its name there", "top pods -A"),
-        ("The pods of a virtual cluster, as seen from inside", "top pods --vcluster vc1"),
-        ("What each virtual cluster uses", "top vclusters"),
+        ("All pods on the host, each with its virtual cluster and its name there", "top pods -A"),
+        ("The pods of a virtual cluster, as seen from inside it", "top pods --vcluster vc1"),
+        ("Resource usage of each virtual cluster", "top vclusters"),
     ],
 )
 def top() -> None:
-    """See the help above."""
+    """See the help text above."""

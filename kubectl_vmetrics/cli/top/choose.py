@@ -1,4 +1,4 @@
-"""--vcluster: from what the user wrote to a virtual cluster of the host."""
+"""--vcluster: from the value of the flag to a virtual cluster on the host."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def vcluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--vcluster",
         metavar="[HOSTNS/]NAME",
         callback=not_empty,
-        help="Look from inside this virtual cluster: -n, -l and NAME then mean what they mean there.",
+        help="Show the view from inside this virtual cluster; -n, -l and NAME refer to it.",
     )(command)
 
 
@@ -47,7 +47,7 @@ def target_option(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="HOSTNS=VCNS/NAME",
         callback=_targets,
-        help="The virtual cluster VCNS/NAME syncs its pods to this host namespace; may be repeated.",
+        help="Declare that virtual cluster VCNS/NAME syncs pods to host namespace HOSTNS; can be repeated.",
     )(command)
 
 

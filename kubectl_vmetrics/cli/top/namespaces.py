@@ -25,18 +25,18 @@ from .choose import Targets, choose, explain, no_resources, nothing_inside, targ
 @click.command(
     "namespaces",
     cls=Command,
-    help="""Display what namespaces use: those of virtual clusters, and those of the host.
+    help="""Display resource usage of namespaces, those of virtual clusters and those of the host.
 
-Percent are of all that the nodes of the host have for pods.""",
+Percentages are of the host's total allocatable capacity.""",
     examples=[
         ("All namespaces", "top namespaces"),
-        ("Those of one host namespace", "top namespaces -n team-a"),
-        ("Those of one virtual cluster, as seen from inside", "top namespaces --vcluster vc1"),
+        ("The namespaces behind one host namespace", "top namespaces -n team-a"),
+        ("The namespaces of one virtual cluster, as seen from inside it", "top namespaces --vcluster vc1"),
     ],
 )
-@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces, which is the default without -n.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")
 @sort_option
-@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
 @vcluster_option
 @target_option
 @output_options
@@ -51,7 +51,7 @@ def namespaces(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, ask, show."""
+    """Read the options, query, print."""
     check_sort(sort_by)
     show = Show(context, **output)
     client = open_client(context)

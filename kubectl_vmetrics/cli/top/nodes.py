@@ -27,23 +27,25 @@ from .source import Chosen, source_option
     "nodes",
     cls=Command,
     arguments="[NAME | -l label]",
-    help="""Display what nodes use: CPU and memory. The table is that of `kubectl top nodes`.
+    help="""Display resource (CPU/memory) usage of nodes. The table is that of `kubectl top nodes`.
 
-With --vcluster: how much of each node the pods of that virtual cluster use.""",
+With --vcluster, display what the pods of that virtual cluster use on each node.""",
     examples=[
         ("All nodes", "top nodes"),
         ("Without metrics-server", "top nodes --source=kubelet"),
-        ("Against capacity instead of what pods may use of it", "top nodes --show-capacity"),
-        ("What one virtual cluster uses of each node", "top nodes --vcluster vc1"),
+        ("Relative to capacity instead of allocatable", "top nodes --show-capacity"),
+        ("What one virtual cluster uses on each node", "top nodes --vcluster vc1"),
     ],
 )
 @click.argument("names", nargs=-1)
-@click.option("-l", "--selector", default="", help="Label selector of nodes: '=', '==', '!=', 'in', 'notin', exists.")
+@click.option("-l", "--selector", default="", help="Label selector for nodes: '=', '==', '!=', 'in', 'notin', exists.")
 @sort_option
-@click.option("--show-capacity", is_flag=True, help="Percent of capacity instead of allocatable.")
-@click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
-@click.option("--sum", "total", is_flag=True, help="With --vcluster: a last row with the sums.")
-@click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@click.option("--show-capacity", is_flag=True, help="Show percentages of capacity instead of allocatable.")
+@click.option("--show-swap", is_flag=True, help="Show swap, if the Metrics API reports it; metrics-server does not.")
+@click.option("--sum", "total", is_flag=True, help="With --vcluster: add a row with the sums.")
+@click.option(
+    "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
+)
 @source_option
 @vcluster_option
 @target_option
@@ -64,14 +66,14 @@ def nodes(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, ask, show."""
+    """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"node [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
     check_sort(sort_by)
     if names and selector:
         raise UsageError("only one of NAME or --selector can be provided")
     if total and not vcluster:
-        raise UsageError("--sum goes with --vcluster: nodes have no sum of their own in kubectl top")
+        raise UsageError("--sum requires --vcluster: kubectl top nodes has no sum")
     parse_labels(selector)
     show = Show(context, **output)
     chosen = Chosen(source, context.obj)
@@ -94,7 +96,7 @@ def nodes(
                 partial=chosen.partial,
             )
         except ValueError as error:
-            raise BadAnswer(f"a node's numbers cannot be read: {error}") from None
+            raise BadAnswer(f"numbers of a node cannot be read: {error}") from None
 
     def share() -> Outcome:
         ref, homes = choose(client, vcluster or "", targets)

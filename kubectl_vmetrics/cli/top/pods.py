@@ -34,37 +34,38 @@ if TYPE_CHECKING:
     "pods",
     cls=Command,
     arguments="[NAME | -l label]",
-    help="""Display what pods use: CPU and memory.
+    help="""Display resource (CPU/memory) usage of pods.
 
-Where pods of virtual clusters are among them, each comes with its virtual cluster and the names that it has there;
--n and -A mean host namespaces, NAME a name of either kind. Where there are none, the table is that of `kubectl top
-pods`.
+Pods of virtual clusters are shown with their virtual cluster and their names there. -n and -A refer to host namespaces;
+NAME can be a host name or a virtual name. If there are no such pods, the table is that of `kubectl top pods`.
 
-With --vcluster the table is what `kubectl top pods` prints inside that virtual cluster.""",
+With --vcluster, the table is what `kubectl top pods` prints inside that virtual cluster.""",
     examples=[
-        ("The pods of the default namespace", "top pods"),
-        ("All pods of the host, the busiest first", "top pods -A --sort-by=cpu"),
+        ("The pods in the default namespace", "top pods"),
+        ("All pods on the host, sorted by CPU", "top pods -A --sort-by=cpu"),
         ("All pods of a virtual cluster; of one of its namespaces; one pod", "top pods --vcluster vc1"),
         ("", "top pods --vcluster vc1 -n shop"),
         ("", "top pods --vcluster team-a/vc1 -n shop cart-785676477c-69n6q"),
-        ("Against requests and limits, with nodes and host names", "top pods -A -o wide"),
+        ("With usage relative to requests and limits, nodes and host names", "top pods -A -o wide"),
         ("On a cluster without metrics-server", "top pods -A --source=auto"),
-        ("Who waits for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
-        ("For another program", "top pods -A -o json"),
-        ("Repainted every 15 seconds", "top pods -A -w"),
+        ("Pods that wait for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
+        ("As JSON, for other programs", "top pods -A -o json"),
+        ("Refresh every 15 seconds", "top pods -A -w"),
     ],
 )
 @click.argument("names", nargs=-1)
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
 @click.option("-l", "--selector", default="", help="Label selector: '=', '==', '!=', 'in', 'notin', exists.")
 @click.option("--field-selector", default="", help="Field selector: metadata.name, metadata.namespace.")
-@click.option("--containers", is_flag=True, help="One row for each container.")
+@click.option("--containers", is_flag=True, help="Show one row per container.")
 @sort_option
-@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
-@click.option("--show-swap", is_flag=True, help="Show swap, where the metrics API tells it; metrics-server does not.")
-@click.option("--host-names", is_flag=True, help="The host's names and nothing else: the table of kubectl top pods.")
-@click.option("--pressure", is_flag=True, help="Show the shares of the last 10 s in which tasks waited; kubelets only.")
-@click.option("--use-protocol-buffers", is_flag=True, default=True, help="Accepted for kubectl's sake; JSON is used.")
+@click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
+@click.option("--show-swap", is_flag=True, help="Show swap, if the Metrics API reports it; metrics-server does not.")
+@click.option("--host-names", is_flag=True, help="Show host names only: the table of kubectl top pods.")
+@click.option("--pressure", is_flag=True, help="Show the share of the last 10 s in which tasks waited; needs kubelets.")
+@click.option(
+    "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
+)
 @source_option
 @vcluster_option
 @target_option
@@ -89,17 +90,17 @@ def pods(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, ask, show."""
+    """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"pod [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
     check_sort(sort_by)
     if names and (selector or field_selector):
         raise UsageError("only one of NAME or selector can be provided")
     if vcluster and host_names:
-        raise UsageError("--vcluster shows virtual names, --host-names the host's: give one of them")
+        raise UsageError("--vcluster and --host-names cannot be used together")
     if pressure:
         if source == "metrics-api" and context.get_parameter_source("source") is ParameterSource.COMMANDLINE:
-            raise UsageError("the metrics API knows no pressure: --pressure takes --source=kubelet")
+            raise UsageError("--pressure requires --source=kubelet: the Metrics API does not report pressure")
         source = "kubelet"
     parse_labels(selector)
     parse_fields(field_selector)
@@ -174,6 +175,6 @@ def _details(client: Client, scope: Scope, warnings: list[str]) -> dict[HostPod,
     try:
         listed = core.pods(client, scope.namespace, labels=scope.labels, fields=fields)
     except VmetricsError as error:
-        warnings.append(f"nodes, requests and limits are not known: {error.message}")
+        warnings.append(f"nodes, requests and limits are not available: {error.message}")
         return {}
     return {HostPod(pod.metadata.namespace, pod.metadata.name): pod for pod in listed}

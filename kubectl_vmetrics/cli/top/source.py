@@ -1,4 +1,4 @@
-"""--source: where the numbers come from."""
+"""--source: where metrics come from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def source_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--source",
         default="metrics-api",
         show_default=True,
-        help="metrics-api; kubelet (no metrics-server, but the right to get nodes/proxy); auto: whichever is there.",
+        help="Where metrics come from: metrics-api, kubelet (needs get on nodes/proxy), or auto.",
     )(command)
 
 

@@ -24,19 +24,19 @@ from .choose import Targets, explain, no_resources, target_option
     "vclusters",
     cls=Command,
     arguments="[NAME]",
-    help="""Display what virtual clusters use: their pods, and apart from them their own control planes (CP).
+    help="""Display resource usage of virtual clusters: their pods, and separately their control planes (CP).
 
-Percent are of all that the nodes of the host have for pods. The last row is all that belongs to no virtual cluster.""",
+Percentages are of the host's total allocatable capacity. The last row covers everything outside virtual clusters.""",
     examples=[
         ("All virtual clusters", "top vclusters"),
-        ("The largest first, with a sum", "top vclusters --sort-by=memory --sum"),
-        ("Those of one host namespace", "top vclusters -n team-a"),
+        ("Sorted by memory, with a sum", "top vclusters --sort-by=memory --sum"),
+        ("The virtual clusters in one host namespace", "top vclusters -n team-a"),
     ],
 )
 @click.argument("names", nargs=-1)
-@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces, which is the default without -n.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")
 @sort_option
-@click.option("--sum", "total", is_flag=True, help="A last row with the sums.")
+@click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
 @target_option
 @output_options
 @click.pass_context
@@ -50,7 +50,7 @@ def vclusters(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, ask, show."""
+    """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"vcluster [NAME]\nSee '{context.command_path} -h' for help and examples")
     check_sort(sort_by)

@@ -28,17 +28,19 @@ from .choose import Targets, choose, target_option, vcluster_option
 @click.command(
     "volumes",
     cls=Command,
-    help="""Display how full volumes are: those with a claim that a running pod mounts, as the kubelets report them.
+    help="""Display usage of volumes: every volume with a claim that a running pod mounts, as the kubelets report it.
 
-Needs the right to get nodes/proxy. Without --vcluster, -n and -A mean host namespaces.""",
+This requires get on nodes/proxy. Without --vcluster, -n and -A refer to host namespaces.""",
     examples=[
-        ("Volumes of the default namespace", "top volumes"),
-        ("All volumes of the host, the fullest first", "top volumes -A --sort-by=percent"),
-        ("Those of a virtual cluster, as seen from inside", "top volumes --vcluster vc1"),
+        ("Volumes in the default namespace", "top volumes"),
+        ("All volumes on the host, the fullest first", "top volumes -A --sort-by=percent"),
+        ("The volumes of a virtual cluster, as seen from inside it", "top volumes --vcluster vc1"),
     ],
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
-@click.option("--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, the largest first.")
+@click.option(
+    "--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, in descending order."
+)
 @vcluster_option
 @target_option
 @output_options
@@ -52,7 +54,7 @@ def volumes_(
     targets: Targets,
     **output: Any,
 ) -> int:
-    """Read the options, ask, show."""
+    """Read the options, query, print."""
     if sort_by and sort_by not in view.SORTS:
         raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
     show = Show(context, **output)
