@@ -153,7 +153,7 @@ def _failed(error: Exception, environment: Environment) -> int:
         raise error
     environment.say(
         f"error: internal error ({type(error).__name__}); this is a bug: "
-        "set VMETRICS_TRACEBACK=1 to see where, and report it"
+        "set VMETRICS_TRACEBACK=1 to print a traceback, and report it"
     )
     return 1
 

@@ -43,8 +43,8 @@ def values(complete: Cli, *words: str) -> list[str]:
 def test_commands_with_descriptions(complete: Cli) -> None:
     found = complete("").stdout.splitlines()
 
-    assert "top\tWhat pods, nodes, virtual clusters and namespaces use." in found
-    assert "doctor\tWhy are there no metrics?" in found
+    assert "top\tDisplay resource usage of pods, nodes, virtual clusters, namespaces and volumes." in found
+    assert "doctor\tFind out why metrics are missing." in found
     assert values(complete, "to") == ["top"]
     assert values(complete, "top", "v") == ["vclusters", "volumes"]
     assert values(complete, "nope", "") == values(complete, "top", "nope", "") == []
@@ -203,7 +203,7 @@ def test_no_option_is_without_completion(path: tuple[str, ...], option: click.Op
         assert lines == [":0"]
 
 
-LISTS = re.compile(r"(?:accepts only|there are|allowed formats are:) ([\w, =\-]+)$", re.MULTILINE)
+LISTS = re.compile(r"(?:accepts only|there are|choose from|allowed formats are:) ([\w, =\-]+)$", re.MULTILINE)
 NEEDED = {"manifests proxy": ["--image=x"], "manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
 
 
@@ -309,7 +309,7 @@ def test_the_real_kubectl(tmp_path: Path) -> None:
     folder = tmp_path / "krew" / "bin"
     folder.mkdir(parents=True)
     result = invoke("completion", "kubectl", "--install", KREW_ROOT=str(tmp_path / "krew"))
-    assert (result.code, result.stdout, result.stderr) == (0, "", f"{folder / SHIM} is written\n")
+    assert (result.code, result.stdout, result.stderr) == (0, "", f"{folder / SHIM} written\n")
     environment = {"PATH": f"{folder}:{Path(str(SCRIPT)).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
 
     def asked(*words: str) -> list[str]:
@@ -431,7 +431,7 @@ def test_the_other_shells_have_a_script(shell: str) -> None:
     [
         ([], "error: one of bash, zsh, fish, powershell, kubectl\n"),
         (["tcsh"], "error: one of bash, zsh, fish, powershell, kubectl\n"),
-        (["bash", "--install"], "error: --install and --to are for kubectl; "),
+        (["bash", "--install"], "error: --install and --to are for kubectl only; "),
         (
             ["kubectl", "--install"],
             "error: --install: .krew/bin does not exist; specify a directory on the PATH with --to\n",

@@ -247,6 +247,6 @@ def test_help_of_commands() -> None:
 
 @pytest.mark.parametrize("words", [("nothing",), ("top", "nothing"), ("names", "top"), ("vmi", "names")])
 def test_help_of_nothing(words: tuple[str, ...]) -> None:
-    message = f"error: there is no command or topic {' '.join(words)!r}\nSee 'kubectl vmetrics help' for both\n"
+    message = f"error: unknown command or topic {' '.join(words)!r}\nSee 'kubectl vmetrics help' for both\n"
 
     assert invoke("help", *words) == (1, "", message)

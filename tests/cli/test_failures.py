@@ -193,9 +193,12 @@ def test_a_hung_server() -> None:
         (["--field-selector", "x"], "error: invalid selector: 'x'; can't understand 'x'\n"),
         (
             ["--vcluster", "a", "--host-names"],
-            "error: --vcluster shows virtual names, --host-names the host's: give one of them\n",
+            "error: --vcluster and --host-names cannot be used together\n",
         ),
-        (["--interval", "1ms"], "error: --interval must be 500ms or more: metrics are made every 15 seconds or so\n"),
+        (
+            ["--interval", "1ms"],
+            "error: --interval must be 500ms or more: metrics are updated about every 15 seconds\n",
+        ),
         (["--interval", "soon"], "error: --interval: 'soon' is not a duration (example: 15s, 1m30s)\n"),
         (["-z"], "error: unknown shorthand flag: 'z' in -z\nSee 'kubectl vmetrics top pods --help' for usage.\n"),
         (["-n"], "error: flag needs an argument: 'n' in -n\nSee 'kubectl vmetrics top pods --help' for usage.\n"),
@@ -244,7 +247,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
             "error: unexpected arguments: extra\nSee 'kubectl vmetrics top namespaces --help' for usage.\n",
         ),
         (["demo", "--nodes=0"], "error: the demo needs at least one node, and no negative numbers\n"),
-        (["demo", "--port=99999"], "error: --port: 99999 is no port\n"),
+        (["demo", "--port=99999"], "error: --port: 99999 is not a port: use 0 to 65535\n"),
         (["demo", "demo"], "error: demo cannot run inside demo\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -264,7 +267,7 @@ def test_a_bug_is_one_line_too(on_host: Cli, monkeypatch: pytest.MonkeyPatch) ->
     assert result == (
         1,
         "",
-        "error: internal error (RuntimeError); this is a bug: set VMETRICS_TRACEBACK=1 to see where, and report it\n",
+        "error: internal error (RuntimeError); this is a bug: set VMETRICS_TRACEBACK=1 to print a traceback, and report it\n",
     )
 
 

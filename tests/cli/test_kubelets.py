@@ -471,6 +471,6 @@ def test_pressure_is_not_in_the_metrics_api(on_host: Cli) -> None:
     assert on_host("top", "pods", "--pressure", "--source=metrics-api") == (
         1,
         "",
-        "error: the metrics API knows no pressure: --pressure takes --source=kubelet\n",
+        "error: --pressure requires --source=kubelet: the Metrics API does not report pressure\n",
     )
     assert on_host("top", "pods", "-A", "--pressure", "--source=auto").code == 0

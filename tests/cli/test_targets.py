@@ -416,7 +416,7 @@ def test_hostile_names_are_quoted(run: Callable[..., Result]) -> None:
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        (["kamaji"], 'error: unknown kind of target "kamaji"; there are '),
+        (["kamaji"], 'error: unknown kind of target "kamaji"; choose from '),
         (["--source=dns"], "error: --source accepts only pods, endpointslices, endpoints\n"),
         (["--to=x"], "error: --through-apiserver and --to require -o http-sd, file-sd, scrape-config\n"),
         (["-o", "http-sd", "--to=/nowhere/at/all"], "error: --to: /nowhere/at/all: no such file or directory\n"),

@@ -290,15 +290,15 @@ def test_a_line_of_a_log_shows_no_credentials(line: str, shown: str | None) -> N
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        (["--only=VM999"], 'error: --only: there is no check "VM999"; checks are VM101, VM102, '),
-        (["--only="], 'error: --only: there is no check ""; checks are VM101, '),
-        (["--only=VM101,"], 'error: --only: there is no check ""; checks are VM101, '),
-        (["--only=VM101", "rbac"], "error: --only names the checks to run: it takes no areas beside it\n"),
-        (["--only=VM101", "VM102"], "error: --only names the checks to run: it takes no areas beside it\n"),
+        (["--only=VM999"], 'error: --only: unknown check "VM999"; checks are VM101, VM102, '),
+        (["--only="], 'error: --only: unknown check ""; checks are VM101, '),
+        (["--only=VM101,"], 'error: --only: unknown check ""; checks are VM101, '),
+        (["--only=VM101", "rbac"], "error: --only names checks to run and cannot be combined with areas\n"),
+        (["--only=VM101", "VM102"], "error: --only names checks to run and cannot be combined with areas\n"),
         (["metrics"], 'error: there is no area or check "metrics"; areas are metrics-api, kubelets, vcluster, '),
         (["--fail-on=x"], "error: --fail-on accepts only fail, warning, never\n"),
         (["VM999"], 'error: there is no area or check "VM999"'),
-        (["VM101", "rbac"], "error: areas are looked at, identifiers explained: one or the other\n"),
+        (["VM101", "rbac"], "error: specify areas to check or IDs to explain, not both\n"),
         (["-o", "x"], 'error: unable to match a printer suitable for the output format "x"'),
     ],
 )

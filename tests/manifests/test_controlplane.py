@@ -818,7 +818,7 @@ def test_the_operator_is_known_by_what_it_runs(
             ["kamaji", "--all", "-n", "default", "--check"],
             "error: no control planes of kamaji found in default namespace\n",
         ),
-        (["kamaji", "acme", "--prometheus-account=A"], "error: --prometheus-account: 'A' is no name"),
+        (["kamaji", "acme", "--prometheus-account=A"], "error: --prometheus-account: 'A' is not a valid name"),
         (
             ["vcluster", "shop", "-n", "team-a", "-o", "table"],
             "error: -o table: manifests are printed as yaml or json\n",

@@ -196,7 +196,7 @@ def test_config_maps() -> None:
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        (["nope"], 'error: there is no dashboard "nope"; there are vmetrics-tenants, '),
+        (["nope"], 'error: unknown dashboard "nope"; choose from vmetrics-tenants, '),
         (["--raw"], "error: --raw prints one dashboard: vmetrics-tenants, "),
         (["--label=x y"], "error: --label: 'x y' is not a label KEY=VALUE\n"),
     ],

@@ -471,7 +471,7 @@ def test_without_a_cluster() -> None:
 
 def test_a_second_monitor_is_told_of(run: Callable[..., Result]) -> None:
     assert run(well()).stdout.startswith(
-        "# monitoring/prometheus-kubevirt-rules selects the Service already: with the one below, everything is scraped "
+        "# monitoring/prometheus-kubevirt-rules already selects the Service: with the one below, everything is scraped "
         "twice.\n"
     )
 

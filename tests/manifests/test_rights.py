@@ -296,7 +296,7 @@ def test_the_doctor_is_content_with_it(tmp_path: Path) -> None:
             ["rbac", "--user=a", "--group=b"],
             "error: one of --user, --group and --serviceaccount says who gets the rights\n",
         ),
-        (["rbac", "--for=top", "--user=a"], 'error: --for: there is no "top"; there are top pods, top nodes, '),
+        (["rbac", "--for=top", "--user=a"], 'error: --for: unknown command "top"; choose from top pods, top nodes, '),
         (["rbac", "--serviceaccount=a"], "error: --serviceaccount: 'a' is not NAMESPACE:NAME\n"),
         (["metrics-server", "--metric-resolution=5s"], "error: --metric-resolution must be 10s or more\n"),
         (
@@ -305,7 +305,7 @@ def test_the_doctor_is_content_with_it(tmp_path: Path) -> None:
         ),
         (
             ["metrics-server", "--kubelet-preferred-address-types=IP"],
-            'error: --kubelet-preferred-address-types: there is no "IP"',
+            'error: --kubelet-preferred-address-types: unknown type "IP"',
         ),
         (["metrics-server", "--replicas=0"], "error: --replicas must be 1 or more\n"),
     ],
