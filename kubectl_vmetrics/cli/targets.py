@@ -66,9 +66,9 @@ KINDS: dict[str, Callable[[Client, str | None, bool], Found]] = {
     arguments=f"[{'|'.join(KINDS)}|all]",
     help="""List scrape targets with their labels: KubeVirt's components, kubelets, tenant control planes.
 
--o http-sd, file-sd and scrape-config are for Prometheus. --through-apiserver is for a Prometheus outside the cluster: it
-needs get on pods/proxy and nodes/proxy, and cannot scrape targets that require a client certificate. -w prints targets
-as they are added and removed; with --to, the file is replaced on every change, and only by a complete list.
+-o http-sd, file-sd and scrape-config are for Prometheus. --through-apiserver is for a Prometheus outside the cluster:
+it needs get on pods/proxy and nodes/proxy, and cannot scrape targets that require a client certificate. -w prints
+targets as they are added and removed; with --to, the file is replaced on every change, and only by a complete list.
 
 Tenant control planes require client certificates: comments in -o scrape-config say which files to mount where.""",
     examples=[

@@ -50,4 +50,4 @@ def test_an_empty_namespace_is_the_kubeconfigs_where_that_is_so_without(on_host:
 def test_isolation_is_that_of_a_tenant() -> None:
     result = invoke("raw", SUMMARY, "--isolate")
 
-    assert result == (1, "", "error: --isolate goes with --vcluster\n")
+    assert result == (1, "", "error: --isolate requires --vcluster\n")
