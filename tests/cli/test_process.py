@@ -95,10 +95,12 @@ def test_exit_handlers_run(args: list[str], code: int, environment: dict[str, st
 
 
 def test_threads_are_waited_for(environment: dict[str, str]) -> None:
+    # On a busy machine the command may take longer than the thread: the order of the lines is not what is held.
     late = "threading.Thread(target=lambda: (time.sleep(0.5), print('late'))).start()"
     done = python(environment, f"import sys, threading, time; {late}; sys.argv[1:] = ['--version']; {MAIN}")
 
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "late")
+    assert done.returncode == 0
+    assert "late" in done.stdout.splitlines()
 
 
 def test_the_interpreter_is_not_taken_apart(environment: dict[str, str]) -> None:
