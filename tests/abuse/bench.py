@@ -34,8 +34,8 @@ ATTACKER = "127.0.0.9"
 class Bench:
     """The proxy, seen from outside."""
 
-    def __init__(self, pid: int, port: int, context: ssl.SSLContext) -> None:
-        self.pid, self.port, self.context = pid, port, context
+    def __init__(self, pid: int, port: int, context: ssl.SSLContext, authority: Path) -> None:
+        self.pid, self.port, self.context, self.authority = pid, port, context, authority
 
     def connection(self, source: str = "127.0.0.1", timeout: float = 30.0) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(
@@ -74,6 +74,7 @@ def running(folder: Path, host: str) -> Iterator[Bench]:
     issued = authority.issue_cert("localhost", "127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(folder / "cert")
     issued.private_key_pem.write_to_path(folder / "key")
+    authority.cert_pem.write_to_path(folder / "ca")
     (folder / "token").write_text(TOKEN)
     context = ssl.create_default_context()
     authority.configure_trust(context)
@@ -89,42 +90,27 @@ def running(folder: Path, host: str) -> Iterator[Bench]:
             line = process.stdout.readline()
             found = re.search(r":(\d+)$", line.strip())
             assert found, line + (folder / "log").read_text()
-            yield Bench(process.pid, int(found[1]), context)
+            yield Bench(process.pid, int(found[1]), context, folder / "ca")
             assert process.poll() is None, (folder / "log").read_text()[-2000:]
         finally:
             process.kill()
 
 
 class Watcher:
-    """Asks for health all the time, from another address than attackers."""
+    """Asks for health all the time, from another address than attackers, in a process of its own."""
 
     def __init__(self, bench: Bench) -> None:
         self.took: list[float] = []
-        self.wrong: list[object] = []
-        self._bench = bench
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.wrong: list[str] = []
+        command = [sys.executable, "-m", "tests.abuse.watch", str(bench.port), str(bench.authority)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Watcher:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        paths = ["/healthz"] * 3 + ["/readyz"]
-        while not self._stopped.is_set():
-            started = time.monotonic()
-            try:
-                answer: object = self._bench.get(paths[len(self.took) % 4])
-            except OSError as error:
-                answer = repr(error)
-            self.took.append(time.monotonic() - started)
-            if answer != (200, b"ok"):
-                self.wrong.append(answer)
-            time.sleep(0.02)
+        found = json.loads(self._process.communicate("", timeout=60)[0])
+        self.took, self.wrong = found["took"], found["wrong"]
 
     def p99(self) -> float:
         """Of 100 requests for health 99 took less."""
