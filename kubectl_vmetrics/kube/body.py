@@ -46,7 +46,7 @@ def pieces(
         found = _metered(read, limits, path, who)
     else:
         shown = encoding if len(encoding) < 40 and encoding.isprintable() else "unknown"
-        raise BadAnswer(f"{who} answered {path.partition('?')[0]} in an encoding that was not asked for: {shown}")
+        raise BadAnswer(f"{who} answered {path.partition('?')[0]} with an unsupported encoding: {shown}")
     return _bounded(found, limits, path, who)
 
 
@@ -101,7 +101,7 @@ def _inflated(sent: Iterator[bytes], path: str, who: str) -> Iterator[bytes]:
             while not stream.eof and (piece := stream.decompress(b"", STEP)):
                 yield piece
     except zlib.error:
-        raise BadAnswer(f"{who} answered {path.partition('?')[0]} with what is not gzip") from None
+        raise BadAnswer(f"{who} answered {path.partition('?')[0]} with invalid gzip data") from None
     if begun and not stream.eof:
         raise http.client.IncompleteRead(b"")
 

@@ -92,7 +92,7 @@ class CancelScope:
         while not self._large.acquire(timeout=0.05):
             self.check()
             if self.deadline is not None and time.monotonic() > self.deadline:
-                raise Crowded("other large answers took the memory for too long")
+                raise Crowded("timed out waiting for memory used by other large responses")
         self._holds_large = True
 
     def finish(self) -> None:
@@ -104,7 +104,7 @@ class CancelScope:
     def check(self) -> None:
         """Raises Cancelled where nobody waits any more."""
         if self._over.is_set():
-            raise Cancelled("the client is gone")
+            raise Cancelled("the client disconnected")
 
     def wait(self, seconds: float) -> None:
         """Sleep. Raises Cancelled at once when it is."""

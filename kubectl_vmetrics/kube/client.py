@@ -238,7 +238,7 @@ class Client:
             return response
         with response:
             if response.status < 400:
-                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is it an apiserver?")
+                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is this an API server?")
             said = bodies.beginning(self._chunks(response, deadline, limits_of(url), url), ERROR)
             error_ = refused(response.status, said, url)
             after = response.headers.get("Retry-After", "")
@@ -290,12 +290,12 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
     try:
         return decoder.decode(answer.body)
     except msgspec.ValidationError as error:
-        raise BadAnswer(f"the server's answer to {path} is not what it should be: {error}") from None
+        raise BadAnswer(f"unexpected response to {path}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         if "truncated" in str(error):
-            raise BadAnswer(f"the server's answer to {path} is cut short: unexpected end of JSON input") from None
+            raise BadAnswer(f"the response to {path} is truncated: unexpected end of JSON input") from None
         what = answer.content_type.partition(";")[0] or "unknown content"
-        raise BadAnswer(f"the server's answer to {path} is not JSON ({what}): is the server an apiserver?") from None
+        raise BadAnswer(f"the response to {path} is not JSON ({what}): is this an API server?") from None
 
 
 def _log_headers(title: str, headers: Mapping[str, str]) -> None:

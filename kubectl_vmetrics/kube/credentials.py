@@ -144,7 +144,7 @@ def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if reason.startswith("exec: process returned"):
             reason = f"exec: executable {command} failed with exit code {reason.split()[3].rstrip('.')}"
-        raise _no_credentials(reason, hint=f"run it by hand to see why: {command}") from None
+        raise _no_credentials(reason, hint=f"run it manually to see why: {command}") from None
     if not isinstance(status, dict):
         raise _no_credentials("exec: the plugin returned no status")
     return status
@@ -169,7 +169,9 @@ def _from_provider(connection: Connection) -> str:
         raise _no_credentials(f"auth-provider {name}: {type(error).__name__}") from None
     header = found.api_key.get("BearerToken") or found.api_key.get("authorization")
     if not header:
-        raise _no_credentials(f"auth-provider {name}: no token came of it", hint="log in again with its own tool")
+        raise _no_credentials(
+            f"auth-provider {name}: no token was obtained", hint="log in again with that provider's own tool"
+        )
     return str(header)
 
 
@@ -186,7 +188,7 @@ def _read_token(path: str) -> str:
 
 def _bearer(token: str) -> str:
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError("the token holds characters that no token has (a line break, a space, a non-ASCII letter)")
+        raise ConfigError("the token contains invalid characters (a line break, a space or a non-ASCII letter)")
     return f"Bearer {token}"
 
 

@@ -58,7 +58,7 @@ def refused(code: int, body: bytes, path: str) -> StatusError:
         return kind(status.message or status.reason, code=code, reason=status.reason)
     text = " ".join(body[:2000].decode("utf-8", "replace").split())[:500]
     if text.startswith("<"):
-        text = "an HTML page, not the answer of an apiserver"
+        text = "an HTML page instead of a Kubernetes API response"
     reason, message = _GENERIC.get(code, ("", ""))
     if not message:
         if code >= 500:
@@ -117,7 +117,7 @@ def timed_out(doing: str) -> TimedOut:
     """The error of a request that outlived its limit while `doing` something."""
     return TimedOut(
         f"{_UNABLE}net/http: request canceled (Client.Timeout exceeded while {doing})",
-        hint="allow more with --request-timeout, 0 for no limit",
+        hint="increase --request-timeout (0 means no timeout)",
     )
 
 

@@ -221,7 +221,7 @@ def _connect(client: Client, namespace: str, pod: str, ports: Sequence[int], lim
     if header := client.credentials.authorization():
         headers.append(f"Authorization: {header}")
     if any("\r" in text or "\n" in text for text in headers):
-        raise ConfigError("a user or group to impersonate holds a line break")
+        raise ConfigError("the user or group to impersonate contains a line break")
     options: dict[str, Any] = {}
     if scheme == "https":
         options["sslopt"] = {"context": tls_context(connection, client.credentials)}
@@ -268,7 +268,7 @@ def _failure(error: Exception, trouble: str | None) -> ConnectionFailed:
     if trouble:
         # The kubelet's own words: "error forwarding port 8443 to pod …: connection refused".
         refusal = "connection refused" in trouble
-        return ConnectionFailed("nobody listens on the port: connection refused" if refusal else trouble.strip())
+        return ConnectionFailed("nothing is listening on the port: connection refused" if refusal else trouble.strip())
     if isinstance(error, TimeoutError):
         return timed_out("forwarding a port")
     if isinstance(error, HeadTooLarge):
@@ -277,4 +277,4 @@ def _failure(error: Exception, trouble: str | None) -> ConnectionFailed:
         return error if isinstance(error, ConnectionFailed) else ConnectionFailed(error.message)
     if isinstance(error, ssl.SSLError):
         return ConnectionFailed(tls_reason(error, "the pod"))
-    return ConnectionFailed("the connection to the pod broke off")
+    return ConnectionFailed("the connection to the pod was lost")

@@ -53,8 +53,8 @@ class NoThread(VmetricsError):
 
     def __init__(self) -> None:
         super().__init__(
-            "cannot start a thread: the limit of processes is reached",
-            hint="see ulimit -u, or the limit of pids of the container",
+            "cannot start a thread: process limit reached",
+            hint="see ulimit -u or the container's pids limit",
         )
 
 
@@ -165,8 +165,8 @@ class _Gathering(Generic[T]):
             allowed = max(patience, SLOW * sorted(usual)[len(usual) // 2])
             for call in slow:
                 if now - call.began > allowed:
-                    given_up = f"no answer within {allowed:.1f} seconds, in which others answered"
-                    self._end(call, TimedOut(given_up, hint="name it alone, and it has more time"))
+                    given_up = f"no answer within {allowed:.1f} seconds, while others answered"
+                    self._end(call, TimedOut(given_up, hint="specify only this one to give it more time"))
                     call.scope.cancel()
         # Whose call was given up may hang all the same, for instance where a connection is made.
         while self._threads < min(self._limit + len(slow), MANY * self._limit, len(self._calls)) and self._more():

@@ -220,7 +220,7 @@ def _read(path: Path) -> dict[str, Any]:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f'error loading config file "{path}": yaml: {where}{error.problem}') from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
-        raise ConfigError(f'error loading config file "{path}": yaml: not text that YAML allows') from None
+        raise ConfigError(f'error loading config file "{path}": yaml: invalid characters') from None
     if config is None:
         return {}
     if not isinstance(config, dict):
@@ -251,7 +251,7 @@ def _named(config: dict[str, Any], kind: str, noun: str, flag: str | None, name:
 
 def _known(kind: str, config: dict[str, Any]) -> str:
     names = ", ".join(sorted(config[kind]))
-    return f"known {kind}: {names}" if names else f"the kubeconfig holds no {kind}"
+    return f"known {kind}: {names}" if names else f"the kubeconfig has no {kind}"
 
 
 def _server(flags: Flags, cluster: dict[str, Any], user: dict[str, Any]) -> tuple[str, bytes | None, bool]:
@@ -306,7 +306,7 @@ def _pem(entry: dict[str, Any], field: str, name: str) -> bytes | None:
         try:
             return base64.b64decode(data, validate=False)
         except (binascii.Error, ValueError):
-            raise ConfigError(f"{field}-data is not base64", prefix="Error in configuration: ") from None
+            raise ConfigError(f"{field}-data is not valid base64", prefix="Error in configuration: ") from None
     path = _text(entry, field)
     if not path:
         return None

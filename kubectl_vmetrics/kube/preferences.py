@@ -59,13 +59,13 @@ def _policy(path: Path) -> tuple[str, list[str]]:
     if policy not in (ALLOW_ALL, DENY_ALL, ALLOWLIST):
         raise _refused(f'unknown plugin policy "{policy}"', f"see {path}")
     if listed is not None and policy != ALLOWLIST:
-        raise _refused(f'a list of allowed plugins, while the policy is "{policy}"', f"see {path}")
+        raise _refused(f'an allow list of plugins is set, but the policy is "{policy}"', f"see {path}")
     entries: list[str] = []
     for item in listed if isinstance(listed, list) else [listed] if listed else []:
         # `name` became `command` in v1.36.
         entry = (item.get("command") or item.get("name")) if isinstance(item, dict) else None
         if not isinstance(entry, str):
-            raise _refused("an entry of the allowed plugins names no command", f"see {path}")
+            raise _refused("an entry of the plugin allow list has no command", f"see {path}")
         entries.append(entry)
     return str(policy), entries
 

@@ -124,7 +124,7 @@ class Reflector(Generic[Item]):
             except Expired:
                 self._version = ""  # too old to go on from
                 self.expired += 1
-                _log.info("%s: the watch is too old, the list is read again", self.path)
+                _log.info("%s: watch expired, listing again", self.path)
             except VmetricsError as error:
                 self.cuts += 1
                 if self.error is None:  # the first of a row; the rest are told by their count

@@ -105,9 +105,9 @@ class Proxy:
         try:
             self._views.informer.origins(wait=1.0)  # raises where the host cannot be asked
         except VmetricsError as error:
-            return status(503, "ServiceUnavailable", f"the map is not read yet: {_kind(error)}")
+            return status(503, "ServiceUnavailable", f"the pods of the host have not been listed yet: {_kind(error)}")
         if self._views.informer.silence() > STALE:
-            return status(503, "ServiceUnavailable", "the host was not heard of for too long")
+            return status(503, "ServiceUnavailable", "no contact with the host for too long")
         return Answer(200, [b"ok"], "text/plain; charset=utf-8")
 
     def lane(self, request: Request) -> str:
@@ -150,7 +150,7 @@ class Proxy:
                 first, whole = begin(reply.body)
         except Open as refused:
             seconds = math.ceil(refused.seconds)
-            return status(503, "ServiceUnavailable", "the node does not answer: try again later", retry_after=seconds)
+            return status(503, "ServiceUnavailable", "the node is not responding: try again later", retry_after=seconds)
         except Exception as error:
             judge(passage, error, begun=begun, seconds=time.monotonic() - started)
             return self._failed(request, error)
@@ -181,10 +181,10 @@ class Proxy:
             return status(error.code, error.reason, error.message)
         self.note(request, error)
         if not isinstance(error, VmetricsError):
-            return status(500, "InternalError", "an internal error of the proxy: see its log")
+            return status(500, "InternalError", "internal error; see the proxy's log")
         # The host's own words may hold the host's names: a tenant is told what, not why.
         if isinstance(error, StatusError):
-            return status(502, error.reason, "the host refused")
+            return status(502, error.reason, "the host refused the request")
         if isinstance(error, ConfigError):
             return status(502, "ServiceUnavailable", "no credentials for the host")
         late = isinstance(error, (TimedOut, Cancelled))
@@ -204,21 +204,21 @@ class Proxy:
 
     def _admit(self, request: Request) -> None:
         if request.method not in ("GET", "HEAD"):
-            raise Refusal(405, "MethodNotAllowed", "only GET and HEAD are answered")
+            raise Refusal(405, "MethodNotAllowed", "only GET and HEAD are supported")
         headers = request.headers
         if "upgrade" in headers.get("connection", "").lower() or "upgrade" in headers:
-            raise Refusal(400, "BadRequest", "connections are not upgraded")
+            raise Refusal(400, "BadRequest", "connection upgrades are not supported")
         if request.path in HEALTH:
             return  # kubelets ask by the pod's address and without a token; the answer holds nothing
         if not self._accept_hosts.fullmatch(re.sub(r":\d+$", "", headers.get("host", ""))):
-            raise Refusal(403, "Forbidden", "this Host is not accepted: see --accept-hosts")
+            raise Refusal(403, "Forbidden", "this Host header is not allowed: see --accept-hosts")
         if self._token is not None:
             token = self._token()
             given = headers.get("authorization", "").encode("utf-8", "replace")
             if not token or not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 raise Refusal(401, "Unauthorized", "Unauthorized")
         if not request.path:
-            raise Refusal(400, "BadRequest", "the path is not a plain one")
+            raise Refusal(400, "BadRequest", "the path is not canonical")
         if len(request.query) > LONGEST_QUERY or len(headers) > MOST_HEADERS:
             raise Refusal(400, "BadRequest", "the query is too long, or there are too many headers")
 
@@ -228,7 +228,7 @@ class Proxy:
         except ValueError:
             asked = {"": []}
         if asked.keys() - _QUERY:
-            raise Refusal(400, "BadRequest", "only labelSelector and fieldSelector are understood")
+            raise Refusal(400, "BadRequest", "unsupported query parameter; supported: labelSelector, fieldSelector")
         query = {key: values[-1] for key, values in asked.items()}
         if request.path == "/sd":
             return Answer(200, [msgspec.json.encode(self._targets(request.headers.get("host", "")))])

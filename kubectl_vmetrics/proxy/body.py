@@ -76,7 +76,7 @@ class Body:
                 self._telemetry.dropped("slow-reader")
             else:
                 self._note(error)
-            raise BrokenOff("the answer broke off") from None
+            raise BrokenOff("the response ended early") from None
         self._silence += time.monotonic() - started
         self._count += len(chunk)
         return chunk

@@ -75,10 +75,10 @@ class Token:
         if self._changed():
             try:
                 self._token = _read(self._path)
-                _log.warning("%s changed: the token in it holds from now on", self._path)
+                _log.warning("%s changed: using the new token", self._path)
             except UsageError as error:
                 self._token = ""
-                _log.error("%s: nobody is let in until it can be used", error.message)
+                _log.error("%s: all requests are rejected until it can be read", error.message)
         return self._token
 
 
@@ -106,9 +106,9 @@ class Certificate:
         try:
             self.context = tls.context(*self._files)
         except UsageError as error:
-            _log.error("%s: the certificate before is served on", error.message)
+            _log.error("%s: still serving the previous certificate", error.message)
             return False
-        _log.warning("%s changed: the certificate in it is served from now on", self._files[0])
+        _log.warning("%s changed: serving the new certificate", self._files[0])
         return True
 
 
@@ -118,5 +118,5 @@ def _read(path: str) -> str:
     except (OSError, UnicodeDecodeError, ValueError):
         raise UsageError(f"--token-file: {path} cannot be read") from None
     if len(token) < SHORTEST:
-        raise UsageError(f"--token-file: the token is shorter than {SHORTEST} characters, which can be guessed")
+        raise UsageError(f"--token-file: the token must have at least {SHORTEST} characters")
     return token

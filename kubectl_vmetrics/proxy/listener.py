@@ -125,7 +125,7 @@ class Listener(HTTPServer):
     async def ready(self) -> Answer:
         """Whether clients should come here: asked by one thread of its own, for all who want to know."""
         if self.draining:
-            return status(503, "ServiceUnavailable", "the proxy ends")
+            return status(503, "ServiceUnavailable", "the proxy is shutting down")
         if self._readiness is None or self._readiness.done():
             loop = asyncio.get_running_loop()
             self._readiness = loop.run_in_executor(self._health, self.application.ready)

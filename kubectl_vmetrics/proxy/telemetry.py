@@ -84,28 +84,33 @@ class Telemetry:
             drops = {**dict.fromkeys(DROPPED, 0), **self._drops}
             count, seconds, internal, abandoned = self._bytes, self._seconds, self._internal, self._abandoned
         return [
-            ("requests_total", "counter", "Requests, by status.", _by("code", requests)),
+            ("requests_total", "counter", "Requests by status code.", _by("code", requests)),
             (
                 "upstream_errors_total",
                 "counter",
-                "Requests to the host that failed, by who failed.",
+                "Failed requests to the host, by upstream.",
                 _by("upstream", failures),
             ),
-            ("internal_errors_total", "counter", "Internal errors of the proxy; each is in its log.", [("", internal)]),
+            ("internal_errors_total", "counter", "Internal errors; each one is logged.", [("", internal)]),
             (
                 "abandoned_total",
                 "counter",
-                "Requests to the host that ended early, since the client hung up or had waited too long.",
+                "Requests to the host that were canceled because the client disconnected or timed out.",
                 [("", abandoned)],
             ),
-            ("connections", "gauge", "Open connections of clients.", [("", self.connections)]),
-            ("dropped_connections_total", "counter", "Connections that were closed, by why.", _by("why", drops)),
-            ("waiting_requests", "gauge", "Requests that wait for their turn.", [("", self.waiting)]),
-            ("rewritten_bytes_total", "counter", "Bytes of rewritten answers.", [("", count)]),
+            ("connections", "gauge", "Open client connections.", [("", self.connections)]),
+            (
+                "dropped_connections_total",
+                "counter",
+                "Connections closed by the proxy, by reason.",
+                _by("reason", drops),
+            ),
+            ("waiting_requests", "gauge", "Requests waiting in the queue.", [("", self.waiting)]),
+            ("rewritten_bytes_total", "counter", "Bytes of rewritten responses.", [("", count)]),
             (
                 "rewrite_seconds_total",
                 "counter",
-                "Time until answers were written, the host's included.",
+                "Seconds spent answering requests, including the host's share.",
                 [("", seconds)],
             ),
         ]
@@ -113,18 +118,23 @@ class Telemetry:
 
 def _of_map(informer: Informer) -> list[_Family]:
     return [
-        ("map_objects", "gauge", "Pods and claims in the map.", [("", len(informer))]),
+        ("map_objects", "gauge", "Pods and claims in the name map.", [("", len(informer))]),
         (
             "map_age_seconds",
             "gauge",
-            "Time for which the map may have missed changes; 0 while its watches are well.",
+            "Seconds since the name map was last known to be current; 0 while its watches are connected.",
             [("", informer.silence())],
         ),
-        ("map_watch_failures_total", "counter", "Lists and watches that failed or broke off.", [("", informer.cuts())]),
+        (
+            "map_watch_failures_total",
+            "counter",
+            "Lists and watches that failed or were interrupted.",
+            [("", informer.cuts())],
+        ),
         (
             "map_watch_expired_total",
             "counter",
-            "Watches whose version was too old (410), so that the list was read again.",
+            "Watches that expired (410) and required a new list.",
             [("", informer.expired())],
         ),
     ]
@@ -135,11 +145,16 @@ def _of_circuits(circuits: Circuits) -> list[_Family]:
         (
             "circuits_open",
             "gauge",
-            "Nodes that are left alone, since they did not answer.",
+            "Nodes that are not queried because they did not respond.",
             [("", circuits.open_now())],
         ),
-        ("circuit_opened_total", "counter", "How often a node was left alone.", [("", circuits.opened)]),
-        ("circuit_refused_total", "counter", "Requests refused since a node is left alone.", [("", circuits.refused)]),
+        ("circuit_opened_total", "counter", "Times a circuit for a node opened.", [("", circuits.opened)]),
+        (
+            "circuit_refused_total",
+            "counter",
+            "Requests rejected because a node's circuit is open.",
+            [("", circuits.refused)],
+        ),
     ]
 
 

@@ -29,7 +29,7 @@ def context(certificate: str, key: str) -> ssl.SSLContext:
     try:
         found.load_cert_chain(certificate, key, password=_no_passphrase)
     except _Encrypted:
-        raise UsageError(f"--tls-private-key-file: {key} needs a passphrase: write the key without one") from None
+        raise UsageError(f"--tls-private-key-file: {key} is encrypted: save the key without a passphrase") from None
     except ssl.SSLError as error:
         raise UsageError(_why(error, certificate, key)) from None
     return found
@@ -51,5 +51,5 @@ def _why(error: ssl.SSLError, certificate: str, key: str) -> str:
         # A context of the certificate alone fails over the certificate alone: without a key in the file, later.
         ssl.create_default_context(cafile=certificate)
     except ssl.SSLError:
-        return f"--tls-cert-file: {certificate} holds no certificate in PEM format"
-    return f"--tls-private-key-file: {key} holds no private key in PEM format"
+        return f"--tls-cert-file: {certificate} contains no certificate in PEM format"
+    return f"--tls-private-key-file: {key} contains no private key in PEM format"

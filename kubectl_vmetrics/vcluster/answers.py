@@ -45,7 +45,7 @@ def check(path: str) -> None:
     """Raises UsageError for a path that no view answers."""
     if not _KUBELET.fullmatch(path) and not _METRICS.fullmatch(path):
         kubelets = "/api/v1/nodes/NODE/proxy/{stats/summary,metrics…}"
-        raise UsageError(f"{path} is not answered here: only {kubelets} and {GROUP}")
+        raise UsageError(f"unsupported path {path}; supported paths: {kubelets} and {GROUP}")
 
 
 class Answers:
@@ -62,7 +62,9 @@ class Answers:
         self, client: Client, origins: Origins, vcluster: VClusterRef | None = None, *, isolate: bool = False
     ) -> None:
         if vcluster and vcluster.parent:
-            raise UsageError("a virtual cluster inside another has no view of its own here: name the one on the host")
+            raise UsageError(
+                "nested virtual clusters have no view of their own: specify the virtual cluster on the host"
+            )
         self._client = client
         self._origins = origins
         self._vcluster = vcluster
@@ -184,7 +186,7 @@ def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, TypeError):
-        raise BadAnswer(f"the server's answer to {path} is not the JSON that it should be") from None
+        raise BadAnswer(f"unexpected JSON in the response to {path}") from None
 
 
 def _as_asked(document: bytes, accept: str) -> bytes:

@@ -137,7 +137,7 @@ def look(client: Client, namespace: str | None = None) -> Inventory:
             found = look(client, client.namespace)
         except Forbidden:
             raise failed[0] from None
-        gap = f"virtual clusters in other namespaces than {client.namespace} are not known: {failed[0].message}"
+        gap = f"virtual clusters outside namespace {client.namespace} are not known: {failed[0].message}"
         return found._replace(gaps=(gap, *found.gaps))
     # One of the two kinds may be forbidden where the other is not; a virtual cluster is one or the other.
     if len(failed) == len(answers) or any(not isinstance(error, Forbidden) for error in failed):
@@ -178,7 +178,7 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
         )
     if len(matching) > 1:
         raise UsageError(
-            f'there are several virtual clusters "{name}": say which with --vcluster '
+            f'there are several virtual clusters "{name}": specify one with --vcluster '
             + " or ".join(ref.path for ref in matching)
         )
     ref = matching[0]

@@ -48,5 +48,5 @@ def find(
     if len(matching) > 1:
         places = sorted({(pod.virtual.vcluster.path, pod.virtual.namespace) for pod in matching if pod.virtual})
         ways = some([f"--vcluster {path} -n {namespace}" for path, namespace in places])
-        raise UsageError(f'there are {len(matching)} pods "{scope.name}" in virtual clusters; say which with {ways}')
+        raise UsageError(f'there are {len(matching)} pods "{scope.name}" in virtual clusters; specify one with {ways}')
     return Found(matching, [], [])

@@ -256,11 +256,11 @@ def _resolve_rest(
     for pod in missing:
         _again(pod, resolver)
     if left := sum(pod.virtual is None and not _of_host(pod) for pod in missing):
-        what = "1 pod keeps its host name" if left == 1 else f"{left} pods keep their host names"
+        what = "1 pod is shown with its host name" if left == 1 else f"{left} pods are shown with their host names"
         why = (
             f": {errors[0].message}"
             if errors
-            else ": the annotations that hold the virtual names are missing or not the pods' own"
+            else ": the annotations with the virtual names are missing or belong to other objects"
         )
         found.warnings.append(f"{what}, marked *{why}")
 

@@ -33,7 +33,7 @@ class Missing(NotFound):
 class Unclear(StatusError):
     """A question that makes no sense."""
 
-    def __init__(self, message: str = "the request could not be understood") -> None:
+    def __init__(self, message: str = "the request is invalid") -> None:
         super().__init__(message, code=400, reason="BadRequest")
 
 

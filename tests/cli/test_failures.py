@@ -66,11 +66,11 @@ STALE = json.dumps(
         ),
         (
             {PODS: Reply(200, b'{"kind":"PodMetricsList","items":[{"meta')},
-            f"error: the server's answer to {PODS} is cut short: unexpected end of JSON input",
+            f"error: the response to {PODS} is truncated: unexpected end of JSON input",
         ),
         (
             {PODS: Reply(200, b"<html>login</html>", "text/html")},
-            f"error: the server's answer to {PODS} is not JSON (text/html): is the server an apiserver?",
+            f"error: the response to {PODS} is not JSON (text/html): is this an API server?",
         ),
         (
             {PODS: Reply(404, b"404 page not found\n", "text/plain"), "/apis": Reply(200, b'{"groups":[]}')},

@@ -97,11 +97,11 @@ def test_raw_one_pod(on_host: Cli) -> None:
         (["api"], "error: PATH must start with a slash: api\n"),
         (
             ["/api/v1/pods"],
-            "error: /api/v1/pods is not answered here: only /api/v1/nodes/NODE/proxy/{stats/summary,metrics…} and /apis/metrics.k8s.io\n",
+            "error: unsupported path /api/v1/pods; supported paths: /api/v1/nodes/NODE/proxy/{stats/summary,metrics…} and /apis/metrics.k8s.io\n",
         ),
         (
             [f"{NODE}/pods"],
-            f"error: {NODE}/pods is not answered here: only /api/v1/nodes/NODE/proxy/{{stats/summary,metrics…}} and /apis/metrics.k8s.io\n",
+            f"error: unsupported path {NODE}/pods; supported paths: /api/v1/nodes/NODE/proxy/{{stats/summary,metrics…}} and /apis/metrics.k8s.io\n",
         ),
         ([f"{NODE}/metrics", "--isolate"], "error: --isolate requires --vcluster\n"),
         (["/api/v1/nodes/nope/proxy/stats/summary"], 'Error from server (NotFound): nodes "nope" not found\n'),

@@ -84,7 +84,7 @@ def test_a_hashed_name_that_may_not_be_read_is_marked_not_guessed(run: Callable[
     )
     assert (
         result.stderr
-        == 'Warning: 1 pod keeps its host name, marked *: pods is forbidden: User "u" cannot get resource "pods"\n'
+        == 'Warning: 1 pod is shown with its host name, marked *: pods is forbidden: User "u" cannot get resource "pods"\n'
     )
     assert result.code == 0
 

@@ -269,7 +269,7 @@ def test_a_component_that_is_down_is_one_row(host: tuple[Host, str], run: Callab
         ("controller-manager", True),
         ("scheduler", False),
     ]
-    assert found[2]["error"] == "nobody listens on the port: connection refused"
+    assert found[2]["error"] == "nothing is listening on the port: connection refused"
 
 
 def test_a_server_with_another_certificate_gets_nothing(host: tuple[Host, str], run: Callable[..., Result]) -> None:

@@ -122,7 +122,7 @@ CASES = {
     ),
     "no certificate": (secret(other=b"x"), "holds no certificate"),
     "not a certificate": (kubelet(BROKEN), "holds no certificate that can be read"),
-    "not base64": ({"data": {"apiserver-kubelet-client.crt": "%"}}, "is not base64"),
+    "not base64": ({"data": {"apiserver-kubelet-client.crt": "%"}}, "is not valid base64"),
     "empty": ({}, "holds no certificate"),
 }
 

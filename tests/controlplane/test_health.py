@@ -176,7 +176,7 @@ def test_an_only_scrape_tells_no_loss() -> None:
 NOTHING = NoCredential("Secret acme-admin-kubeconfig does not exist", hint="make one")
 FORWARD = Forbidden('pods "acme-0" is forbidden: User "x" cannot create resource "pods/portforward"', code=403)
 FINE = pair(SERVED, SERVED)
-REFUSED = ConnectionFailed("nobody listens on the port: connection refused")
+REFUSED = ConnectionFailed("nothing is listening on the port: connection refused")
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_a_port_that_is_taken() -> None:
 
 def test_both_virtual_clusters_of_one_name(on_demo: Cli) -> None:
     assert on_demo("top", "pods", "--vcluster", "dev").stderr == (
-        'error: there are several virtual clusters "dev": say which with --vcluster team-b/dev or team-c/dev\n'
+        'error: there are several virtual clusters "dev": specify one with --vcluster team-b/dev or team-c/dev\n'
     )
     one, other = (
         on_demo("top", "pods", "--vcluster", name, "--no-headers").stdout for name in ("team-b/dev", "team-c/dev")

@@ -171,7 +171,7 @@ def test_what_a_retry_cannot_mend_is_not_retried(scripted: Serve) -> None:
         (
             502,
             b"<html>gateway</html>",
-            'Error from server (InternalError): an error on the server ("an HTML page, not the answer of an apiserver") has prevented the request from succeeding (get pods.metrics.k8s.io a)',
+            'Error from server (InternalError): an error on the server ("an HTML page instead of a Kubernetes API response") has prevented the request from succeeding (get pods.metrics.k8s.io a)',
         ),
         (
             418,
@@ -202,10 +202,10 @@ def test_a_redirect_is_not_followed(scripted: Serve) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"a": [1, 2', "the server's answer to /x is cut short: unexpected end of JSON input"),
-        (b"<html>", "the server's answer to /x is not JSON (text/plain): is the server an apiserver?"),
-        (b"\xff\xfe", "the server's answer to /x is not JSON (text/plain): is the server an apiserver?"),
-        (b"[" * 100_000, "the server's answer to /x is not JSON (text/plain): is the server an apiserver?"),
+        (b'{"a": [1, 2', "the response to /x is truncated: unexpected end of JSON input"),
+        (b"<html>", "the response to /x is not JSON (text/plain): is this an API server?"),
+        (b"\xff\xfe", "the response to /x is not JSON (text/plain): is this an API server?"),
+        (b"[" * 100_000, "the response to /x is not JSON (text/plain): is this an API server?"),
     ],
     ids=["cut short", "HTML", "binary", "deep"],
 )

@@ -172,7 +172,7 @@ def test_flags_that_make_no_sense(flags: Flags, message: str) -> None:
             'error: error loading config file "{path}": not a kubeconfig: no mapping with clusters and users',
         ),
         ("[]", {}, 'error: error loading config file "{path}": not a kubeconfig: no mapping with clusters and users'),
-        ("a: \x01", {}, 'error: error loading config file "{path}": yaml: not text that YAML allows'),
+        ("a: \x01", {}, 'error: error loading config file "{path}": yaml: invalid characters'),
         (
             "clusters: {}\nusers: 5",
             {},

@@ -125,7 +125,7 @@ def test_only_gzip_was_asked_for(encoding: str) -> None:
         read(zlib.compress(b"x"), encoding)
 
     shown = encoding if encoding.isprintable() and len(encoding) < 40 else "unknown"
-    assert caught.value.message == (f'pod "team-a/web-0" answered {POD} in an encoding that was not asked for: {shown}')
+    assert caught.value.message == (f'pod "team-a/web-0" answered {POD} with an unsupported encoding: {shown}')
 
 
 @pytest.mark.parametrize(

@@ -62,19 +62,19 @@ def test_a_plugin_of_the_list(key: str, by_path: bool, login: Path, tmp_path: Pa
         ({"credentialPluginPolicy": "Some"}, 'unknown plugin policy "Some"'),
         (
             {"credentialPluginPolicy": "DenyAll", "credentialPluginAllowlist": [{"name": "login"}]},
-            'a list of allowed plugins, while the policy is "DenyAll"',
+            'an allow list of plugins is set, but the policy is "DenyAll"',
         ),
         (
             {"credentialPluginPolicy": "Allowlist", "credentialPluginAllowlist": [{}]},
-            "an entry of the allowed plugins names no command",
+            "an entry of the plugin allow list has no command",
         ),
         (
             {"credentialPluginPolicy": "Allowlist", "credentialPluginAllowlist": 7},
-            "an entry of the allowed plugins names no command",
+            "an entry of the plugin allow list has no command",
         ),
         (
             {"credentialPluginPolicy": "Allowlist", "credentialPluginAllowlist": ["login"]},
-            "an entry of the allowed plugins names no command",
+            "an entry of the plugin allow list has no command",
         ),
     ],
 )

@@ -348,7 +348,7 @@ BUSY = b"Limit of concurrent requests reached (3), try again later.\n"
         (200, b"\x00\xff" * 5000, "binary data came instead of metrics"),
         (503, BUSY, "503: Limit of concurrent requests reached (3), try again later."),
         (503, b"\x1b]0;pwned\x07" + b"x" * 9000, "503: ^[]0;pwned\\x07" + "x" * 189 + "…"),
-        (503, b"<html>down</html>", "503: an HTML page, not the answer of an apiserver"),
+        (503, b"<html>down</html>", "503: an HTML page instead of a Kubernetes API response"),
         (500, b"boom", "500: boom"),
         (503, b"", "the server is currently unable to handle the request (get pods h:8443)"),
     ],

@@ -417,7 +417,7 @@ def test_of_several_prometheus_none_is_taken_by_chance(run: Callable[..., Result
         1,
         "",
         "error: several service accounts may be that of Prometheus: team-b/builder (Prometheus team-b/own), "
-        "monitoring/prometheus-k8s (Prometheus monitoring/k8s); say which with --monitor-namespace and "
+        "monitoring/prometheus-k8s (Prometheus monitoring/k8s); specify one with --monitor-namespace and "
         "--monitor-account\n",
     )
     for given in (["--monitor-namespace=monitoring"], ["--monitor-account=prometheus-k8s"]):

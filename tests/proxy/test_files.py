@@ -64,7 +64,7 @@ def test_without_a_token_nobody_is_let_in(text: str | None, tmp_path: Path, capl
         replace(path, text)
     clock.now += 1.1
     assert token() == ""
-    assert "nobody is let in" in caplog.text
+    assert "all requests are rejected" in caplog.text
     with demo_server.serving(Replay("host")) as host, serve(None, host, token=token) as url:
         for given in ("Bearer ", "Bearer", "", "Bearer 0123456789abcdef"):
             assert get(f"{url}/metrics", Authorization=given)[0] == 401

@@ -136,7 +136,7 @@ def test_silent_handshakes_hold_nobody_up_and_are_ended(
         for peer in silent:
             assert peer.recv(1) == b""
         assert time.monotonic() - started < 5
-        assert b'dropped_connections_total{why="handshake"} 40\n' in proxy.telemetry.exposition(
+        assert b'dropped_connections_total{reason="handshake"} 40\n' in proxy.telemetry.exposition(
             views.informer, proxy.circuits
         )
 
@@ -172,7 +172,7 @@ def test_who_does_not_read_is_dropped_and_holds_no_thread(host: tuple[Host, str]
         assert get(f"{url}/healthz")[0] == 200
         assert time.monotonic() - started < 10
         soon(lambda: counted(url, "connections") == 1, 40)  # this one
-        assert counted(url, 'dropped_connections_total{why="slow-reader"}') > 6
+        assert counted(url, 'dropped_connections_total{reason="slow-reader"}') > 6
 
 
 def test_the_slowest_reader_makes_room(host: tuple[Host, str]) -> None:
@@ -183,7 +183,7 @@ def test_the_slowest_reader_makes_room(host: tuple[Host, str]) -> None:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stack.enter_context(peer).connect(place(url))
             ask(peer, f"{NODE}/metrics")
-        soon(lambda: b'{why="slow-reader"} 3\n' in get(f"{url}/metrics")[1], 15)
+        soon(lambda: b'{reason="slow-reader"} 3\n' in get(f"{url}/metrics")[1], 15)
 
 
 def test_one_address_has_its_connections_and_health_beside_them(host: tuple[Host, str]) -> None:
@@ -248,7 +248,7 @@ def test_a_hanging_node_is_given_up_within_the_scrapes_time_and_then_left_alone(
             started = time.monotonic()
             status, headers, body = whole(f"{url}{path}")
             assert (status, headers["Retry-After"]) == (503, "5")
-            assert json.loads(body)["message"] == "the node does not answer: try again later"
+            assert json.loads(body)["message"] == "the node is not responding: try again later"
             assert time.monotonic() - started < 1.0
         assert host[0].asked == asked
         assert get(f"{url}{OTHER}/metrics")[0] == get(f"{url}{METRICS}/pods")[0] == 200
@@ -356,7 +356,7 @@ def test_any_internal_error_is_caught_logged_once_and_counted(
     with serve(VC1, host[1]) as url:
         status, body = get(f"{url}{NODE}/metrics%0Aforged")
         assert status == 500
-        assert json.loads(body)["message"] == "an internal error of the proxy: see its log"
+        assert json.loads(body)["message"] == "internal error; see the proxy's log"
         assert counted(url, "internal_errors_total") == 1
     logged = [record.getMessage() for record in caplog.records if "internal" in record.getMessage()]
     assert len(logged) == 1

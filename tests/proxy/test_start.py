@@ -49,13 +49,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("certificate", "missing", "--tls-private-key-file: {key}: no such file or directory"),
         ("missing", "missing", "--tls-cert-file: {certificate}: no such file or directory"),
         ("folder", "key", "--tls-cert-file: {certificate}: is a directory"),
-        ("text", "key", "--tls-cert-file: {certificate} holds no certificate in PEM format"),
-        ("empty", "key", "--tls-cert-file: {certificate} holds no certificate in PEM format"),
-        ("key", "key", "--tls-cert-file: {certificate} holds no certificate in PEM format"),
-        ("certificate", "text", "--tls-private-key-file: {key} holds no private key in PEM format"),
-        ("certificate", "certificate", "--tls-private-key-file: {key} holds no private key in PEM format"),
+        ("text", "key", "--tls-cert-file: {certificate} contains no certificate in PEM format"),
+        ("empty", "key", "--tls-cert-file: {certificate} contains no certificate in PEM format"),
+        ("key", "key", "--tls-cert-file: {certificate} contains no certificate in PEM format"),
+        ("certificate", "text", "--tls-private-key-file: {key} contains no private key in PEM format"),
+        ("certificate", "certificate", "--tls-private-key-file: {key} contains no private key in PEM format"),
         ("certificate", "other", "--tls-private-key-file: {key} is not the key of the certificate in {certificate}"),
-        ("certificate", "locked", "--tls-private-key-file: {key} needs a passphrase: write the key without one"),
+        ("certificate", "locked", "--tls-private-key-file: {key} is encrypted: save the key without a passphrase"),
     ],
 )
 def test_files_for_tls(certificate: str, key: str, message: str, files: dict[str, Path], demo_url: str) -> None:
@@ -71,7 +71,7 @@ def test_a_passphrase_is_not_asked_for(files: dict[str, Path], demo_url: str) ->
     command += [f"--tls-cert-file={files['certificate']}", f"--tls-private-key-file={files['locked']}"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "passphrase: write" in done.stderr
+    assert "without a passphrase" in done.stderr
     assert "Enter" not in done.stderr
 
 

@@ -126,7 +126,7 @@ def test_select() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dev", 'there are several virtual clusters "dev": say which with --vcluster a/dev or b/dev'),
+        ("dev", 'there are several virtual clusters "dev": specify one with --vcluster a/dev or b/dev'),
         ("nope", 'virtual cluster "nope" not found; there are: a/dev, b/dev, b/shop'),
         ("a/shop", 'virtual cluster "a/shop" not found; there are: a/dev, b/dev, b/shop'),
         ("a//shop", '--vcluster: "a//shop" is not [HOSTNS/]NAME'),

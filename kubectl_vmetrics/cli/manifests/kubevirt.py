@@ -120,7 +120,7 @@ def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
         selector = {METRICS_LABEL: seen.service.metadata.labels[METRICS_LABEL]}
     else:
         selector = {METRICS_LABEL: "true"}
-        notes.append("The Service's labels could not be seen; up to KubeVirt v0.46 the value below is empty.")
+        notes.append("The labels of the Service could not be read; up to KubeVirt v0.46, the value below is empty.")
     monitors = seen.monitors if isinstance(seen.monitors, list) else []
     service = seen.service if isinstance(seen.service, Service) else None
     twice = [i.path for i in monitors if service and i.selects(told.namespace, service.metadata.labels)]
