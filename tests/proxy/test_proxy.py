@@ -315,8 +315,8 @@ def test_a_tenant_gets_no_words_of_the_host() -> None:
         assert SECRET_WORDS.encode() in get(f"{everything}{METRICS}/nodes/vm")[1]
 
 
-def test_isolated_nodes_are_names(upstream: tuple[Replay, str]) -> None:
-    with serve(VC1, upstream[1], views={"isolate": True}) as url:
+def test_isolated_nodes_are_names() -> None:
+    with demo_server.serving(Replay("host")) as host, serve(VC1, host, views={"isolate": True}) as url:
         named = {"metadata": {"name": "vm"}, "status": {}}
         assert json.loads(get(f"{url}/api/v1/nodes")[1])["items"] == [named]
         assert json.loads(get(f"{url}/api/v1/nodes/vm")[1]) == {"kind": "Node", "apiVersion": "v1", **named}
