@@ -57,6 +57,7 @@ def executable(folder: Path) -> Path:
         str(ROOT / "krew" / "vmetrics.spec"),
     ]
     fixed = {"PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": str(EPOCH), "VMETRICS_SOURCES": str(ROOT)}
+    fixed["PYINSTALLER_CONFIG_DIR"] = str(folder / "cache")  # nothing of another build, nor of one at the same time
     subprocess.run(command, check=True, cwd=folder, env={**os.environ, **fixed})
     return folder / "dist" / NAME
 
