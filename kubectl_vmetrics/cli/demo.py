@@ -32,19 +32,21 @@ class DemoCommand(Command):
     help="""Start a demo cluster and run a command on it, or serve it until Ctrl-C.
 
 It contains nodes, host workloads, virtual machines, tenant control planes and virtual clusters, including hashed names
-and two virtual clusters with the same name. Its numbers change over time; the same seed gives the same numbers. It
+and two virtual clusters with the same name. Its numbers change over time; the same seed gives the same numbers. Access
+is controlled by roles: --as viewer can read the whole cluster, --as alice one namespace, and --as nobody nothing. It
 listens on 127.0.0.1 only, needs no network and changes nothing.""",
     examples=[
         ("One command", "demo top pods -A"),
         ("The view from inside one of its virtual clusters", "demo top pods --vcluster shop"),
         ("Its virtual machines", "demo vmi -A"),
+        ("As a user who can read one namespace", "demo top pods -n team-a --as alice"),
         ("Serve it for kubectl and other tools", "demo --port 8001"),
         ("Break something on purpose", "demo --break log-ip-sans doctor"),
         ("A large cluster", "demo --nodes 500 --pods 100000 --vclusters 300"),
     ],
 )
 @click.option("--nodes", default=3, show_default=True, help="Number of nodes.")
-@click.option("--pods", default=40, show_default=True, help="Number of pods, including those of the host.")
+@click.option("--pods", default=40, show_default=True, help="Number of pods, in addition to system pods.")
 @click.option("--vclusters", default=3, show_default=True, help="Number of virtual clusters.")
 @click.option("--vms", default=5, show_default=True, help="Number of virtual machines.")
 @click.option("--tenants", default=2, show_default=True, help="Number of tenant control planes (Kamaji).")

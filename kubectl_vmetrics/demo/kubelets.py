@@ -259,6 +259,8 @@ def _probes(scope: Scope) -> Iterator[str]:
 
 
 def _kubelet(scope: Scope) -> Iterator[str]:
+    yield _family("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", "gauge")
+    yield "kubelet_cgroup_version 2\n"
     yield _family("kubelet_running_pods", "[BETA] Number of pods that have a running sandbox", "gauge")
     yield f"kubelet_running_pods {len(scope.pods)}\n"
     yield _family("kubelet_volume_stats_used_bytes", "[BETA] Number of used bytes in the volume", "gauge")
