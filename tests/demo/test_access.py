@@ -213,9 +213,10 @@ def test_the_real_client_passes_groups_on(tmp_path: Any) -> None:
     application = Apiserver(build(Shape()), Clock())
     with demo_server.serving(application) as url:
         path = write_kubeconfig(tmp_path, url)
-        both = ["--as=x", "--as-group=a", "--as-group=system:masters"]
-        assert invoke("top", "nodes", *both, kubeconfig=path).code == 0
-        assert invoke("top", "nodes", *both[:2], kubeconfig=path).stderr == (
+        groups = ["--as-group=a", "--as-group=system:masters"]
+        for given in (groups, groups[::-1]):
+            assert invoke("top", "nodes", "--as=x", *given, kubeconfig=path).code == 0
+        assert invoke("top", "nodes", "--as=x", groups[0], kubeconfig=path).stderr == (
             'Error from server (Forbidden): nodes.metrics.k8s.io is forbidden: User "x" cannot list resource "nodes" in '
             'API group "metrics.k8s.io" at the cluster scope\n'
         )
