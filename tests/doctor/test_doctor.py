@@ -295,9 +295,9 @@ def test_a_line_of_a_log_shows_no_credentials(line: str, shown: str | None) -> N
         (["--only=VM101,"], 'error: --only: unknown check ""; checks are VM101, '),
         (["--only=VM101", "rbac"], "error: --only names checks to run and cannot be combined with areas\n"),
         (["--only=VM101", "VM102"], "error: --only names checks to run and cannot be combined with areas\n"),
-        (["metrics"], 'error: there is no area or check "metrics"; areas are metrics-api, kubelets, vcluster, '),
+        (["metrics"], 'error: unknown area or check "metrics"; areas are metrics-api, kubelets, vcluster, '),
         (["--fail-on=x"], "error: --fail-on accepts only fail, warning, never\n"),
-        (["VM999"], 'error: there is no area or check "VM999"'),
+        (["VM999"], 'error: unknown area or check "VM999"'),
         (["VM101", "rbac"], "error: specify areas to check or IDs to explain, not both\n"),
         (["-o", "x"], 'error: unable to match a printer suitable for the output format "x"'),
     ],
@@ -312,7 +312,7 @@ def test_the_demo_breaks() -> None:
     listed = invoke("demo", "--break", "list").stdout
 
     assert [line.split()[0] for line in listed.splitlines()] == list(BREAKS)
-    assert invoke("demo", "--break", "nope").stderr == 'error: --break: there is no "nope"; see --break list\n'
+    assert invoke("demo", "--break", "nope").stderr == 'error: --break: unknown name "nope"; --break list prints the choices\n'
     result = invoke("demo", "--break", "no-metrics-server", "doctor", "metrics-api")
     assert "FAIL  VM102 who serves metrics.k8s.io: there is no APIService v1beta1.metrics.k8s.io" in result.stdout
 
