@@ -15,7 +15,7 @@ from .show import Outcome, Show, sampling_options
 
 SHORTEST = 1.0
 WHY = "a shorter interval is too short for a rate"
-"""Seconds between two samples, below which a rate is of too little; and what is said of less."""
+"""Minimum seconds between two samples for a meaningful rate, and the message for less."""
 
 
 @click.command(

@@ -96,9 +96,7 @@ def proxy(
     if bool(tls_cert_file) != bool(tls_private_key_file):
         raise UsageError("--tls-cert-file and --tls-private-key-file must be used together")
     if not loopback(address) and not (token and tls):
-        raise UsageError(
-            f"{address} can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file"
-        )
+        raise UsageError(f"listening on {address} requires --token-file, --tls-cert-file and --tls-private-key-file")
     try:
         hosts = re.compile(accept_hosts)
     except re.error as error:

@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     """What a command found.
 
     Attributes:
-        view: what there is to show.
+        view: what to show.
         empty: why there is nothing, said where the view has no rows.
         warnings: what could not be resolved.
         skipped: what could not be read.

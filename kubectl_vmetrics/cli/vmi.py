@@ -258,7 +258,7 @@ def _unresolved(found: list[Shown], vcluster: VClusterRef | None, homes: Callabl
         if item.machine and item.virtual is None
     }
     asked = [(key, owner) for key, owner in owners.items() if owner and (vcluster is None or owner == vcluster.name)]
-    # Of what its labels do not prove to be a virtual cluster's, something else is said.
+    # There is another warning for labels that do not prove a virtual cluster.
     left = ["/".join(key) for key, owner in asked if homes()(key[0], owner)]
     keep = "keeps its host name" if len(left) == 1 else "keep their host names"
     why = "the annotations with the virtual names are missing or belong to another object"

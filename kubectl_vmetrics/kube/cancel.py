@@ -1,7 +1,7 @@
-"""Work on a cluster that ends early: at a deadline, or when nobody waits for it any more.
+"""Work on a cluster that ends early: at a deadline, or when nothing waits for it any more.
 
-A server answers many clients, each of which may hang up while a kubelet is silent. Whoever starts such work enters a
-CancelScope; every request that a thread makes meanwhile belongs to it (see client, transport). Another thread may
+A server answers many clients, each of which may disconnect while a kubelet is silent. Code that starts such work enters
+a CancelScope; every request a thread makes until it exits belongs to it (see client, transport). Another thread may
 cancel it: the sockets that the work waits on are shut down, so that a blocked read returns at once.
 """
 

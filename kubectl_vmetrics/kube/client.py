@@ -106,7 +106,7 @@ class Client:
             ConnectionFailed: no answer, or none in time.
             TooLarge: an answer beyond the limits.
             BadAnswer: one in an encoding that was not asked for.
-            ConfigError: credentials that cannot be had.
+            ConfigError: credentials are not available.
         """
         deadline = self._deadline()
         if limit is not None:

@@ -59,7 +59,7 @@ class Credentials:
         return bool(user.token_file or user.exec or user.auth_provider or self._connection.in_cluster)
 
     def forget(self) -> None:
-        """Fetch anew when next asked."""
+        """Fetch again on the next request."""
         with self._lock:
             self._fetched = False
 

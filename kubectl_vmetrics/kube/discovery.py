@@ -1,4 +1,4 @@
-"""Discovery documents: what a server tells of the resources that it serves.
+"""Discovery documents: the resources a server serves.
 
 Both forms: the one that every client knows, and the aggregated one that kubectl asks for first
 (https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api).

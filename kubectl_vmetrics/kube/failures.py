@@ -17,7 +17,7 @@ from .response import HeadTooLarge
 
 _UNABLE = "Unable to connect to the server: "
 
-# k8s.io/apimachinery/pkg/api/errors/errors.go, NewGenericServerResponse: what is said where the body is no Status.
+# k8s.io/apimachinery/pkg/api/errors/errors.go, NewGenericServerResponse: the message if the body is not a Status.
 _GENERIC = {
     401: ("Unauthorized", "the server has asked for the client to provide credentials"),
     403: ("Forbidden", ""),

@@ -42,11 +42,11 @@ class Identity(NamedTuple):
 
 
 class Peer:
-    """Whom to trust behind a port, and as whom to log in; made once for many connections.
+    """The server to trust behind a port, and the identity to present; created once for many connections.
 
     Args:
         identity: with what to log in; None for nothing.
-        ca: PEM of the authority that signed the other side's certificate; None to trust whoever is there, which is for
+        ca: PEM of the authority that signed the other side's certificate; None to trust any server, which is for
             certificates that a process makes for itself: the apiserver vouches for the pod.
         name: the name that its certificate holds.
 
@@ -116,7 +116,7 @@ class Forward:
         """A connection to one of the ports, in TLS where there is a peer to expect.
 
         Raises:
-            ConnectionFailed: nobody listens there, or not the one who was expected.
+            ConnectionFailed: nothing is listening there, or an unexpected server.
         """
         plain: socket.socket = self._channels.socket(port)
         plain.setblocking(True)
@@ -147,7 +147,7 @@ class Forward:
 
 
 class Connection:
-    """HTTP/1.1 with whoever is behind a port; one request after the other."""
+    """HTTP/1.1 with the server behind a port; one request after the other."""
 
     def __init__(
         self, stream: socket.socket, left: Callable[[], float], trouble: Callable[[], str | None], who: str

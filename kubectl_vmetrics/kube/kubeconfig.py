@@ -74,7 +74,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """A cluster, and as whom to ask it.
+    """A cluster, and the identity to use there.
 
     Attributes:
         server: the apiserver's URL, without a slash at the end.
@@ -163,7 +163,7 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
 def login_apart(connection: Connection) -> Connection:
     """The same with user and password of the server's URL where others are, so that no message or log holds them.
 
-    They count where there is nothing else to log in with, as in Go (net/http, Request.URL.User).
+    They are used if there are no other credentials, as in Go (net/http, Request.URL.User).
     """
     scheme, slashes, rest = connection.server.partition("://")
     host, slash, path = rest.partition("/")

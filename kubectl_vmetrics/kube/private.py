@@ -1,6 +1,6 @@
 """Small files in kubectl's cache folder that nobody else may read, and that are used only where nobody else wrote them.
 
-The folder may be anywhere, /tmp among others: whoever can write there may put a link, or a file of their own, in place
+The folder may be anywhere, including /tmp: anyone who can write there may put a link, or a file of their own, in place
 of one of ours.
 """
 
@@ -25,7 +25,7 @@ class Kept(NamedTuple):
 
 
 def read(path: Path) -> Kept | None:
-    """What is in a file; None where it is not there, is a link, or may be somebody else's work."""
+    """What is in a file; None if it is missing, is a link, or may have been written by someone else."""
     try:
         # O_NONBLOCK, since a pipe would be waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

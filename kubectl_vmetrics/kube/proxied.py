@@ -1,6 +1,6 @@
 """Requests through a proxy: one pooled `requests` session per connection.
 
-What `requests` would decide by itself is decided here, the way kubectl does it: only the cluster's own CA is trusted
+What `requests` would decide on its own is decided here, as in kubectl: only the cluster's own CA is trusted
 where it has one, ~/.netrc and REQUESTS_CA_BUNDLE are not asked, redirects are not followed.
 """
 

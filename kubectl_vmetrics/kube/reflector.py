@@ -2,7 +2,7 @@
 
 The steps are client-go's (k8s.io/client-go/tools/cache/reflector.go): list, watch from the list's version, watch again
 from the last version that was seen when the server ends it, list again when that version is too old (410), wait longer
-from failure to failure. Beside that the list is read anew now and then, so that nothing that was missed stays missed.
+from failure to failure. The list is also read again periodically, so that nothing stays missed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 Taken_contra = TypeVar("Taken_contra", contravariant=True)
 
 RESYNC = 900.0
-"""Seconds after which the list is read anew."""
+"""Seconds after which the list is read again."""
 WATCH = 240.0
 """Seconds that a watch lasts at most, and with it the silence of a connection that nobody told us is dead."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0

@@ -1,7 +1,7 @@
-"""What http.client reads of an answer, with limits that it has not: a deadline for all of it, and a size of its head.
+"""http.client's reading of a response, with the limits it lacks: a deadline for all of it, and a maximum header size.
 
-Left to itself it waits anew for each byte, so that a server that sends one now and then holds a request for ever, and
-it skips any number of "100 Continue" and of trailers.
+By default, the timeout restarts with each byte, so a server that sends one byte now and then holds a request forever,
+and it skips any number of "100 Continue" and of trailers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class HeadTooLarge(http.client.HTTPException):
 
 
 class Response(http.client.HTTPResponse):
-    """An answer that has to be over when the time limit of its socket is."""
+    """A response that must end before the deadline of its socket."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)

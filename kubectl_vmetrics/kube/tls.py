@@ -39,7 +39,7 @@ def trust(context: ssl.SSLContext, authorities: bytes) -> None:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Let a TLS context log in with a certificate, both PEM. Raises ConfigError."""
+    """Load a client certificate and its key, both PEM, into a TLS context. Raises ConfigError."""
     import tempfile
 
     # The ssl module takes file names only: a private folder (0700), gone before the first request.

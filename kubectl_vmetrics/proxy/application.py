@@ -67,8 +67,8 @@ class Proxy:
 
     Args:
         views: what it serves.
-        accept_hosts: the Host headers that are accepted, ports apart; others are a browser led astray (DNS rebinding).
-        token: gives what a client must present, "" to let nobody in; None where everybody on this machine may ask.
+        accept_hosts: the Host headers to accept, without ports; others may come from a browser (DNS rebinding).
+        token: returns the token a client must present, "" to reject all clients; None if no token is required.
         clock: seconds, for the circuits of nodes.
     """
 

@@ -102,7 +102,7 @@ class Circuits:
         elif probe:
             state.pause = min(state.pause * 2, LONGEST_PAUSE)
         else:
-            return  # few so far; or one that began before the circuit opened, and tells nothing new
+            return  # few so far; or one that began before the circuit opened, and has no news
         state.until = self._clock() + state.pause
 
 

@@ -116,7 +116,7 @@ class Conversation(HTTPMessageDelegate):
         self._scope = scope = CancelScope(limit, large=self._listener.large)
         work = self._listener.in_turn(lambda: self._application.answer(request, scope), client, lane)
         self._work = asyncio.get_running_loop().create_task(work)
-        # The client's own limits see to it that most of what is late ends by itself; the head of an answer that comes
+        # The client's own limits end most late requests; the head of an answer that comes
         # byte by byte does not.
         late = asyncio.get_running_loop().call_later(limit + 0.25, scope.cancel)
         try:

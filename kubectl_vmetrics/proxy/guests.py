@@ -51,10 +51,10 @@ class Guests(Generic[Peer]):
         return peer in self._waiting or peer in self._busy
 
     def add(self, peer: Peer, address: str, now: float) -> tuple[Peer, str] | None:
-        """Somebody came.
+        """A client connected.
 
         Returns:
-            Whom to drop for that, the newcomer where nobody else waits, and why; None where there is room.
+            The connection to drop, which is the new one if no other waits, and why; None if there is room.
         """
         self._waiting[peer] = Entry(address, now)
         self._addresses[address] += 1

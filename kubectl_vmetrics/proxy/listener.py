@@ -183,7 +183,7 @@ class Listener(HTTPServer):
         quiet = self._now()
         while self.guests.busy() and self._now() < end:
             await asyncio.sleep(0.02)
-        # Whoever connected just before may be about to ask.
+        # A client that has just connected may be about to send a request.
         while self.guests.waiting() and self._now() < min(end, quiet + linger):
             await asyncio.sleep(0.02)
         for stream in [*self.guests.waiting(), *self.guests.busy()]:

@@ -1,6 +1,6 @@
-"""What the proxy tells of itself at /metrics.
+"""What the proxy reports about itself at /metrics.
 
-Nothing here names a node, a tenant or a client: whoever may ask for anything may ask for this.
+Nothing here names a node, a tenant or a client, because every client may read it.
 """
 
 from __future__ import annotations

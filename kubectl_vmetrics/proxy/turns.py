@@ -22,7 +22,7 @@ class Turn(NamedTuple, Generic[Work]):
     """Something to do.
 
     Attributes:
-        client: with whom it takes turns.
+        client: the address, which takes turns with others.
         lane: what it holds while it is done.
     """
 

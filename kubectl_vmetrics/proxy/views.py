@@ -107,12 +107,12 @@ class Views:
         try:
             inventory = discovery.look(self._client)
         except Cancelled:
-            raise  # by whoever asked; the next one asks for itself
+            raise  # to the caller; the next one tries again
         except VmetricsError as error:
             self._failed = error
             self._tried = self._clock()
             if not isinstance(error, Forbidden):
-                return  # nothing is known of it, so nothing is decided anew
+                return  # nothing is cached for it
             inventory = Inventory()
         else:
             self._failed = None
@@ -128,7 +128,7 @@ class Views:
                 del self._made[ref]
 
     def _settle(self, origins: Origins) -> None:
-        """Look for proof of what is in doubt, once for each virtual cluster, and tell of what stays without."""
+        """Look for proof of what is in doubt, once per virtual cluster, and report what stays unproven."""
         homes = self._homes
         if homes.settle(self._client, origins.doubtful()):
             self.informer.rehome(homes)

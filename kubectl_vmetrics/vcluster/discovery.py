@@ -29,7 +29,7 @@ CONTROL_PLANE_APPS = ("vcluster", "vcluster-etcd", "vcluster-api", "vcluster-con
 
 
 class VCluster(msgspec.Struct, frozen=True):
-    """A virtual cluster and how it is.
+    """A virtual cluster and its status.
 
     Attributes:
         ref: its identity.

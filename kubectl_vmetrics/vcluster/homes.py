@@ -81,7 +81,7 @@ class Homes:
             return True
         return False if self.inventory.covers(ref.host_namespace) else None
 
-    def believed(self, synced: Mapping[str, SyncedNamespace]) -> dict[str, SyncedNamespace]:
+    def proven(self, synced: Mapping[str, SyncedNamespace]) -> dict[str, SyncedNamespace]:
         """Those of the synced host namespaces that can be.
 
         Not those of virtual clusters that do not exist, nor any in which there is a control plane: what is there is

@@ -1,6 +1,6 @@
 """Whose pod is this? From a host pod to the virtual pod behind it.
 
-The order of what is believed (spec of vCluster's syncer: pkg/util/translate, controllers/resources/pods/translate):
+What is trusted, in this order (spec of vCluster's syncer: pkg/util/translate, controllers/resources/pods/translate):
 
 1. The host Namespace: where vCluster synced a whole namespace, names are unchanged and the Namespace says whose.
    Outside of their control plane's own namespace, labels on a pod are no proof (see `homes`).
@@ -109,7 +109,7 @@ class Origin(msgspec.Struct):
 def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
     """What the annotations of a pod, or of another kind, say if they are its own; None if copied, foreign or missing.
 
-    Which annotations there are tells which version wrote them: v0.21 has the kind and both host names, up to v0.20
+    The annotations present show which version wrote them: v0.21 has the kind and both host names, up to v0.20
     there is none of the three, and pre-releases of v0.21 have the kind alone (host names came with
     https://github.com/loft-sh/vcluster/pull/2083). Without host names the object's own name must prove the claim.
     """
@@ -145,7 +145,7 @@ class Resolver:
 
     Args:
         synced: host namespaces that virtual clusters synced whole.
-        claims: checked annotations of pods whose names do not tell.
+        claims: checked annotations of pods whose names were hashed.
         homes: whose a pod is, given its host namespace and the virtual cluster's name of its labels; None for the
             host's (see homes.Homes). Without, it is one in the pod's own namespace, and never one elsewhere.
     """

@@ -48,7 +48,7 @@ class Informer:
             wait: seconds to wait for that.
 
         Raises:
-            StatusError, ConnectionFailed, BadAnswer: it could not be read so far; it is tried again meanwhile.
+            StatusError, ConnectionFailed, BadAnswer: it could not be read so far; retries go on in the background.
         """
         if self._complete:
             return self._origins
@@ -105,7 +105,7 @@ class Informer:
         if self._vcluster:
             places = [self._vcluster.host_namespace, *self._origins.homes.targets_of(self._vcluster)]
         self._main = [self._reflector(kind, place, naming.MANAGED_BY) for place in places for kind in (PODS, CLAIMS)]
-        # Namespaces that were synced whole may hold pods without a label: each is watched by itself.
+        # Namespaces that were synced whole may hold pods without a label: each has its own watch.
         self._spaces = Reflector(
             self._client,
             "/api/v1/namespaces",
@@ -133,7 +133,7 @@ class Informer:
 
     def _sort(self, homes: Homes) -> None:
         known = {name: synced for name, item in self._marked.items() if (synced := identity.synced_namespace(item))}
-        wanted = {n: s for n, s in homes.believed(known).items() if self._vcluster in (None, s.vcluster)}
+        wanted = {n: s for n, s in homes.proven(known).items() if self._vcluster in (None, s.vcluster)}
         self._origins.rehome(homes, wanted)
         for name in [name for name in self._synced if name not in wanted]:
             for reflector in self._synced.pop(name):

@@ -50,7 +50,7 @@ def names(client: Client, namespace: str | None, homes: Homes) -> tuple[dict[Key
 
 
 def by_labels(key: Key, labels: Mapping[str, str], homes: Callable[[], Homes]) -> Synced | None:
-    """The same from the labels of its series, whose keys are sanitized; None where the name does not tell."""
+    """The same from the labels of its series, whose keys are sanitized; None if the name is not conclusive."""
     vcluster, namespace = (labels.get(_SANITIZED[key]) for key in (naming.MANAGED_BY, naming.NAMESPACE))
     if not vcluster or not namespace:
         return None

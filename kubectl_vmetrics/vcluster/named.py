@@ -32,7 +32,7 @@ def find(
 
     Raises:
         NotFound: there is none of that name, in the server's own words.
-        UsageError: several virtual pods have it; the message tells how to ask for each.
+        UsageError: several virtual pods have it; the message says how to specify each.
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as pods.on_host.
     """
     try:

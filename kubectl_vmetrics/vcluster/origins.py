@@ -50,7 +50,7 @@ class Synced(msgspec.Struct, frozen=True):
 
 
 class Listener(Protocol):
-    """Whoever remembers what the map said."""
+    """A listener that caches what the map returned."""
 
     def forget(self, word: str) -> None:
         """What was said of this host name, or host uid, may be another thing now."""
@@ -101,12 +101,12 @@ class Origins:
         return [found for (known, _, _), found in list(self._found.items()) if known == kind]
 
     def tell(self, listener: Listener) -> None:
-        """Tell of whatever changes from now on, for as long as somebody else keeps the listener."""
+        """Notify a listener of changes from now on; the reference is weak."""
         with self._lock:
             self._told.add(listener)
 
     def add(self, kind: str, origin: Origin) -> Synced | None:
-        """Put an object into the map; None if it belongs to no virtual cluster, or does not tell."""
+        """Put an object into the map; None if it belongs to no virtual cluster, or its origin is unclear."""
         meta = origin.metadata
         key = (kind, meta.namespace, meta.name)
         found = self._resolve(kind, origin)
@@ -129,7 +129,7 @@ class Origins:
         return found
 
     def _attributed(self, key: Key, found: Synced) -> Synced | None:
-        """The object as that of whoever it is; None, and remembered, where nothing proves whose."""
+        """The object with its virtual cluster; None, and remembered as in doubt, without proof."""
         if key[1] in self.synced:
             return found
         self._pairs.add((key[1], found.vcluster.name))
@@ -140,7 +140,7 @@ class Origins:
         return found if ref == found.vcluster else msgspec.structs.replace(found, vcluster=ref)
 
     def _lost(self, key: Key) -> None:
-        """It was somebody's, and is the host's now."""
+        """It belonged to a virtual cluster, and is the host's now."""
         before = self._found.pop(key, None)
         if before is not None:
             self._forget_uid(before)
@@ -277,7 +277,7 @@ def read(client: Client, homes: Homes | None = None) -> Origins:
         StatusError, ConnectionFailed, BadAnswer: as Client.get, for pods; claims are left out where they are forbidden.
     """
     homes = homes or Homes()
-    origins = _read(client, [None], homes.believed(identity.read_synced_namespaces(client)), homes)
+    origins = _read(client, [None], homes.proven(identity.read_synced_namespaces(client)), homes)
     if homes.settle(client, origins.doubtful()):
         origins.rehome(homes)
     return origins
@@ -287,7 +287,7 @@ def of_vcluster(client: Client, vcluster: VClusterRef, homes: Homes | None = Non
     """Make the map of the namespaces of one virtual cluster. Raises as `read`."""
     homes = homes or Homes()
     homes.settle_for(client, vcluster)
-    synced = homes.believed(identity.read_synced_namespaces(client))
+    synced = homes.proven(identity.read_synced_namespaces(client))
     places = [vcluster.host_namespace, *homes.places(client, vcluster)]
     return _read(client, places, {n: s for n, s in synced.items() if s.vcluster == vcluster}, homes)
 

@@ -152,7 +152,7 @@ def inside(
     base = vcluster
     while base.parent:
         base = base.parent
-    synced = homes.believed(identity.read_synced_namespaces(client))
+    synced = homes.proven(identity.read_synced_namespaces(client))
     listed, skipped = _tenant_metrics(client, base, homes, synced, kind, source)
     resolver = Resolver(synced, homes=homes)
     found = Found(_used(listed, skipped, resolver), skipped, [])
@@ -246,7 +246,7 @@ def _resolve_rest(
     # A name that was neither suffixed nor hashed is one of a namespace that was synced whole.
     if not resolver.synced and (strange or any(not naming.may_be_hashed(pod.metrics.metadata.name) for pod in missing)):
         synced = identity.read_synced_namespaces(client)
-        resolver.synced = homes.believed(synced) if homes else synced
+        resolver.synced = homes.proven(synced) if homes else synced
         for pod in found.pods if resolver.synced else ():
             _again(pod, resolver)
         missing = [pod for pod in missing if pod.virtual is None]

@@ -51,11 +51,11 @@ def survey(client: Client, namespace: str | None, targets: Iterable[tuple[str, V
             raise answer
     found, inventory, synced, (whole, why) = answers
     homes = Homes(inventory, targets)
-    doubtful = _correct(found, identity.Resolver(homes.believed(synced), homes=homes), homes)
+    doubtful = _correct(found, identity.Resolver(homes.proven(synced), homes=homes), homes)
     if doubtful:
         homes.widen(client)
         homes.settle(client, doubtful)
-        _correct(found, identity.Resolver(homes.believed(synced), homes=homes), homes)
+        _correct(found, identity.Resolver(homes.proven(synced), homes=homes), homes)
     here = {pod.vcluster for pod in found.pods}
     known = [item for item in homes.clusters if item in inventory.clusters or item.ref in here]
     notes = (why, *inventory.gaps, warning(pods.unproven(found.pods)), *found.warnings)

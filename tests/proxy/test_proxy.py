@@ -474,7 +474,7 @@ def test_slow_clients_do_not_keep_others_out(end: str, upstream: tuple[Replay, s
     [
         (
             ["--address=0.0.0.0"],
-            "error: 0.0.0.0 can be reached from elsewhere: that takes --token-file, --tls-cert-file, --tls-private-key-file\n",
+            "error: listening on 0.0.0.0 requires --token-file, --tls-cert-file and --tls-private-key-file\n",
         ),
         (["--port=99999"], "error: --port: 99999 is not a port: use 0 to 65535\n"),
         (["--token-file=/nope"], "error: --token-file: /nope cannot be read\n"),

@@ -54,10 +54,10 @@ def test_whose(found: Inventory, targets: list[tuple[str, VClusterRef]], expecte
 def test_synced_namespaces_that_cannot_be() -> None:
     synced = {name: SyncedNamespace(ref, "x") for name, ref in (("a", HERE), ("team-b", OTHER), ("b", OTHER))}
 
-    assert set(Homes(inventory(HERE)).believed(synced)) == {"a"}
-    assert set(Homes(inventory(HERE, OTHER)).believed(synced)) == {"a", "b"}
-    assert set(Homes(inventory(HERE, namespace="team-b")).believed(synced)) == {"a", "b"}
-    assert set(Homes().believed(synced)) == {"a", "b", "team-b"}
+    assert set(Homes(inventory(HERE)).proven(synced)) == {"a"}
+    assert set(Homes(inventory(HERE, OTHER)).proven(synced)) == {"a", "b"}
+    assert set(Homes(inventory(HERE, namespace="team-b")).proven(synced)) == {"a", "b"}
+    assert set(Homes().proven(synced)) == {"a", "b", "team-b"}
 
 
 def test_the_warning() -> None:

@@ -67,7 +67,7 @@ def test_annotations_of_the_pod_itself() -> None:
     ],
     ids=str,
 )
-def test_annotations_that_are_not_the_pods_own_are_not_believed(changes: dict[str, Any]) -> None:
+def test_annotations_that_are_not_the_pods_own_are_not_proven(changes: dict[str, Any]) -> None:
     assert identity.claim(metadata(**changes)) is None
 
 

@@ -199,7 +199,7 @@ def _bundle(client: Client, plane: Plane, settings: Settings, *, generate: bool)
         except credentials.NoCredential:
             generate = True
         except Forbidden:
-            pass  # nobody knows; `--check` says so to whoever may read it
+            pass  # unknown; `--check` reports it to users with the right to read it
     ca = credentials.authority(client, plane) if plane.kind == KAMAJI else b""
     return manifest.bundle(plane, settings._replace(generate=generate), ca)
 

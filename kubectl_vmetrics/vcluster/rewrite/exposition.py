@@ -84,7 +84,7 @@ def _tenant(origins: Origins, vcluster: VClusterRef, isolate: bool) -> Decide:
 def _own_uids(
     labels: Mapping[str, str], origins: Origins, vcluster: VClusterRef, owner: Synced | None
 ) -> dict[str, str] | None:
-    """The changed uids of a series; None for a series of nobody's name that holds the uid of somebody else's pod."""
+    """The changed uids of a series; None for a series without a name that contains the uid of another tenant's pod."""
     changes: dict[str, str] = {}
     strange = False
 
@@ -101,7 +101,7 @@ def _own_uids(
         if len(value) < _UID_LENGTH or not ("pod" in value or label in _UID_LABELS):
             continue
         shown, count = (_UID if label in _UID_LABELS else _POD_UID).subn(virtual, value)
-        # With a name the series is the tenant's own, of a pod that was made anew under the same name.
+        # With a name the series is the tenant's own, of a pod that was recreated under the same name.
         if strange and owner is None:
             return None
         if count:
@@ -218,7 +218,7 @@ class _TenantGlance(_Glance[_Own]):
         # Words and not labels: a blank may stand before the sign, or a label twice.
         if b"uid" in block or b"claim" in block or b"interface" in block or block.count(b"namespace") > 1:
             return UNSEEN
-        # The word stands in the label's own name; anywhere else it may begin a path that holds somebody's uid.
+        # The word stands in the label's own name; anywhere else it may start a path that contains a uid.
         if block.count(b"pod", 0, at) + block.count(b"pod", until, start) + block.count(b"pod", end):
             return UNSEEN
         cgroup = block[at:until]
