@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -24,6 +25,8 @@ LINGER = 2.0
 DRAIN = 20.0
 """Seconds for answers under way after that; a pod has 30 in all."""
 BACKLOG = 512
+SWITCH = 0.0005
+"""Seconds after which a thread that rewrites lets others run: the event loop would wait for each of them in turn."""
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
 
@@ -84,9 +87,12 @@ class Server:
         logging.getLogger("tornado").setLevel(logging.CRITICAL)
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._unexpected)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
         try:
             self._loop.run_until_complete(self._serve())
         finally:
+            sys.setswitchinterval(before)
             self._loop.close()
 
     async def _serve(self) -> None:

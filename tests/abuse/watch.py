@@ -4,7 +4,8 @@ A process of its own, which waits for nobody's threads.
 
     python -m tests.abuse.watch PORT CA
 
-Prints how long each answer took, and those that were wrong, as JSON.
+Prints how long each answer took, and those that were wrong, as JSON; and how much later than it wanted it woke up each
+time, which is what a busy machine does to any process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main(port: int, authority: str) -> None:
     """See above."""
     context = ssl.create_default_context(cafile=authority)
     took: list[float] = []
+    late: list[float] = []
     wrong: list[str] = []
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
@@ -46,8 +48,10 @@ def main(port: int, authority: str) -> None:
         took.append(time.monotonic() - started)
         if found != "200 ok":
             wrong.append(found)
+        started = time.monotonic()
         time.sleep(0.02)
-    print(json.dumps({"took": took, "wrong": wrong}))
+        late.append(time.monotonic() - started - 0.02)
+    print(json.dumps({"took": took, "late": late, "wrong": wrong}))
 
 
 if __name__ == "__main__":
