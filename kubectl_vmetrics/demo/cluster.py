@@ -178,7 +178,7 @@ _FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"
 def build(shape: Shape) -> Cluster:
     """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
     if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines, shape.tenants) < 0:
-        raise ValueError("the demo needs at least one node, and no negative numbers")
+        raise ValueError("the demo needs at least one node and no negative counts")
     return _Builder(shape).cluster()
 
 

@@ -69,7 +69,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        raise UsageError(f"port {port} is in use; choose another with --port, 0 for any") from None
+        raise UsageError(f"port {port} is in use: choose another with --port, or 0 for any free port") from None
     server = _Quiet(
         ("127.0.0.1", port), application, numthreads=THREADS, request_queue_size=128, timeout=60, shutdown_timeout=1
     )

@@ -122,7 +122,7 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
 def unread(component: Component, broken: Broken) -> str:
     """That a part of a component's answer is no metrics, as a message."""
     lines = "1 line" if broken.lines == 1 else f"{broken.lines} lines"
-    return f"{component.place}: {lines} of its answer could not be read as metrics, starting with {broken.first}"
+    return f"{component.place}: {lines} of its response could not be parsed as metrics, starting with {broken.first}"
 
 
 def reason(error: VmetricsError) -> str:

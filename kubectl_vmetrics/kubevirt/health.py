@@ -1,4 +1,4 @@
-"""How KubeVirt's own components are: what their metrics say of each, and what is wrong with them together."""
+"""Health of KubeVirt's components: what their metrics report of each, and problems across all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ELECTED = ("virt-controller", "virt-operator")
 """Kinds of which one leads."""
 EXPECTED = ("virt-api", "virt-controller", "virt-handler", "virt-operator")
 BURST = 0.8
-"""Share of failed requests from which on KubeVirt's own alerts go off (Virt…RESTErrorsBurst)."""
+"""Share of failed requests at which KubeVirt's own alerts fire (Virt…RESTErrorsBurst)."""
 
 # Without _status up to v1.0.
 _LEADING = re.compile(r"kubevirt_virt_(?:controller|operator)_leading(?:_status)?")
@@ -36,10 +36,10 @@ class Health(NamedTuple):
 
     Attributes:
         error: why its metrics could not be read; None where they could.
-        version: of KubeVirt, as it says itself, or the tag of its image; "" where neither tells.
-        leading: whether it is the one that works; None where that is not told.
-        process: what it uses, and how it gets on with the apiserver.
-        broken: the lines of its answer that are no metrics.
+        version: of KubeVirt, as it reports, or the tag of its image; "" if neither is known.
+        leading: whether it is the leader; None if not reported.
+        process: what it uses, and its requests to the apiserver.
+        broken: the lines of its response that are not metrics.
     """
 
     component: Component
@@ -70,7 +70,7 @@ def take(client: Client, found: Sequence[Component]) -> dict[Component, Snapshot
 
 
 def read(component: Component, sampled: Pair | VmetricsError) -> Health:
-    """What two scrapes of a component say of it."""
+    """The health of a component, from two scrapes."""
     if isinstance(sampled, VmetricsError):
         return Health(component, sampled, _tag(component.image))
     after = sampled.after
@@ -109,7 +109,7 @@ def problems(found: Sequence[Health], installation: Installation, seconds: float
     expected = installation.version or (versions.most_common(1)[0][0] if versions else "")
     for version in sorted(set(versions) - {expected}):
         names = [item.component.name for item in found if item.version == version]
-        told.append(f"{some(names)} {_is(names)} of version {version}, KubeVirt of {expected}")
+        told.append(f"{some(names)} {_is(names)} at version {version}, but KubeVirt is at {expected}")
     return told
 
 
@@ -122,10 +122,10 @@ def missing(found: Sequence[Health], expected: Sequence[str]) -> list[str]:
 def _election(kind: str, found: Sequence[Health]) -> list[str]:
     leaders = [item.component.name for item in found if item.leading]
     if len(leaders) > 1:
-        return [f"{len(leaders)} of {kind} lead at once: {some(leaders)}"]
-    # With one that does not answer, it may be that one.
+        return [f"{len(leaders)} {kind} pods lead at once: {some(leaders)}"]
+    # A pod that does not answer may be the leader.
     if not leaders and all(item.leading is False for item in found):
-        return [f"no {kind} leads: nobody does its work"]
+        return [f"no {kind} pod leads, so its work is not done"]
     return []
 
 
@@ -134,7 +134,7 @@ def _connection(item: Health, seconds: float) -> list[str]:
     if item.process.losing:
         what = f" ({', '.join(item.process.losing_what)})" if item.process.losing_what else ""
         told.append(
-            f"{item.component.name} cannot reach the apiserver: {item.process.losing:.0f} requests without an answer "
+            f"{item.component.name} cannot reach the apiserver: {item.process.losing:.0f} requests without a response "
             f"in {seconds:.0f} s{what}"
         )
     elif item.process.failed is not None and item.process.failed >= BURST:

@@ -1,4 +1,4 @@
-"""Where KubeVirt is installed, and how it was told to be monitored."""
+"""Where KubeVirt is installed, and its monitoring settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMESPACES = (
     "cozy-kubevirt",
     "kube-system",
 )
-"""Where it is looked for by who may list neither KubeVirts nor all pods."""
+"""Where to look for it if the user can list neither KubeVirts nor all pods."""
 METRICS_LABEL = "prometheus.kubevirt.io"
 """On everything that serves metrics: "" up to v0.46, "true" since; only the key counts."""
 
@@ -47,7 +47,7 @@ class _KubeVirt(msgspec.Struct):
 
 
 class Installation(msgspec.Struct, frozen=True):
-    """A KubeVirt on the cluster; of one whose object may not be read, only the namespace is known.
+    """A KubeVirt on the cluster; if its object cannot be listed, only the namespace is known.
 
     Attributes:
         monitor_namespace: where Prometheus' service account is; "" for openshift-monitoring or monitoring.
@@ -65,14 +65,14 @@ class Installation(msgspec.Struct, frozen=True):
 
 
 class Unseen(MetricsNotAvailable):
-    """Whether there is a KubeVirt may not be seen."""
+    """The user's rights do not suffice to find out whether KubeVirt is installed."""
 
 
 def find(client: Client) -> Installation:
     """Find KubeVirt: by its object, by its pods, or in the namespaces where it usually is.
 
     Raises:
-        Unseen: there is none that may be seen.
+        Unseen: none was found, and the user cannot list KubeVirts.
         MetricsNotAvailable: there is none.
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
@@ -105,11 +105,11 @@ def find(client: Client) -> Installation:
         raise (Unseen if hidden else MetricsNotAvailable)(
             "KubeVirt was not found: no KubeVirt object"
             + (
-                " may be listed, and none of its pods is where it is usually installed"
+                " can be listed, and none of the namespaces where it is usually installed has its pods"
                 if hidden
                 else " in this cluster"
             ),
-            hint="to read it takes: list kubevirts.kubevirt.io; list pods and get pods/proxy in its namespace",
+            hint="required rights: list kubevirts.kubevirt.io; list pods and get pods/proxy in its namespace",
         )
     return Installation(namespace)
 

@@ -58,18 +58,18 @@ class _Object(msgspec.Struct):
 
 
 class Hidden(msgspec.Struct, frozen=True):
-    """What may not be read, and how it was refused."""
+    """Something that the user is not allowed to read, and the server's message."""
 
     message: str
 
 
 class Seen(msgspec.Struct):
-    """What there is, as far as it may be read; None is what is not there.
+    """What the cluster contains, as far as the user can read it; None for what does not exist.
 
     Attributes:
         accounts: which service accounts of candidate namespaces exist; None for a namespace that does not.
         namespaces: labels of the namespaces of monitors.
-        rules: what the account of each Prometheus may do in KubeVirt's namespace.
+        rules: the rules of each Prometheus account in KubeVirt's namespace.
     """
 
     installation: Installation
@@ -87,7 +87,7 @@ class Seen(msgspec.Struct):
 
 
 def look(client: Client, installation: Installation) -> Seen:
-    """Read what is there. Raises as Client.get, other than for what may not be read."""
+    """Read all of it. Raises as Client.get, except Forbidden."""
     namespace = installation.namespace
     service = _readable(
         lambda: client.decode(f"/api/v1/namespaces/{escape(namespace)}/services/{escape(SERVICE)}", decoder(Service))
@@ -141,7 +141,7 @@ def _readable(read: Callable[[], T]) -> T | Hidden | None:
 
 
 def check(seen: Seen) -> list[Finding]:
-    """What stands between Prometheus and KubeVirt, in the order in which it has to be right. Pure."""
+    """What keeps Prometheus from scraping KubeVirt, each check before those that depend on it. Pure."""
     findings = [_operator(seen), _account_found(seen), _service(seen)]
     if seen.monitors is None or isinstance(seen.monitors, Hidden) or not isinstance(seen.service, Service):
         return findings
@@ -157,8 +157,8 @@ def check(seen: Seen) -> list[Finding]:
             Finding(
                 "one-monitor",
                 WARN,
-                f"{len(selecting)} ServiceMonitors select the Service: {names}; each pod is scraped as often, and a "
-                "virt-handler answers no more than 3 scrapes at once",
+                f"{len(selecting)} ServiceMonitors select the Service: {names}; each pod is scraped as many times, and "
+                "a virt-handler serves at most 3 scrapes at once",
                 "delete all but one",
             )
         )
@@ -174,13 +174,13 @@ def _operator(seen: Seen) -> Finding:
         return Finding(
             "prometheus-operator",
             FAIL,
-            "the cluster knows no ServiceMonitors: the Prometheus Operator is not installed, and virt-operator makes "
-            "nothing for it",
+            "the cluster has no ServiceMonitor resource: the Prometheus Operator is not installed, so virt-operator "
+            "creates no ServiceMonitor",
             "kubectl vmetrics targets kubevirt -o scrape-config, for a Prometheus without the operator",
         )
     if isinstance(seen.monitors, Hidden):
         return Finding("prometheus-operator", SKIP, seen.monitors.message)
-    return Finding("prometheus-operator", PASS, "the cluster knows ServiceMonitors")
+    return Finding("prometheus-operator", PASS, "the cluster has the ServiceMonitor resource")
 
 
 def _account_found(seen: Seen) -> Finding:
@@ -189,27 +189,27 @@ def _account_found(seen: Seen) -> Finding:
     if where:
         return Finding(check, PASS, f"virt-operator finds the service account {where}/{seen.account}")
     if other := _working(seen):
-        # Whatever virt-operator looks for: what it would make is there.
-        return Finding(check, PASS, f"{other.path} takes the place of the ServiceMonitor that virt-operator makes")
+        # The account does not matter: an equivalent of what virt-operator would create exists.
+        return Finding(check, PASS, f"{other.path} replaces the ServiceMonitor that virt-operator would create")
     hidden = next((found for found in seen.accounts.values() if isinstance(found, Hidden)), None)
     if hidden:
         return Finding(check, SKIP, hidden.message)
     looked = ", ".join(
-        f"{space} ({'does not exist' if found is None else 'exists, without it'})"
+        f"{space} ({'does not exist' if found is None else 'exists, but without it'})"
         for space, found in seen.accounts.items()
     )
-    said = "" if told.monitor_namespace or told.monitor_account else ", since the KubeVirt object names none"
+    said = "" if told.monitor_namespace or told.monitor_account else ", because the KubeVirt object names none"
     return Finding(
         check,
         FAIL,
-        f"virt-operator looks for the service account {seen.account} in {looked}{said}; without it, it makes no "
-        "ServiceMonitor, and says so in its log only",
+        f"virt-operator looks for the service account {seen.account} in {looked}{said}; without it, it creates "
+        "no ServiceMonitor and reports this only in its log",
         _tell(seen),
     )
 
 
 def _working(seen: Seen) -> ServiceMonitor | None:
-    """A ServiceMonitor, not virt-operator's, that selects KubeVirt's Service and that a Prometheus looks at."""
+    """A ServiceMonitor, not virt-operator's, that selects KubeVirt's Service and that a Prometheus selects."""
     if not isinstance(seen.monitors, list) or not isinstance(seen.prometheuses, list):
         return None
     if not isinstance(seen.service, Service):
@@ -227,7 +227,7 @@ def _working(seen: Seen) -> ServiceMonitor | None:
 
 
 def _tell(seen: Seen) -> str:
-    """The command that tells virt-operator of the Prometheus that is there; a new setting makes it decide anew."""
+    """The command that points virt-operator at the existing Prometheus; a changed setting makes it decide again."""
     known = seen.prometheuses if isinstance(seen.prometheuses, list) else []
     accounts = {item.runs_as for item in known}
     space, account = accounts.pop() if len(accounts) == 1 else ("NAMESPACE", "ACCOUNT")
@@ -241,9 +241,9 @@ def _service(seen: Seen) -> Finding:
     if isinstance(seen.service, Hidden):
         return Finding(check, SKIP, seen.service.message)
     if seen.service is None:
-        return Finding(check, FAIL, f"the Service {name} is missing", "virt-operator makes it: look at its log")
+        return Finding(check, FAIL, f"the Service {name} is missing", "virt-operator creates it: check its log")
     if PORT not in [port.name for port in seen.service.spec.ports]:
-        return Finding(check, FAIL, f"the Service {name} has no port {PORT}", "virt-operator makes it: look at its log")
+        return Finding(check, FAIL, f"the Service {name} has no port {PORT}", "virt-operator creates it: check its log")
     return Finding(check, PASS, f"the Service {name} has the port {PORT}")
 
 
@@ -256,14 +256,16 @@ def _monitor(seen: Seen, selecting: list[ServiceMonitor], labels: Mapping[str, s
         if METRICS_LABEL not in (*item.spec.selector.labels, *(e.key for e in item.spec.selector.expressions)):
             continue
         if not item.reaches(namespace):
-            return Finding(check, FAIL, f"{item.path} looks for Services in other namespaces than {namespace}", remedy)
+            return Finding(check, FAIL, f"{item.path} does not look for Services in {namespace}", remedy)
         unmet = ", ".join(item.spec.selector.unmet(labels))
-        return Finding(check, FAIL, f"{item.path} selects Services with the label {unmet}; this one has not", remedy)
+        return Finding(
+            check, FAIL, f"{item.path} selects Services with the label {unmet}, which this Service lacks", remedy
+        )
     frozen = ""
     if any(found is True for found in seen.accounts.values()):
         frozen = (
-            "; virt-operator has decided before Prometheus was there, and does so again only when the KubeVirt object "
-            "names another monitorNamespace or monitorAccount"
+            "; virt-operator decided before Prometheus was installed, and decides again only when monitorNamespace or "
+            "monitorAccount changes in the KubeVirt object"
         )
     return Finding(check, FAIL, f"no ServiceMonitor selects the Service{frozen}", remedy)
 
@@ -283,9 +285,9 @@ def _endpoint(monitor: ServiceMonitor) -> Finding:
 
 def _mistakes(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     if endpoint.scheme.lower() != "https":
-        yield "it asks over HTTP, and the components answer over HTTPS only", "scheme: https"
+        yield "it scrapes over HTTP, but the components serve HTTPS only", "scheme: https"
     if not endpoint.tls.insecure:
-        yield "it checks certificates that hold no pod's address", "tlsConfig: {insecureSkipVerify: true}"
+        yield "it verifies certificates that contain no pod IP addresses", "tlsConfig: {insecureSkipVerify: true}"
     dropped = any(item.action.lower() == "labeldrop" and item.regex == "namespace" for item in endpoint.relabelings)
     if not endpoint.honor_labels and not dropped:
         yield "the namespace of a virtual machine becomes exported_namespace", "honorLabels: true"
@@ -297,20 +299,20 @@ def _selected(seen: Seen, selecting: list[ServiceMonitor]) -> Finding:
         why = seen.prometheuses.message if isinstance(seen.prometheuses, Hidden) else "there are no Prometheus objects"
         return Finding(check, SKIP, why)
     if not seen.prometheuses:
-        return Finding(check, FAIL, "there is no Prometheus object, so nobody reads ServiceMonitors", "install one")
+        return Finding(check, FAIL, "there is no Prometheus object, so nothing reads ServiceMonitors", "create one")
     reasons = []
     for prometheus in seen.prometheuses:
         for monitor in selecting:
             why = prometheus.refuses(monitor, lambda space: seen.namespaces.get(space, {}))
             if not why:
-                return Finding(check, PASS, f"Prometheus {prometheus.path} looks at {monitor.path}")
-            reasons.append(f"Prometheus {prometheus.path} does not look at {monitor.path}: {why}")
+                return Finding(check, PASS, f"Prometheus {prometheus.path} selects {monitor.path}")
+            reasons.append(f"Prometheus {prometheus.path} does not select {monitor.path}: {why}")
     return Finding(
         check,
         FAIL,
         "; ".join(dict.fromkeys(reasons)),
-        "kubectl vmetrics manifests kubevirt | kubectl apply -f -   (its labels are those that Prometheus selects; "
-        "virt-operator would take labels away from its own)",
+        "kubectl vmetrics manifests kubevirt | kubectl apply -f -   (it has the labels that Prometheus selects; "
+        "virt-operator removes labels added to its own)",
     )
 
 
@@ -331,14 +333,14 @@ def _rights(seen: Seen, selecting: list[ServiceMonitor]) -> list[Finding]:
                 Finding(
                     "rights",
                     FAIL,
-                    f"Prometheus {prometheus.path} runs as {name}, which may not list and watch "
-                    f"{', '.join(lacking)} in {namespace}: it finds no addresses there",
+                    f"Prometheus {prometheus.path} runs as {name}, which cannot list and watch "
+                    f"{', '.join(lacking)} in {namespace}, so it discovers no targets there",
                     f"kubectl vmetrics manifests kubevirt --monitor-namespace {account.namespace} --monitor-account "
                     f"{account.name} | kubectl apply -f -",
                 )
             )
         else:
-            findings.append(Finding("rights", PASS, f"{name} may list and watch what it needs in {namespace}"))
+            findings.append(Finding("rights", PASS, f"{name} can list and watch what it needs in {namespace}"))
     if any(
         item.result == PASS for item in findings
     ):  # one that reads it is enough; others may be meant for other things
@@ -356,8 +358,8 @@ def _openshift(seen: Seen, selecting: list[ServiceMonitor]) -> Finding | None:
         return Finding(
             check,
             WARN,
-            f"OpenShift's Prometheus looks at namespaces with the label {CLUSTER_MONITORING}=true; {without[0]} is "
-            "without",
+            f"OpenShift's Prometheus selects namespaces with the label {CLUSTER_MONITORING}=true, which {without[0]} "
+            "lacks",
             f"kubectl label namespace {without[0]} {CLUSTER_MONITORING}=true",
         )
     return Finding(check, PASS, f"{', '.join(spaces)} has the label {CLUSTER_MONITORING}=true")

@@ -1,4 +1,4 @@
-"""Why there are no metrics of pods: what `kubectl top` finds out when a list comes back empty.
+"""Why there are no metrics of pods: what `kubectl top` checks when a list is empty.
 
 k8s.io/kubectl/pkg/cmd/top/top_pod.go, verifyEmptyMetrics and checkPodAge.
 """
@@ -38,14 +38,14 @@ def explain(client: Client, scope: Scope, now: datetime.datetime) -> None:
             where = f"{pod.metadata.namespace}/{pod.metadata.name}"
             raise MetricsNotAvailable(
                 f"Metrics not available for pod {where}, age: {render(age)}",
-                hint="metrics-server has just started, or cannot read the kubelets: see its log",
+                hint="metrics-server has just started or cannot scrape kubelets: check its log",
             )
     if found:
         raise MetricsNotAvailable("metrics not available yet", hint="new pods have metrics within two minutes")
 
 
 def _some(client: Client, namespace: str | None, scope: Scope) -> list[core.Pod]:
-    # A few pods tell as much as all of them.
+    # A few pods are enough to decide.
     params = {"labelSelector": scope.labels, "fieldSelector": scope.fields, "limit": 100}
     found = client.decode(pods_path(namespace), decoder(ObjectList[core.Pod]), params)
     return [pod for pod in found.items or [] if pod.status.phase not in ("Succeeded", "Failed")]

@@ -1,7 +1,7 @@
 """Which service accounts Prometheus and the Prometheus Operator run as, for rights to be bound to.
 
-Anybody who may create a Prometheus object or a Deployment somewhere can have one found, so an account is taken only
-where there is no doubt; else the user is asked.
+Anyone who can create a Prometheus object or a Deployment can add a candidate, so an account is used only if it is
+unambiguous; otherwise the user must name it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What the user said of an account, and with which options.
+    """The account that the user named, and with which options.
 
     Attributes:
         what: whose account it is, for messages.
@@ -103,7 +103,7 @@ def choose(options: Options, find: Callable[[], Sequence[Candidate]], tenants: C
     """The account that is meant.
 
     Args:
-        options: what the user said; where that is both parts, nothing is looked for.
+        options: what the user named; if both parts are set, nothing is read.
         find: the candidates.
         tenants: namespaces of tenants, whose accounts are not taken unless the user names the namespace.
 
@@ -112,7 +112,7 @@ def choose(options: Options, find: Callable[[], Sequence[Candidate]], tenants: C
     """
     if options.namespace and options.account:
         return Account(options.namespace, options.account)
-    say = f"say which with {' and '.join(options.names)}"
+    say = f"specify one with {' and '.join(options.names)}"
     try:
         known = find()
     except (Forbidden, NotFound) as error:
@@ -127,9 +127,9 @@ def choose(options: Options, find: Callable[[], Sequence[Candidate]], tenants: C
     if not accounts:
         raise UsageError(f"the service account of {options.what} was not found: {say}")
     if len(accounts) > 1:
-        raise UsageError(f"several service accounts may be that of {options.what}: {titles}; {say}")
+        raise UsageError(f"{options.what} may run as one of several service accounts: {titles}; {say}")
     if not options.namespace and accounts[0].namespace in tenants:
-        raise UsageError(f"the service account of {options.what} may be a tenant's: {titles}; {say}")
+        raise UsageError(f"the service account of {options.what} may belong to a tenant: {titles}; {say}")
     return accounts[0]
 
 

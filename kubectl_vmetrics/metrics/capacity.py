@@ -1,4 +1,4 @@
-"""What nodes have: the whole of which usage is a share."""
+"""Capacity of nodes, of which usage is a share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Available(NamedTuple):
 
 
 def of_node(node: Node, *, capacity: bool = False) -> Available:
-    """A node's allocatable, or all of its capacity; zero where it does not say. Raises BadAnswer."""
+    """A node's allocatable, or all of its capacity; zero if not reported. Raises BadAnswer."""
     has = node.status.capacity if capacity else node.status.allocatable
     try:
         return Available(cpu_nanocores(has.get("cpu", "0")), memory_bytes(has.get("memory", "0")))
@@ -37,5 +37,5 @@ def of_host(client: Client) -> tuple[Available | None, str]:
     try:
         parts = [of_node(node) for node in core.nodes(client)]
     except Forbidden as error:
-        return None, f"shares of the host are not known: {error.message}"
+        return None, f"percentages of the host are not available: {error.message}"
     return Available(sum(part.cpu_nanocores for part in parts), sum(part.memory_bytes for part in parts)), ""

@@ -282,7 +282,7 @@ class Rewriter:
             sum(bool(name) for name, _ in labels) != len(named)
             or any(not name and not _QUOTED_NAME.fullmatch(value) for name, value in labels)
         ):
-            raise ValueError(f"a label that stands there twice, or a strange name: {block[:80]!r}")
+            raise ValueError(f"a duplicate label or an unusual name: {block[:80]!r}")
         if not named:
             return _SAME if self._bare else None
         changes = self._decide(named)

@@ -1,4 +1,4 @@
-"""metrics.k8s.io: what pods and nodes use, as metrics-server or another adapter tells it.
+"""metrics.k8s.io: what pods and nodes use, as metrics-server or another adapter reports it.
 
 Wire format: https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go. A pod's labels come
 along, its annotations and node do not; a list is one answer, whatever its size.
@@ -289,5 +289,5 @@ def _served(client: Client) -> list[str]:
 def _not_available() -> MetricsNotAvailable:
     return MetricsNotAvailable(
         "Metrics API not available",
-        hint="no metrics-server, or one that does not answer: kubectl get apiservice v1beta1.metrics.k8s.io -o wide",
+        hint="metrics-server is missing or does not respond: kubectl get apiservice v1beta1.metrics.k8s.io -o wide",
     )

@@ -119,7 +119,7 @@ class Prometheus(msgspec.Struct):
         return rbac.missing(rules, "", ("services", "endpoints", "pods"), verbs)
 
     def refuses(self, monitor: ServiceMonitor, namespace_labels: Callable[[str], Mapping[str, str]]) -> str:
-        """Why it does not look at a ServiceMonitor; "" where it does.
+        """Why it does not select a ServiceMonitor; "" if it does.
 
         Args:
             monitor: the ServiceMonitor.
@@ -130,11 +130,11 @@ class Prometheus(msgspec.Struct):
         if self.spec.monitors is None:
             return "it selects no ServiceMonitors (serviceMonitorSelector is not set)"
         if unmet := self.spec.monitors.unmet(monitor.metadata.labels):
-            return f"it selects ServiceMonitors with the label {', '.join(unmet)}"
+            return f"it only selects ServiceMonitors with the label {', '.join(unmet)}"
         if chosen is None and namespace != self.metadata.namespace:
-            return f"it looks for ServiceMonitors in its own namespace {self.metadata.namespace} only"
+            return f"it only selects ServiceMonitors in its own namespace, {self.metadata.namespace}"
         if chosen is not None and (unmet := chosen.unmet(namespace_labels(namespace))):
-            return f"it looks for ServiceMonitors in namespaces with the label {', '.join(unmet)}"
+            return f"it only selects ServiceMonitors in namespaces with the label {', '.join(unmet)}"
         return ""
 
 

@@ -64,7 +64,7 @@ class Reader:
             for sample in self._line(line):
                 count += 1
                 if count > MOST:
-                    raise TooLarge(f"more than {MOST:,} series of the metrics that are read")
+                    raise TooLarge(f"more than {MOST:,} series of the requested metrics")
                 yield sample
 
     def _line(self, line: bytes) -> Iterator[Sample]:
@@ -160,4 +160,4 @@ def _end(line: bytes, brace: int) -> int:
             quoted = not quoted
         elif character == 0x7D and not quoted:
             return index + 1
-    raise ValueError("a label block without an end")
+    raise ValueError("an unterminated label block")

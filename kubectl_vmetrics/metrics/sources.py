@@ -1,7 +1,7 @@
 """Where usage comes from: metrics.k8s.io, or the kubelets themselves where that is not served.
 
 A kubelet's numbers are those that metrics-server scrapes, over the kubelet's own window of some ten seconds instead of
-metrics-server's fifteen. It knows no labels: pods are listed beside it, and tell whose they are and on which node.
+metrics-server's fifteen. It knows no labels: pods are listed as well, for their labels and nodes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES: tuple[Name, ...] = ("metrics-api", "kubelet", "auto")
 
 
 class Source(Protocol):
-    """Something that knows what pods and nodes use; the module metrics_api is one."""
+    """A source of pods' and nodes' usage; the module metrics_api is one."""
 
     def pods(self, client: Client, scope: Scope, kind: type[AnyPod]) -> tuple[list[AnyPod], list[Skipped]]:
         """As metrics_api.pods."""
@@ -52,7 +52,7 @@ class Kubelets:
         self._progress = progress
 
     def pods(self, client: Client, scope: Scope, kind: type[AnyPod]) -> tuple[list[AnyPod], list[Skipped]]:
-        """As metrics_api.pods; of a pod on a node that does not answer there is nothing."""
+        """As metrics_api.pods; pods on nodes that do not respond are left out."""
         fields = scope.fields
         if scope.name:
             fields = f"metadata.name={scope.name}"
@@ -92,7 +92,7 @@ class Kubelets:
         for node, error in self.failures:
             reasons.setdefault(error.message, []).append(node)
         parts = [f"{', '.join(sorted(set(nodes)))} ({why})" for why, nodes in reasons.items()]
-        return "these nodes did not answer: " + "; ".join(parts)
+        return "these nodes did not respond: " + "; ".join(parts)
 
     def summaries(self, client: Client, nodes: list[str]) -> dict[str, Summary]:
         """stats/summary of these nodes; those that do not answer are remembered. Raises if none does."""
@@ -118,7 +118,7 @@ class Auto:
     """metrics.k8s.io where it is served, else the kubelets.
 
     Args:
-        note: told once, when the kubelets are asked.
+        note: called once, when the kubelets are used instead.
     """
 
     def __init__(self, kubelets: Kubelets, note: Callable[[str], None]) -> None:
@@ -143,7 +143,7 @@ class Auto:
     def _instead(self, error: Exception) -> Source:
         if self._source is self._kubelets:
             raise error
-        self._note(f"{error}: the numbers are the kubelets' own")
+        self._note(f"{error}: using the kubelets' metrics instead")
         self._source = self._kubelets
         return self._source
 

@@ -1,4 +1,4 @@
-"""Whether an answer is a Prometheus text, and what it is where it is not: an HTML page, JSON, nothing. Pure.
+"""Whether an answer is a Prometheus text, and what it is otherwise: an HTML page, JSON, nothing. Pure.
 
 An error page with status 200 (a login, a proxy, a load balancer) has no series in it; read like a Prometheus text it is
 one without any, which means something else: that there is nothing to measure.
@@ -35,7 +35,7 @@ class Broken(NamedTuple):
 
 
 class Checked:
-    """An answer while it comes, of which it is told at the end what is wrong with it.
+    """A response as it arrives; what is wrong with it is known at the end.
 
     Args:
         chunks: its parts.
@@ -66,7 +66,7 @@ class Checked:
             self._count(lines)
         self._count([rest])
         if not self._good:
-            raise BadAnswer(f"{_what(start, self._content_type, comments=not self._bad)} came instead of metrics")
+            raise BadAnswer(f"{_what(start, self._content_type, comments=not self._bad)} instead of metrics")
         self.broken = Broken(self._bad, _quoted(self._first)) if self._bad else Broken()
 
     def _count(self, lines: list[bytes]) -> None:
@@ -81,7 +81,7 @@ class Checked:
 
 
 def check(body: bytes | bytearray, content_type: str = "") -> Broken:
-    """Tell what is wrong with an answer. Raises BadAnswer as `Checked`."""
+    """What is wrong with a response. Raises BadAnswer as `Checked`."""
     found = Checked([body], content_type)
     for _ in found:
         pass
@@ -91,7 +91,7 @@ def check(body: bytes | bytearray, content_type: str = "") -> Broken:
 def _what(start: bytes, content_type: str, *, comments: bool) -> str:
     start = start.strip()
     if not start:
-        return "an empty answer"
+        return "an empty response"
     if "html" in content_type or re.match(rb"<(!doctype html|html|head|body)\b", start, re.IGNORECASE):
         title = _TITLE.search(start)
         return f"an HTML page{f' ({_quoted(title[1])})' if title and title[1].strip() else ''}"
@@ -100,7 +100,7 @@ def _what(start: bytes, content_type: str, *, comments: bool) -> str:
     if "protobuf" in content_type:
         return "protobuf"
     if comments:
-        return "a text of comments alone"
+        return "only comments"
     letters = "".join(start.decode("utf-8", "replace").split())
     if 8 * sum(not char.isprintable() or char == "\ufffd" for char in letters) > len(letters):
         return "binary data"

@@ -246,7 +246,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
             ["top", "namespaces", "extra"],
             "error: unexpected arguments: extra\nSee 'kubectl vmetrics top namespaces --help' for usage.\n",
         ),
-        (["demo", "--nodes=0"], "error: the demo needs at least one node, and no negative numbers\n"),
+        (["demo", "--nodes=0"], "error: the demo needs at least one node and no negative counts\n"),
         (["demo", "--port=99999"], "error: --port: 99999 is not a port: use 0 to 65535\n"),
         (["demo", "demo"], "error: demo cannot run inside demo\n"),
     ],

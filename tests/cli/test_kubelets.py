@@ -296,7 +296,7 @@ def test_auto_asks_the_kubelets_where_there_is_no_metrics_api(on_host: Cli, host
 
     pods = on_host("top", "pods", "-A", "--source=auto")
     assert pods.stdout.count("\n") == 15
-    assert (pods.code, pods.stderr) == (0, "Metrics API not available: the numbers are the kubelets' own\n")
+    assert (pods.code, pods.stderr) == (0, "Metrics API not available: using the kubelets' metrics instead\n")
     nodes = on_host("top", "nodes", "--source=auto")
     assert nodes.stdout.splitlines()[1].split()[0] == "vm"
     assert on_host("top", "pods", "-A").stderr == "error: Metrics API not available\n"
@@ -346,7 +346,7 @@ def test_a_dead_node_is_one_warning(scripted: Serve, tmp_path: Path) -> None:
     assert result.stdout.split() == ["a", "2m", "0Mi"]
     assert (
         result.stderr
-        == "Warning: these nodes did not answer: n2, n3 (error trying to reach service: dial tcp: connection refused)\n"
+        == "Warning: these nodes did not respond: n2, n3 (error trying to reach service: dial tcp: connection refused)\n"
     )
     assert result.code == 1
 

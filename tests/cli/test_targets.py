@@ -216,8 +216,8 @@ UNREAD: dict[str, tuple[str, int, str]] = {
     "KubeVirt": (
         "/apis/kubevirt.io/v1/kubevirts",
         403,
-        "targets of kubevirt are not known: KubeVirt was not found: no KubeVirt object may be listed, and none of its "
-        "pods is where it is usually installed",
+        "targets of kubevirt are not known: KubeVirt was not found: no KubeVirt object can be listed, and none of the "
+        "namespaces where it is usually installed has its pods",
     ),
     "virtual clusters": (
         "/apis/apps/v1/statefulsets",

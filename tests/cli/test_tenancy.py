@@ -178,7 +178,7 @@ def test_namespace_sync_added_up(run: Callable[..., Result]) -> None:
         "home        vc       Running   <none>    3      30m          <unknown>   60Mi            <unknown>   10m             20Mi               \n"
         "<none>      <none>   <none>    <none>    0      0m           <unknown>   0Mi             <unknown>   -               -                  \n"
     )
-    assert result.stderr == "Warning: shares of the host are not known: nodes is forbidden\n"
+    assert result.stderr == "Warning: percentages of the host are not available: nodes is forbidden\n"
 
 
 def test_multi_namespace_mode_of_old_versions_has_no_labels_on_pods(run: Callable[..., Result]) -> None:

@@ -229,7 +229,7 @@ def test_nobody_may_do_nothing(line: str, on_demo: Cli) -> None:
     result = on_demo(*line.split(), "--as", "nobody")
 
     assert (result.code, result.stdout) == (1, "")
-    assert 'User "nobody" cannot list resource ' in result.stderr or "no KubeVirt object may be listed" in result.stderr
+    assert 'User "nobody" cannot list resource ' in result.stderr or "no KubeVirt object can be listed" in result.stderr
 
 
 # ------------------------------------------------------------------------------------------------ port-forwarding
@@ -303,7 +303,7 @@ def test_the_rights_that_are_printed_are_enough_and_needed(
         allowed, expected = (invoke(*args, *more, kubeconfig=path) for more in (["--as=eve"], []))
 
     assert refusal.code == 1
-    assert 'User "eve" cannot' in refusal.stderr or "no KubeVirt object may be listed" in refusal.stderr
+    assert 'User "eve" cannot' in refusal.stderr or "no KubeVirt object can be listed" in refusal.stderr
     assert (allowed.code, allowed.stderr) == (expected.code, expected.stderr)
     assert allowed.stdout.splitlines()[0] == expected.stdout.splitlines()[0]
     assert len(allowed.stdout.splitlines()) == len(expected.stdout.splitlines())

@@ -205,7 +205,7 @@ def test_a_port_that_is_taken() -> None:
         port = listener.getsockname()[1]
         assert (
             invoke("demo", "--port", str(port)).stderr
-            == f"error: port {port} is in use; choose another with --port, 0 for any\n"
+            == f"error: port {port} is in use: choose another with --port, or 0 for any free port\n"
         )
 
 

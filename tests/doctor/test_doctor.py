@@ -312,7 +312,10 @@ def test_the_demo_breaks() -> None:
     listed = invoke("demo", "--break", "list").stdout
 
     assert [line.split()[0] for line in listed.splitlines()] == list(BREAKS)
-    assert invoke("demo", "--break", "nope").stderr == 'error: --break: unknown name "nope"; --break list prints the choices\n'
+    assert (
+        invoke("demo", "--break", "nope").stderr
+        == 'error: --break: unknown name "nope"; --break list prints the choices\n'
+    )
     result = invoke("demo", "--break", "no-metrics-server", "doctor", "metrics-api")
     assert "FAIL  VM102 who serves metrics.k8s.io: there is no APIService v1beta1.metrics.k8s.io" in result.stdout
 

@@ -82,7 +82,7 @@ def test_growing_errors_of_the_recorded_handler(run: Callable[..., Result]) -> N
     assert found["memoryBytes"] == 164823040
     assert found["version"] == "v1.9.0"
     assert result.stderr == (
-        "Warning: virt-handler-a cannot reach the apiserver: 2 requests without an answer in 15 s (WATCH kubevirts)\n"
+        "Warning: virt-handler-a cannot reach the apiserver: 2 requests without a response in 15 s (WATCH kubevirts)\n"
     )
     table = run(cluster(handlers | {("virt-handler-a", "node01"): scrapes(T0, T15)}), "--fail-on-problems")
     assert table.code == 1
@@ -106,7 +106,7 @@ def test_both_names(name: str, run: Callable[..., Result]) -> None:
     assert found["errorShare"] == 0.5
     # The first failure makes the series; it has nothing before it to be compared with, and is counted all the same.
     assert (found["connectionErrors"], found["connectionErrorsGrown"]) == (4, 4)
-    assert "virt-api-a cannot reach the apiserver: 4 requests without an answer" in result.stderr
+    assert "virt-api-a cannot reach the apiserver: 4 requests without a response" in result.stderr
 
 
 def test_upstreams_alert(run: Callable[..., Result]) -> None:
@@ -127,8 +127,8 @@ def test_a_restart_is_no_wild_number(run: Callable[..., Result]) -> None:
 @pytest.mark.parametrize(
     ("leads", "said"),
     [
-        ((False, False), "no virt-controller leads: nobody does its work"),
-        ((True, True), "2 of virt-controller lead at once: virt-controller-a, virt-controller-b"),
+        ((False, False), "no virt-controller pod leads, so its work is not done"),
+        ((True, True), "2 virt-controller pods lead at once: virt-controller-a, virt-controller-b"),
     ],
 )
 def test_elections(leads: tuple[bool, bool], said: str, run: Callable[..., Result]) -> None:
@@ -167,12 +167,12 @@ def test_one_that_hangs_may_be_the_leader(run: Callable[..., Result]) -> None:
 @pytest.mark.parametrize(
     ("answer", "up", "said"),
     [
-        ((200, b"<html>"), "no", "could not be scraped: an HTML page came instead of metrics"),
+        ((200, b"<html>"), "no", "could not be scraped: an HTML page instead of metrics"),
         ((503, b"Limit of concurrent requests\n"), "no", "could not be scraped: 503: Limit of concurrent requests"),
         (
             (200, b"kubevirt_virt_controller_leading_status 1\nrest of it\n"),
             "yes",
-            '1 line of its answer could not be read as metrics, starting with "rest of it"',
+            '1 line of its response could not be parsed as metrics, starting with "rest of it"',
         ),
     ],
 )
@@ -200,7 +200,7 @@ def test_not_ready_other_version_none_at_all(run: Callable[..., Result]) -> None
     assert result.stderr.splitlines() == [
         "Warning: there is no virt-api pod that serves metrics",
         "Warning: virt-operator-b on node node02 is not ready",
-        "Warning: virt-controller-a is of version v1.8.4, KubeVirt of v1.9.0",
+        "Warning: virt-controller-a is at version v1.8.4, but KubeVirt is at v1.9.0",
     ]
 
 

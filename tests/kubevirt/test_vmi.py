@@ -342,10 +342,10 @@ BUSY = b"Limit of concurrent requests reached (3), try again later.\n"
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
-        (200, b"<!doctype html><title>Sign in\x1b[2J</title>", 'an HTML page ("Sign in^[[2J") came instead of metrics'),
-        (200, b"", "an empty answer came instead of metrics"),
-        (200, b"it works", 'other text ("it works") came instead of metrics'),
-        (200, b"\x00\xff" * 5000, "binary data came instead of metrics"),
+        (200, b"<!doctype html><title>Sign in\x1b[2J</title>", 'an HTML page ("Sign in^[[2J") instead of metrics'),
+        (200, b"", "an empty response instead of metrics"),
+        (200, b"it works", 'other text ("it works") instead of metrics'),
+        (200, b"\x00\xff" * 5000, "binary data instead of metrics"),
         (503, BUSY, "503: Limit of concurrent requests reached (3), try again later."),
         (503, b"\x1b]0;pwned\x07" + b"x" * 9000, "503: ^[]0;pwned\\x07" + "x" * 189 + "…"),
         (503, b"<html>down</html>", "503: an HTML page instead of a Kubernetes API response"),
@@ -370,7 +370,7 @@ def test_what_a_handler_answered_where_nothing_else_is_known(clock: Clock, run: 
     found = run(cluster(handlers), "-n", "dev", f"--cache-dir={tmp_path}")
 
     assert (found.code, found.stdout) == (1, "")
-    assert found.stderr == "error: h on node node-a could not be scraped: an HTML page came instead of metrics\n"
+    assert found.stderr == "error: h on node node-a could not be scraped: an HTML page instead of metrics\n"
 
 
 def test_metrics_followed_by_something_else(clock: Clock, run: Any, tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_metrics_followed_by_something_else(clock: Clock, run: Any, tmp_path: Pa
     assert table(found.stdout)["db-0"]["CPU(cores)"] == "1500m"
     assert found.code == 1
     assert found.stderr == (
-        'Warning: h on node node-a: 3 lines of its answer could not be read as metrics, starting with "<html>"\n'
+        'Warning: h on node node-a: 3 lines of its response could not be parsed as metrics, starting with "<html>"\n'
     )
 
 

@@ -329,7 +329,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: h.prometheus.update(serviceMonitorSelector={"matchLabels": {"release": "stack"}}),
         "selected",
         "FAIL",
-        "it selects ServiceMonitors with the label release=stack",
+        "it only selects ServiceMonitors with the label release=stack",
     ),
     "8: the guide's regex on Prometheus 3": (
         drops(GUIDE_REGEX),
@@ -662,7 +662,7 @@ def test_without_the_operator(run: Callable[..., Result], host: Host, monkeypatc
     # Whoever installs it later says for whom the objects are.
     refused = run(*ACME)
     assert (refused.code, refused.stdout) == (1, "")
-    assert refused.stderr.endswith("say which with --prometheus-namespace and --prometheus-account\n")
+    assert refused.stderr.endswith("specify one with --prometheus-namespace and --prometheus-account\n")
     given = ("--prometheus-namespace=mon", "--prometheus-account=prom", "--operator-account=op")
     subjects = [item["subjects"][0] for item in printed(run(*ACME, *given)) if item["kind"] == "RoleBinding"]
     assert [(item["namespace"], item["name"]) for item in subjects] == [("mon", "prom"), ("mon", "op")]
@@ -683,20 +683,20 @@ def deployment(namespace: str, name: str, image: str, container: str = "manager"
     return {"metadata": {"name": name, "namespace": namespace}, "spec": {"template": {"spec": pod}}}
 
 
-BOTH = "say which with --prometheus-namespace and --prometheus-account"
-OF_OPERATOR = "say which with --operator-namespace and --operator-account"
+BOTH = "specify one with --prometheus-namespace and --prometheus-account"
+OF_OPERATOR = "specify one with --operator-namespace and --operator-account"
 IMAGE = "quay.io/prometheus-operator/prometheus-operator:v0.90.1"
 REFUSED: dict[str, tuple[Objects | None, Objects | None, str]] = {
     "two Prometheus": (
         [prometheus("team-b", "own"), prometheus("monitoring", "k8s", "prometheus-k8s")],
         None,
-        "several service accounts may be that of Prometheus: team-b/prom (Prometheus team-b/own), "
+        "Prometheus may run as one of several service accounts: team-b/prom (Prometheus team-b/own), "
         f"monitoring/prometheus-k8s (Prometheus monitoring/k8s); {BOTH}",
     ),
     "a tenant's own": (
         [prometheus("tenants", "own", None)],
         None,
-        f"the service account of Prometheus may be a tenant's: tenants/default (Prometheus tenants/own); {BOTH}",
+        f"the service account of Prometheus may belong to a tenant: tenants/default (Prometheus tenants/own); {BOTH}",
     ),
     "one that a virtual cluster synced": (
         [prometheus("monitoring", "own", **{"vcluster.loft.sh_managed-by": "shop"})],
@@ -707,7 +707,7 @@ REFUSED: dict[str, tuple[Objects | None, Objects | None, str]] = {
     "two operators": (
         None,
         [deployment("monitoring", "operator", IMAGE), deployment("team-b", "mine", IMAGE)],
-        "several service accounts may be that of the Prometheus Operator: monitoring/operator (Deployment "
+        "the Prometheus Operator may run as one of several service accounts: monitoring/operator (Deployment "
         f"monitoring/operator), team-b/operator (Deployment team-b/mine); {OF_OPERATOR}",
     ),
     "no operator": (

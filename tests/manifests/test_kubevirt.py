@@ -147,31 +147,31 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
         no_account,
         "account",
         "looks for the service account prometheus-k8s in openshift-monitoring (does not exist), monitoring (exists, "
-        "without it), since the KubeVirt object names none",
+        "but without it), because the KubeVirt object names none",
         '{"spec":{"monitorNamespace":"monitoring","monitorAccount":"stack-prometheus"}}',
     ),
     "another account": (
         other_account,
         "account",
-        "looks for the service account prom in observability (exists, without it); without it",
+        "looks for the service account prom in observability (exists, but without it); without it",
         "patch kubevirt kubevirt",
     ),
     "frozen": (
         lambda a: a.update({MONITORS: {"items": []}}),
         "service-monitor",
-        "virt-operator has decided before Prometheus was there",
+        "virt-operator decided before Prometheus was installed",
         "manifests kubevirt | kubectl apply",
     ),
     "old label": (
         lambda a: a[SERVICE]["metadata"].update(labels={"prometheus.kubevirt.io": ""}),
         "service-monitor",
-        "selects Services with the label prometheus.kubevirt.io=true; this one has not",
+        "selects Services with the label prometheus.kubevirt.io=true, which this Service lacks",
         "apply",
     ),
     "other namespace": (
         lambda a: spec(a, MONITORS).update(namespaceSelector={}),
         "service-monitor",
-        "looks for Services in other namespaces than kubevirt",
+        "does not look for Services in kubevirt",
         "apply",
     ),
     "no service": (lambda a: a.pop(SERVICE), "service", "is missing", "log"),
@@ -185,13 +185,13 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     "http": (
         lambda a: spec(a, MONITORS)["endpoints"][0].pop("scheme"),
         "endpoint",
-        "it asks over HTTP",
+        "it scrapes over HTTP",
         "scheme: https",
     ),
     "verified": (
         lambda a: spec(a, MONITORS)["endpoints"][0].pop("tlsConfig"),
         "endpoint",
-        "it checks certificates",
+        "it verifies certificates",
         "insecureSkipVerify: true",
     ),
     "labels": (
@@ -204,12 +204,12 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
         lambda a: a[PROMETHEUSES]["items"].clear(),
         "selected",
         "there is no Prometheus object",
-        "install one",
+        "create one",
     ),
     "label of the release": (
         lambda a: spec(a, PROMETHEUSES).update(serviceMonitorSelector={"matchLabels": {"release": "other"}}),
         "selected",
-        "Prometheus monitoring/k8s does not look at monitoring/prometheus-kubevirt-rules: it selects ServiceMonitors "
+        "Prometheus monitoring/k8s does not select monitoring/prometheus-kubevirt-rules: it only selects ServiceMonitors "
         "with the label release=other",
         "manifests kubevirt",
     ),
@@ -236,7 +236,7 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     "own namespace": (
         lambda a: a[PROMETHEUSES]["items"][0]["metadata"].update(namespace="prom"),
         "selected",
-        "in its own namespace prom only",
+        "it only selects ServiceMonitors in its own namespace, prom",
         "manifests kubevirt",
     ),
     "namespace label": (
@@ -248,19 +248,19 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     "no rights": (
         lambda a: a[f"{RBAC}/namespaces/kubevirt/roles/kubevirt-monitoring"]["rules"][0].update(resources=["pods"]),
         "rights",
-        "runs as monitoring/prometheus-k8s, which may not list and watch services, endpoints in kubevirt",
+        "runs as monitoring/prometheus-k8s, which cannot list and watch services, endpoints in kubevirt",
         "--monitor-namespace monitoring --monitor-account prometheus-k8s",
     ),
     "a binding without role": (
         lambda a: a.pop(f"{RBAC}/namespaces/kubevirt/roles/kubevirt-monitoring"),
         "rights",
-        "may not list and watch services, endpoints, pods",
+        "cannot list and watch services, endpoints, pods",
         "manifests kubevirt",
     ),
     "slices": (
         lambda a: spec(a, PROMETHEUSES).update(serviceDiscoveryRole="EndpointSlice"),
         "rights",
-        "may not list and watch endpointslices",
+        "cannot list and watch endpointslices",
         "manifests kubevirt",
     ),
 }
@@ -390,9 +390,7 @@ def test_the_check_passes_with_the_own_monitor_where_virt_operator_finds_no_acco
     result = run(applied(answers, objects(run(answers))), "--check")
     assert result.code == 0
     assert [line[:4] for line in result.stdout.splitlines()] == ["PASS"] * 7
-    assert (
-        "monitoring/vmetrics-kubevirt takes the place of the ServiceMonitor that virt-operator makes" in result.stdout
-    )
+    assert "monitoring/vmetrics-kubevirt replaces the ServiceMonitor that virt-operator would create" in result.stdout
 
 
 def test_a_monitor_that_nobody_looks_at_does_not_replace_the_account(run: Callable[..., Result]) -> None:
@@ -416,7 +414,7 @@ def test_of_several_prometheus_none_is_taken_by_chance(run: Callable[..., Result
     assert run(answers) == (
         1,
         "",
-        "error: several service accounts may be that of Prometheus: team-b/builder (Prometheus team-b/own), "
+        "error: Prometheus may run as one of several service accounts: team-b/builder (Prometheus team-b/own), "
         "monitoring/prometheus-k8s (Prometheus monitoring/k8s); specify one with --monitor-namespace and "
         "--monitor-account\n",
     )
@@ -439,7 +437,7 @@ def test_what_a_tenant_synced_to_the_host_is_no_candidate(run: Callable[..., Res
 def test_an_account_is_never_made_up(run: Callable[..., Result]) -> None:
     answers = well()
     answers[PROMETHEUSES]["items"] = []
-    options = "say which with --monitor-namespace and --monitor-account"
+    options = "specify one with --monitor-namespace and --monitor-account"
     assert run(answers) == (1, "", f"error: the service account of Prometheus was not found: {options}\n")
 
 

@@ -35,8 +35,8 @@ def test_samples_are_metrics(sample: str) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "what"),
     [
-        (b"", "text/plain", "an empty answer"),
-        (b" \n\n", "", "an empty answer"),
+        (b"", "text/plain", "an empty response"),
+        (b" \n\n", "", "an empty response"),
         (b"<!DOCTYPE html><html><title>Sign in</title>", "text/html", 'an HTML page ("Sign in")'),
         (b"<HTML><body>blocked", "", "an HTML page"),
         (b"hello", "text/html; charset=utf-8", "an HTML page"),
@@ -45,7 +45,7 @@ def test_samples_are_metrics(sample: str) -> None:
         (b"\x0a\x03abc\x12", "application/vnd.google.protobuf; proto=x", "protobuf"),
         (b"\x00\x01\x02\xff\xfe" * 100, "", "binary data"),
         (b"\x1f\x8b\x08\x00\x00", "text/plain", "binary data"),
-        (b"# HELP a b\n# TYPE a gauge\n", "", "a text of comments alone"),
+        (b"# HELP a b\n# TYPE a gauge\n", "", "only comments"),
         (b"up\n", "", 'other text ("up")'),
         (b"garbage of   many words\nand lines 5", "text/plain", 'other text ("garbage of many words and lines 5")'),
         (b"Internal Server Error 500 " * 9, "", f'other text ("{("Internal Server Error 500 " * 9)[:59]}…")'),
@@ -57,7 +57,7 @@ def test_what_came_instead(body: bytes, content_type: str, what: str) -> None:
     with pytest.raises(BadAnswer) as found:
         text.check(bytearray(body), content_type)
 
-    assert found.value.message == f"{what} came instead of metrics"
+    assert found.value.message == f"{what} instead of metrics"
 
 
 @pytest.mark.parametrize(
