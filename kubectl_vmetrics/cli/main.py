@@ -133,6 +133,10 @@ def _failed(error: Exception, environment: Environment) -> int:
     # Imported here: the way of a command that works does not need it, and --version not even the package below.
     from kubectl_vmetrics.kube.errors import VmetricsError
 
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):  # where a library starts it
+        from kubectl_vmetrics.kube.gather import NoThread
+
+        error = NoThread()
     if isinstance(error, VmetricsError):
         environment.say(error.line)
         if error.hint and environment.advises:

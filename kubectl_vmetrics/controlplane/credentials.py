@@ -252,7 +252,7 @@ def _data(client: Client, namespace: str, name: str) -> dict[str, bytes]:
     try:
         return {key: base64.b64decode(value, validate=True) for key, value in (found.data or {}).items()}
     except (binascii.Error, ValueError):
-        raise _Unusable("is not base64") from None
+        raise _Unusable("is not valid base64") from None
 
 
 def _from_kubeconfig(text: bytes) -> tuple[bytes, bytes, bytes]:

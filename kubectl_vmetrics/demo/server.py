@@ -17,6 +17,7 @@ from cheroot import wsgi
 from cheroot.server import HTTPServer
 
 from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.kube.gather import afford
 
 from .exchange import CONNECTION
 
@@ -61,6 +62,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
 
     Raises:
         UsageError: the port is taken.
+        NoThread: the system lets this process start too few threads.
     """
     HTTPServer.version = "vmetrics-demo"
     joined: list[bytes] = http.comma_separated_headers  # type: ignore[attr-defined]
@@ -74,6 +76,7 @@ def serving(application: Callable[..., Any], port: int = 0) -> Iterator[str]:
         ("127.0.0.1", port), application, numthreads=THREADS, request_queue_size=128, timeout=60, shutdown_timeout=1
     )
     server.gateway = _Gateway
+    afford(THREADS + 2)  # cheroot would wait for ever for those that it could not start
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

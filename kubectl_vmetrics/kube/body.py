@@ -17,6 +17,8 @@ from .limits import Limits, readable, sender, too_large
 
 STEP = 1 << 18
 """Bytes that are read, or inflated, at once."""
+_DIGITS = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 0 for code in range(256))
+"""Makes a 0 of each digit, for bytes.translate."""
 GZIP = ("gzip", "x-gzip")
 """The only encoding that is asked for, and its old name (RFC 9110, 8.4.1.3)."""
 
@@ -60,6 +62,8 @@ def whole(found: Iterator[bytes], limits: Limits, path: str) -> bytearray:
         raise too_large(sender(path), path, f"{limits.objects:,} objects")
     if limits.values is not None and body.count(b",") > limits.values:
         raise too_large(sender(path), path, f"{limits.values:,} values")
+    if limits.digits is not None and b"0" * (limits.digits + 1) in body.translate(_DIGITS):
+        raise too_large(sender(path), path, f"{limits.digits} digits in a number")
     return body
 
 

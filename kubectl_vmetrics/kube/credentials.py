@@ -7,6 +7,7 @@ go through the `kubernetes` package, which costs 0.3 s to import, so it is impor
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import preferences
+from .changes import Changes
 from .errors import ConfigError
 from .kubeconfig import SERVICE_ACCOUNT, Connection
 
@@ -22,7 +24,10 @@ _EARLY = 30.0
 
 
 class Credentials:
-    """The credentials of one connection, fetched when first asked for and renewed when they expire.
+    """The credentials of one connection, fetched when first asked for, renewed when they expire or their files change.
+
+    Attributes:
+        generation: another number after each change of certificate or authority, for those who made something of them.
 
     Safe to use from several threads.
     """
@@ -33,7 +38,10 @@ class Credentials:
         self._fetched = False
         self._header: str | None = None
         self._certificate: tuple[bytes, bytes] | None = None
+        self._authority = connection.ca
         self._expires = 0.0
+        self._changed = Changes(*_files(connection))
+        self.generation = 0
 
     def __repr__(self) -> str:
         """Never a credential."""
@@ -53,6 +61,11 @@ class Credentials:
         self._ensure()
         return self._certificate
 
+    def authority(self) -> bytes | None:
+        """The CA bundle to trust, PEM; None for the system's. Raises ConfigError."""
+        self._ensure()
+        return self._authority
+
     def renewable(self) -> bool:
         """Whether asking again can give something else: after a 401, forget() and retry only then."""
         user = self._connection.user
@@ -65,15 +78,24 @@ class Credentials:
 
     def _ensure(self) -> None:
         with self._lock:
-            if not self._fetched or (self._expires and time.time() > self._expires - _EARLY):
+            expired = self._expires and time.time() > self._expires - _EARLY
+            if self._changed() or expired or not self._fetched:
+                self._fetched = False
+                before = self._certificate, self._authority
                 self._fetch()
+                if before != (self._certificate, self._authority):
+                    self.generation += 1
                 self._fetched = True
 
     def _fetch(self) -> None:
         user = self._connection.user
         self._expires = 0.0
-        if user.certificate is not None and user.key is not None:
+        if user.files:
+            self._read_certificate(*user.files)
+        elif user.certificate is not None and user.key is not None:
             self._certificate = (user.certificate, user.key)
+        if self._connection.ca_file:
+            self._read_authority(self._connection.ca_file)
         if self._connection.in_cluster:
             self._header = _bearer(_read_token(str(SERVICE_ACCOUNT / "token")))
         elif user.token_file:
@@ -87,6 +109,17 @@ class Credentials:
         elif user.username or user.password:
             pair = f"{user.username or ''}:{user.password or ''}".encode()
             self._header = "Basic " + base64.b64encode(pair).decode()
+
+    def _read_certificate(self, certificate: str, key: str) -> None:
+        try:
+            self._certificate = (_read(certificate), _read(key))
+        except ConfigError:
+            if self._certificate is None:
+                raise  # else they are being replaced: until then, those of before do
+
+    def _read_authority(self, path: str) -> None:
+        with contextlib.suppress(ConfigError):  # as above; it was read before
+            self._authority = _read(path)
 
     def _from_plugin(self, plugin: dict[str, Any]) -> None:
         status = _run_plugin(plugin, self._connection)
@@ -120,7 +153,8 @@ def in_cluster(connection: Connection) -> Connection:
         raise ConfigError(f"in-cluster configuration: {error}") from None
     if connection.namespace != "default":
         namespace = connection.namespace
-    return msgspec.structs.replace(connection, server=found.host, ca=ca, namespace=namespace)
+    ca_file = str(found.ssl_ca_cert)
+    return msgspec.structs.replace(connection, server=found.host, ca=ca, ca_file=ca_file, namespace=namespace)
 
 
 def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any]:
@@ -173,6 +207,20 @@ def _from_provider(connection: Connection) -> str:
             f"auth-provider {name}: no token was obtained", hint="log in again with that provider's own tool"
         )
     return str(header)
+
+
+def _files(connection: Connection) -> list[str]:
+    """Those that may change."""
+    user = connection.user
+    token = str(SERVICE_ACCOUNT / "token") if connection.in_cluster else user.token_file
+    return [path for path in (token, *(user.files or ()), connection.ca_file) if path]
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"unable to read {path}: {(error.strerror or 'it cannot be read').lower()}") from None
 
 
 def _read_token(path: str) -> str:

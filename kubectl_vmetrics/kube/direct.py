@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import selectors
 import socket
 import ssl
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +15,14 @@ from urllib.parse import quote, urlsplit
 
 from . import cancel
 from .credentials import Credentials
-from .errors import ConnectionFailed
+from .errors import ConfigError, ConnectionFailed
 from .failures import timed_out, unreachable
 from .kubeconfig import Connection
 from .response import Response
 from .tls import tls_context
 from .transport import POOL_SIZE, Dropped, Timeouts, standing_headers
 
+_log = logging.getLogger("kubectl_vmetrics.http")
 _ERRORS = (OSError, http.client.HTTPException)
 _UNRESERVED = "!$%&'()*+,/:;=?@[]~"
 """What stays as it is in a path that was escaped already; everything else cannot be sent."""
@@ -43,18 +46,21 @@ class Direct:
         except ValueError:
             port = url.netloc.rpartition(":")[2]
             raise ConnectionFailed(f"Unable to connect to the server: dial tcp: address {port}: invalid port") from None
-        self._tls = tls_context(connection, credentials) if url.scheme == "https" else None
-        if self._tls:
-            self._tls.set_alpn_protocols(["http/1.1"])
+        self._connection = connection
+        self._credentials = credentials
+        self._made = threading.Lock()
+        self._tls = self._context() if url.scheme == "https" else None
+        self._generation = credentials.generation
         self._tls_name = connection.tls_server_name or self._host
         self._headers = [*standing_headers(connection).items(), *connection.impersonate]
-        self._idle: list[http.client.HTTPConnection] = []
+        self._idle: list[_Channel] = []
         weakref.finalize(self, _close, self._idle).atexit = False
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeouts: Timeouts
     ) -> DirectReply:
         """See transport.Transport."""
+        self._renew()
         channel = self._kept() or self._opened(timeouts.connect)
         held = _Held(channel.sock)
         try:
@@ -76,9 +82,9 @@ class Direct:
                 raise Dropped(unreachable(error, self._server)) from None
             raise
 
-    def keep(self, channel: http.client.HTTPConnection) -> None:
+    def keep(self, channel: _Channel) -> None:
         """Take a connection back whose answer was read to its end."""
-        if len(self._idle) < POOL_SIZE:
+        if len(self._idle) < POOL_SIZE and channel.tls is self._tls:
             self._idle.append(channel)
         else:
             channel.close()
@@ -87,7 +93,25 @@ class Direct:
         """The error of an answer that ends too soon."""
         return timed_out("reading body") if isinstance(error, TimeoutError) else unreachable(error, self._server)
 
-    def _kept(self) -> http.client.HTTPConnection | None:
+    def _context(self) -> ssl.SSLContext:
+        made = tls_context(self._connection, self._credentials)
+        made.set_alpn_protocols(["http/1.1"])
+        return made
+
+    def _renew(self) -> None:
+        """Connect anew where the certificate or the authority changed; what cannot be used changes nothing."""
+        with self._made:
+            if self._tls is None or self._credentials.generation == self._generation:
+                return
+            self._generation = self._credentials.generation
+            try:
+                self._tls = self._context()
+            except ConfigError as error:
+                _log.warning("the certificates of before are used on: %s", error.message)
+                return
+            _close(self._idle)
+
+    def _kept(self) -> _Channel | None:
         """A connection of an earlier request that the server has not closed since."""
         while True:
             try:
@@ -98,7 +122,7 @@ class Direct:
                 return channel
             channel.close()
 
-    def _opened(self, limit: float) -> http.client.HTTPConnection:
+    def _opened(self, limit: float) -> _Channel:
         channel = _Channel(self._host, self._port, self._tls, self._tls_name, limit)
         try:
             channel.connect()
@@ -118,7 +142,7 @@ class DirectReply:
     def __init__(
         self,
         sender: Direct,
-        channel: http.client.HTTPConnection,
+        channel: _Channel,
         answer: http.client.HTTPResponse,
         held: _Held,
     ) -> None:
@@ -183,18 +207,18 @@ class _Channel(http.client.HTTPConnection):
     def __init__(self, host: str, port: int | None, tls: ssl.SSLContext | None, name: str, limit: float) -> None:
         self.default_port = 443 if tls else 80
         super().__init__(host, port, timeout=limit)
-        self._tls = tls
+        self.tls = tls
         self._name = name
 
     def connect(self) -> None:
         """Raises OSError."""
         super().connect()
-        if self._tls:
+        if self.tls:
             # A dot at the end is part of the name that is looked up, never of one in a certificate.
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name.rstrip("."))
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname=self._name.rstrip("."))
 
 
-def _close(channels: list[http.client.HTTPConnection]) -> None:
+def _close(channels: list[_Channel]) -> None:
     while channels:
         channels.pop().close()
 

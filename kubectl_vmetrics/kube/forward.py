@@ -21,6 +21,7 @@ from . import cancel
 from .client import CONNECT_TIMEOUT, Answer, Client, Stream, escape
 from .errors import BadAnswer, ConfigError, ConnectionFailed, VmetricsError
 from .failures import refused, timed_out, tls_reason, unreachable
+from .gather import NoThread
 from .limits import ERROR, SCRAPE, Limits
 from .response import HeadTooLarge, Response
 from .tls import load_certificate, tls_context, trust
@@ -85,7 +86,11 @@ def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limi
     deadline = time.monotonic() + limit
     websocket = _connect(client, namespace, pod, ports, limit)
     websocket.settimeout(None)
-    channels = Channels(websocket, list(ports))
+    try:
+        channels = Channels(websocket, list(ports))
+    except RuntimeError:  # "can't start new thread"
+        websocket.shutdown()
+        raise NoThread from None
     opened = Forward(channels, deadline, f'pod "{namespace}/{pod}"')
     try:
         yield opened

@@ -68,6 +68,27 @@ def start(target: Callable[[], None], name: str | None = None) -> threading.Thre
     return thread
 
 
+def afford(count: int) -> None:
+    """See that so many more threads can run: a library that starts them half-way through may hang where they cannot.
+
+    Raises:
+        NoThread: they cannot.
+    """
+    over = threading.Event()
+    started: list[threading.Thread] = []
+
+    def wait() -> None:
+        over.wait()
+
+    try:
+        for _ in range(count):
+            started += [start(wait)]
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+
+
 class _Call(Generic[T]):
     """One of them.
 

@@ -56,13 +56,18 @@ class Flags(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """How to log in: a certificate, and one of token, exec plugin, provider or password, in kubectl's order."""
+    """How to log in: a certificate, and one of token, exec plugin, provider or password, in kubectl's order.
+
+    Attributes:
+        files: where certificate and key came from, which may change; None where they are in the kubeconfig itself.
+    """
 
     name: str = ""
     token: str | None = None
     token_file: str | None = None
     certificate: bytes | None = None
     key: bytes | None = None
+    files: tuple[str, str] | None = None
     username: str | None = None
     password: str | None = None
     exec: dict[str, Any] | None = None
@@ -80,6 +85,7 @@ class Connection(msgspec.Struct, frozen=True):
         server: the apiserver's URL, without a slash at the end.
         namespace: the one to use where a command names none.
         ca: the CA bundle as PEM; None for the system's.
+        ca_file: where it came from, which may change; None where it is in the kubeconfig itself.
         impersonate: Impersonate-* headers, repeated ones included.
         timeout: seconds for one request; 0 for no limit, None where the user did not say.
         preferences: the file that says which credential plugins may run; None without.
@@ -89,6 +95,7 @@ class Connection(msgspec.Struct, frozen=True):
     namespace: str = "default"
     context: str = ""
     ca: bytes | None = None
+    ca_file: str | None = None
     insecure: bool = False
     tls_server_name: str | None = None
     proxy_url: str | None = None
@@ -126,7 +133,7 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
     cluster = _named(config, "clusters", "cluster", flags.cluster, _text(context, "cluster"))
     user = _named(config, "users", "auth info", flags.user, _text(context, "user"))
     in_cluster = not config["clusters"] and not flags.server and _service_account(environ)
-    server, ca, insecure = _server(flags, cluster, user)
+    server, ca, ca_file, insecure = _server(flags, cluster, user)
     login = _user(flags, user, flags.user or _text(context, "user"))
     if "://" not in server:
         # k8s.io/client-go/rest/url_utils.go: an address alone is HTTP unless something speaks of TLS.
@@ -146,6 +153,7 @@ def connection(flags: Flags, environ: Mapping[str, str] | None = None) -> Connec
         namespace=flags.namespace or _text(context, "namespace") or "default",
         context=context_name,
         ca=ca,
+        ca_file=ca_file,
         insecure=insecure,
         tls_server_name=override_name or kept_name,
         proxy_url=_text(cluster, "proxy-url") or None,
@@ -254,13 +262,15 @@ def _known(kind: str, config: dict[str, Any]) -> str:
     return f"known {kind}: {names}" if names else f"the kubeconfig has no {kind}"
 
 
-def _server(flags: Flags, cluster: dict[str, Any], user: dict[str, Any]) -> tuple[str, bytes | None, bool]:
+def _server(flags: Flags, cluster: dict[str, Any], user: dict[str, Any]) -> tuple[str, bytes | None, str | None, bool]:
     server = flags.server or _text(cluster, "server") or NO_CLUSTER
     if flags.certificate_authority or flags.insecure_skip_tls_verify:
-        ca = _file(flags.certificate_authority, "certificate-authority", "") if flags.certificate_authority else None
-        return server, ca, flags.insecure_skip_tls_verify
+        path = flags.certificate_authority or None
+        ca = _file(path, "certificate-authority", "") if path else None
+        return server, ca, path, flags.insecure_skip_tls_verify
     insecure = bool(cluster.get("insecure-skip-tls-verify"))
-    return server, _pem(cluster, "certificate-authority", user.get("name", "")), insecure
+    field = "certificate-authority"
+    return server, _pem(cluster, field, user.get("name", "")), _path(cluster, field), insecure
 
 
 def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
@@ -274,8 +284,13 @@ def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
     if (certificate is None) != (key is None):
         missing = "client-key-data or client-key" if key is None else "client-certificate-data or client-certificate"
         raise ConfigError(f"{missing} must be specified for {name} to use the clientCert authentication method.")
+    paths = (
+        flags.client_certificate or _path(user, "client-certificate"),
+        flags.client_key or _path(user, "client-key"),
+    )
+    files = (paths[0], paths[1]) if paths[0] and paths[1] else None
     if flags.token:
-        return User(name=name, token=flags.token, certificate=certificate, key=key)
+        return User(name=name, token=flags.token, certificate=certificate, key=key, files=files)
     token_file = _text(user, "tokenFile")
     plugin = user.get("exec")
     if plugin is not None:
@@ -293,6 +308,7 @@ def _user(flags: Flags, user: dict[str, Any], name: str) -> User:
         token_file=str(Path(folder, token_file)) if token_file else None,
         certificate=certificate,
         key=key,
+        files=files,
         username=_text(user, "username") or None,
         password=_text(user, "password") or None,
         exec=plugin,
@@ -307,12 +323,14 @@ def _pem(entry: dict[str, Any], field: str, name: str) -> bytes | None:
             return base64.b64decode(data, validate=False)
         except (binascii.Error, ValueError):
             raise ConfigError(f"{field}-data is not valid base64", prefix="Error in configuration: ") from None
+    path = _path(entry, field)
+    return _file(path, field.replace("client-certificate", "client-cert"), name) if path else None
+
+
+def _path(entry: dict[str, Any], field: str) -> str | None:
+    """The file of a certificate or key, where it is not in the kubeconfig itself."""
     path = _text(entry, field)
-    if not path:
-        return None
-    return _file(
-        str(Path(entry.get("_folder", Path()), path)), field.replace("client-certificate", "client-cert"), name
-    )
+    return str(Path(entry.get("_folder", Path()), path)) if path and not _text(entry, f"{field}-data") else None
 
 
 def _file(path: str, what: str, name: str) -> bytes:

@@ -24,6 +24,7 @@ class Limits(NamedTuple):
         lines: how many of them; None as above.
         objects: objects and arrays of a JSON text; each becomes a few hundred bytes once decoded.
         values: of a JSON text, counted by its commas; each becomes up to a hundred.
+        digits: of any number of a JSON text; what is longer is no measurement, and fits no float.
     """
 
     size: int | None
@@ -31,6 +32,7 @@ class Limits(NamedTuple):
     lines: int | None = None
     objects: int | None = None
     values: int | None = None
+    digits: int | None = None
 
 
 LIST = Limits(1024 * _MIB)
@@ -48,7 +50,7 @@ ERROR = Limits(64 << 10)
 WATCH = Limits(None, line=4 * _MIB)
 """Events, one a line: an object's metadata, of which annotations alone may have 256 KiB."""
 
-SUMMARY = Limits(16 * _MIB, objects=200_000, values=800_000)
+SUMMARY = Limits(16 * _MIB, objects=200_000, values=800_000, digits=40)
 """stats/summary of a kubelet: 6 KB, 55 objects and 200 values for a pod, so 3 MiB and 28,000 objects for 500."""
 
 TEXT = Limits(256 * _MIB, line=256 << 10, lines=2_000_000)

@@ -86,7 +86,8 @@ class Proxied:
         self._session.headers.clear()
         self._session.headers.update(standing_headers(connection))
         self._session.adapters.clear()
-        self._session.mount(connection.server + "/", Adapter(connection, credentials))
+        self._connection, self._credentials = connection, credentials
+        self._mount()
         if connection.insecure:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -94,6 +95,8 @@ class Proxied:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeouts: Timeouts
     ) -> ProxiedReply:
         """See transport.Transport."""
+        if self._credentials.generation != self._generation:
+            self._mount()
         try:
             response = self._session.request(
                 method,
@@ -110,6 +113,12 @@ class Proxied:
                 raise Dropped(failure) from None
             raise failure from None
         return ProxiedReply(response, self._server)
+
+    def _mount(self) -> None:
+        """Connect with the certificate and the authority that there are now."""
+        adapter = Adapter(self._connection, self._credentials)
+        self._generation = self._credentials.generation
+        self._session.mount(self._server + "/", adapter)
 
 
 class ProxiedReply:

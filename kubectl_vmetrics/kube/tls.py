@@ -17,8 +17,8 @@ def tls_context(connection: Connection, credentials: Credentials) -> ssl.SSLCont
     if connection.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif connection.ca is not None:
-        trust(context, connection.ca)
+    elif (authority := credentials.authority()) is not None:
+        trust(context, authority)
     else:
         context.load_default_certs()
         if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:

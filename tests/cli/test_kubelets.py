@@ -474,3 +474,29 @@ def test_pressure_is_not_in_the_metrics_api(on_host: Cli) -> None:
         "error: --pressure requires --source=kubelet: the Metrics API does not report pressure\n",
     )
     assert on_host("top", "pods", "-A", "--pressure", "--source=auto").code == 0
+
+
+@pytest.mark.parametrize("number", ["9" * 40, "-" + "9" * 40, "18446744073709551615", "9" * 41, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize(
+    "args",
+    [
+        "top volumes -A",
+        "top volumes -A -o json",
+        "top pods -A --source=kubelet -o wide",
+        "top pods -A --pressure",
+        "top nodes --source=kubelet",
+        "top nodes --source=kubelet -o json",
+    ],
+)
+def test_numbers_that_fit_no_float_end_no_command(number: str, args: str, on_host: Cli, host: Replay) -> None:
+    import re
+
+    body = re.sub(
+        r'(Bytes|odes|odesUsed|Cores)": ?\d+',
+        rf'\1":{number}',
+        recorded("host", "api-v1-nodes-vm-proxy-stats-summary.json"),
+    )
+    host.override[f"{NODE}/stats/summary"] = Reply(200, body.encode())
+    result = on_host(*args.split())
+    assert number in body
+    assert ("sent more than 40 digits in a number" in result.stderr) == (len(number.strip("-")) > 40)

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from kubectl_vmetrics.cli import planes as finder
+from kubectl_vmetrics.controlplane import scrape
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.certificates import Authority
@@ -302,6 +304,33 @@ def test_no_secret_is_shown_at_any_verbosity(
     assert "/portforward 101 in" in shown
 
 
+def test_a_tenants_secret_is_read_again(
+    host: tuple[Host, str], client_of: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within KEPT seconds the credential of before is used; then what the Secret holds, or does not hold any more."""
+    monkeypatch.setattr(scrape, "time", SimpleNamespace(time=time.time, monotonic=lambda: now))
+    now = 0.0
+    client = client_of(host[1])
+    plane = next(item for item in finder.find(client, "team-a")[0] if item.name == "shop")
+    scraper = scrape.Scraper(client, lambda name: True)
+
+    def taken() -> list[str]:
+        found = scraper.take([plane])
+        return sorted({type(item).__name__ for item in found.values()})
+
+    assert taken() == ["Snapshot"]
+    secrets = len(host[0].secrets)
+    assert taken() == ["Snapshot"]
+    assert len(host[0].secrets) == secrets
+    now = scrape.KEPT + 1
+    assert taken() == ["Snapshot"]
+    assert len(host[0].secrets) > secrets
+    host[0].override["/api/v1/namespaces/team-a/secrets/vc-shop"] = lambda _: Reply(404, b"{}")
+    assert taken() == ["Snapshot"]
+    now = 2 * (scrape.KEPT + 1)
+    assert taken() == ["NoCredential"]
+
+
 def test_a_hundred_tenants(now: None, tmp_path: Path) -> None:
     with serving(Shape(pods=3, vclusters=0, machines=0, tenants=100)) as (_, url):
         result = invoke("controlplanes", "-A", "--summary", "-o", "json", kubeconfig=write_kubeconfig(tmp_path, url))
@@ -391,7 +420,7 @@ def test_refusals(host: tuple[Host, str], client: Client) -> None:
     with forward(client, "any", "pod", [8080, 9999], 20) as ways:
         with pytest.raises(Forbidden, match="no"):
             ways.open(8080, None).get("/", accept="*/*")
-        with pytest.raises(ConnectionFailed, match="nobody listens"):
+        with pytest.raises(ConnectionFailed, match="nothing is listening"):
             ways.open(9999, None).get("/", accept="*/*")
 
 
@@ -446,7 +475,7 @@ def test_frames_that_break_the_protocol_are_one_error(host: tuple[Host, str], cl
     demo_forward.struct = fake  # type: ignore[assignment]
     try:
         host[0].answers = plain(lambda path, user: (200, b"", ""))
-        with forward(client, "any", "pod", [8080], 5) as ways, pytest.raises(ConnectionFailed, match="broke off"):
+        with forward(client, "any", "pod", [8080], 5) as ways, pytest.raises(ConnectionFailed, match="was lost"):
             ways.open(8080, None).get("/", accept="*/*")
     finally:
         demo_forward.struct = real

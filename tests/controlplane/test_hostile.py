@@ -118,17 +118,17 @@ process_start_time_seconds -1e300
 workqueue_depth{name="a"} NaN
 """
 
-GIVEN_UP = "in which others answered"
+GIVEN_UP = "while others answered"
 ATTACKS: dict[str, tuple[Talk, str | None]] = {
-    "gzip junk": (saying(body(b"\x1f\x8bjunk" * 9, b"Content-Encoding: gzip\r\n")), "what is not gzip"),
-    "gzip cut short": (saying(body(gzip.compress(ODD)[:-9], b"Content-Encoding: gzip\r\n")), "broke off"),
+    "gzip junk": (saying(body(b"\x1f\x8bjunk" * 9, b"Content-Encoding: gzip\r\n")), "invalid gzip data"),
+    "gzip cut short": (saying(body(gzip.compress(ODD)[:-9], b"Content-Encoding: gzip\r\n")), "was lost"),
     "a bomb": (saying(body(gzipped(SERIES % 1, 1 << 28), b"Content-Encoding: gzip\r\n")), "100,000 series"),
     "a line without end": (saying(body(gzipped(b"a", 1 << 24), b"Content-Encoding: gzip\r\n")), "in one line"),
-    "another encoding": (saying(body(b"x", b"Content-Encoding: br\r\n")), "not asked for: br"),
+    "another encoding": (saying(body(b"x", b"Content-Encoding: br\r\n")), "unsupported encoding: br"),
     "400,000 series": (saying(body(b"".join(SERIES % n for n in range(400_000)))), "100,000 series"),
     "NaN and Inf": (saying(body(ODD)), None),
-    "short": (saying(OK + b"Content-Length: 99\r\n\r\na 1\n"), "broke off"),
-    "a chunk cut short": (saying(OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\na"), "broke off"),
+    "short": (saying(OK + b"Content-Length: 99\r\n\r\na 1\n"), "was lost"),
+    "a chunk cut short": (saying(OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\na"), "was lost"),
     "a header byte by byte": (saying(OK + b"X: ", again=b"a", pause=0.05), GIVEN_UP),
     "continue without end": (saying(again=b"HTTP/1.1 100 Continue\r\n\r\n" * 99), "response headers exceeded"),
     "continue, now and then": (saying(again=b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.05), GIVEN_UP),
@@ -139,7 +139,7 @@ ATTACKS: dict[str, tuple[Talk, str | None]] = {
     ),
     "silence": (lambda stream: time.sleep(30), GIVEN_UP),
     "an error without end": (saying(b"HTTP/1.1 500 Oops\r\n\r\n", again=b"oops " * 999), "oops"),
-    "no HTTP": (saying(b"SSH-2.0-x\r\n"), "broke off"),
+    "no HTTP": (saying(b"SSH-2.0-x\r\n"), "was lost"),
 }
 
 

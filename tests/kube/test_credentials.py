@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import json
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.credentials import Credentials
@@ -203,3 +208,134 @@ def test_static_credentials_do_not_import_kubernetes(scripted: Serve, tmp_path: 
         capture_output=True,
         timeout=60,
     )
+
+
+# -------------------------------------------------------------------------------------------------- files that change
+
+
+def replaced(path: Path, data: bytes) -> None:
+    """As a Secret's volume does it: another file takes the place of this one."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(data)
+    fresh.replace(path)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubectl_vmetrics.kube.changes.EVERY", 0.0)
+
+
+def test_a_token_file_is_read_again_when_it_changes(scripted: Serve, tmp_path: Path, impatient: None) -> None:
+    application, url = scripted({"/x": {}})
+    file = tmp_path / "token"
+    file.write_text("one")
+    client = Client(Connection(server=url, user=User(token_file=str(file))))
+
+    client.get("/x")
+    replaced(file, b"two")
+    client.get("/x")
+    file.unlink()
+    with pytest.raises(ConfigError, match="no such file"):
+        client.get("/x")
+    with pytest.raises(ConfigError, match="no such file"):
+        client.get("/x")
+    file.write_text("three")
+    client.get("/x")
+
+    seen = [environ["HTTP_AUTHORIZATION"] for _, _, environ in application.seen]
+    assert seen == ["Bearer one", "Bearer two", "Bearer three"]
+
+
+def test_files_are_looked_at_once_a_second_at_most(tmp_path: Path) -> None:
+    from kubectl_vmetrics.kube.changes import Changes
+
+    file = tmp_path / "token"
+    file.write_text("one")
+    now = 0.0
+    changed = Changes(str(file), clock=lambda: now)
+    file.write_text("other")
+    assert not changed()
+    now = 0.9
+    assert not changed()
+    now = 1.0
+    assert changed()
+    now = 3.0
+    assert not changed()
+
+
+def test_certificates_and_authorities_are_read_again_when_they_change(tmp_path: Path, impatient: None) -> None:
+    """A server that wants a client certificate of its authority; then server, client and authority are all new."""
+    files = {name: tmp_path / name for name in ("ca.pem", "client.pem", "client.key")}
+
+    def issue(authority: trustme.CA) -> ssl.SSLContext:
+        pair = authority.issue_cert("client@example.com")
+        replaced(files["client.pem"], pair.cert_chain_pems[0].bytes())
+        replaced(files["client.key"], pair.private_key_pem.bytes())
+        replaced(files["ca.pem"], authority.cert_pem.bytes())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("apiserver.test").configure_cert(context)
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    contexts = [issue(trustme.CA())]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def work() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), contexts[-1].wrap_socket(peer, server_side=True) as secure:
+                    while secure.recv(65536):
+                        secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        threading.Thread(target=work, daemon=True).start()
+        config = {
+            "clusters": [
+                {
+                    "name": "c",
+                    "cluster": {
+                        "server": f"https://127.0.0.1:{listener.getsockname()[1]}",
+                        "certificate-authority": "ca.pem",
+                        "tls-server-name": "apiserver.test",
+                    },
+                }
+            ],
+            "users": [{"name": "u", "user": {"client-certificate": "client.pem", "client-key": "client.key"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "config").write_text(json.dumps(config))
+        client = Client(connection(Flags(kubeconfig=str(tmp_path / "config"), request_timeout="5s"), {}))
+        assert client.get("/x").body == b"{}"
+        first = client.credentials.generation
+        assert client.get("/x").body == b"{}"
+        assert client.credentials.generation == first
+
+        contexts.append(issue(trustme.CA()))
+        assert client.get("/x").body == b"{}"
+        assert client.credentials.generation > first
+
+        # Half a pair, while the other half is being written: what was read before is used on.
+        replaced(files["client.key"], b"not yet")
+        assert client.get("/x").body == b"{}"
+        files["client.pem"].unlink()
+        assert client.get("/x").body == b"{}"
+        contexts.append(issue(trustme.CA()))
+        assert client.get("/x").body == b"{}"
+
+
+def test_a_certificate_of_a_plugin_is_used_when_it_is_renewed(tmp_path: Path) -> None:
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=5)).isoformat()
+    script = 'echo x >> "$0.count"\n' + credential(
+        clientCertificateData="a", clientKeyData="b", expirationTimestamp=soon
+    )
+    exec_ = plugin(tmp_path, script)
+    found = Credentials(Connection(server="https://host", user=User(exec=exec_)))
+    found.certificate()
+    before = found.generation
+    plugin(tmp_path, credential(clientCertificateData="c", clientKeyData="d"))
+    assert found.certificate() == (b"c", b"d")
+    assert found.generation > before

@@ -219,6 +219,12 @@ def test_of_an_error_the_beginning_is_read() -> None:
             f'the kubelet of node "n1" sent more than 800,000 values in answer to {NODE}stats/summary',
         ),
         (
+            NODE + "stats/summary",
+            [],
+            b'{"pods":[' + b"-1234567890" * 1 + b"1" * 31 + b"]}",
+            f'the kubelet of node "n1" sent more than 40 digits in a number in answer to {NODE}stats/summary',
+        ),
+        (
             NODE + "metrics/resource",
             [],
             b"a 1\n" * 100_001,
@@ -237,7 +243,7 @@ def test_of_an_error_the_beginning_is_read() -> None:
             "the server sent more than 16 MiB in answer to /api/v1/namespaces/a/secrets/b",
         ),
     ],
-    ids=["bomb", "objects", "values", "resource", "scrape", "object"],
+    ids=["bomb", "objects", "values", "digits", "resource", "scrape", "object"],
 )
 def test_a_client_names_who_sent_too_much(
     path: str, headers: list[tuple[str, str]], data: bytes, message: str, scripted: Serve

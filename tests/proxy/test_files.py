@@ -11,12 +11,13 @@ import pytest
 import trustme
 
 from kubectl_vmetrics.demo import server as demo_server
+from kubectl_vmetrics.kube.changes import Changes
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.proxy.application import Proxy
-from kubectl_vmetrics.proxy.files import Changes, Token
+from kubectl_vmetrics.proxy.files import Token
 from kubectl_vmetrics.proxy.views import Views
 from tests.kube.test_reflector import soon
 from tests.proxy.test_proxy import LOCAL, get, serve
