@@ -61,7 +61,7 @@ def raw(context: click.Context, /, path: str, vcluster: str | None, targets: Tar
     else:
         found = origins.read(client, homes.read(client, targets=targets))
         answers = Answers(client, found)
-        if note := homes.warning(found.unproven(origins.PODS)):
+        if note := homes.warning(found.unproven(origins.PODS), homes=found.homes):
             environment.stderr.write(f"Warning: {safe.lines(note)}\n")
     reply = answers.answer(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
     out = environment.stdout

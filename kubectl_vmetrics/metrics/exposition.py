@@ -91,13 +91,23 @@ class Rewriter:
         bare: whether samples without any label are kept.
         strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is. Then
             exemplars and comments of any other kind than HELP, TYPE and UNIT are left out, too.
+        without: families to drop; takes effect with `strict`.
 
     Attributes:
         kept, dropped, malformed: lines so far, comments apart.
     """
 
-    def __init__(self, decide: Decide, *, glance: Glance | None = None, bare: bool = True, strict: bool = True) -> None:
+    def __init__(
+        self,
+        decide: Decide,
+        *,
+        glance: Glance | None = None,
+        bare: bool = True,
+        strict: bool = True,
+        without: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._decide = decide
+        self._without = without
         self._glance = glance
         self._bare = bare
         self._strict = strict
@@ -267,9 +277,17 @@ class Rewriter:
         value = _VALUE.match(rest)
         if value is None or not (_NAME.fullmatch(family.strip()) or (not family and _NAMED.match(block))):
             return self._unreadable(family + block + rest)
+        if self._without and self._name(family, block) in self._without:
+            return None
         if len(self._families) < CACHE:
             self._families.add(family)
         return family + block + value[0]
+
+    @staticmethod
+    def _name(family: bytes, block: bytes) -> bytes:
+        """The name of a family, also where it stands inside the braces."""
+        named = None if family else re.match(rb'\{\s*"([^"]*)"', block)
+        return named[1] if named else family.strip()
 
     def _unreadable(self, line: bytes) -> bytes | None:
         self.malformed += 1

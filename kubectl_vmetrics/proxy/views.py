@@ -132,7 +132,7 @@ class Views:
         homes = self._homes
         if homes.settle(self._client, origins.doubtful()):
             self.informer.rehome(homes)
-        note = warning(origins.unproven(PODS))
+        note = warning(origins.unproven(PODS), homes=homes)
         if note != self._warned:
             self._warned = note
             if note:

@@ -64,16 +64,41 @@ class Homes:
         """The virtual clusters that were found."""
         return list(self.inventory.clusters)
 
-    def __call__(self, namespace: str, name: str) -> VClusterRef | None:
-        """The virtual cluster, None where the labels are no proof: then it is the host's."""
+    def __call__(self, namespace: str, name: str, *, at_home: bool = False) -> VClusterRef | None:
+        """The virtual cluster, None where the labels are no proof: then it is the host's.
+
+        Args:
+            namespace: of the object on the host.
+            name: of the virtual cluster, as its labels have it.
+            at_home: whether the object is owned by the Service of a control plane in its own namespace. The
+                configuration of a control plane elsewhere cannot claim it.
+        """
         own = VClusterRef(namespace, name)
         if own in self._known:
             return own
-        for targets in (self._given, self._proven):
-            claimed = [ref for ref in targets.get(namespace, ()) if ref.name == name]
-            if claimed:
-                return claimed[0] if len(claimed) == 1 else None
-        return None if self.inventory.covers(namespace) else own
+        if claimed := self._claimants(self._given, namespace, name):
+            return claimed[0] if len(claimed) == 1 else None
+        if not self.inventory.covers(namespace):
+            return own  # its control plane may run there, unseen: the word of one elsewhere does not count
+        claimed = [] if at_home else self._claimants(self._proven, namespace, name)
+        return claimed[0] if len(claimed) == 1 else None
+
+    @staticmethod
+    def _claimants(targets: Mapping[str, set[VClusterRef]], namespace: str, name: str) -> list[VClusterRef]:
+        return sorted(ref for ref in targets.get(namespace, ()) if ref.name == name)
+
+    def contested(self) -> str | None:
+        """A warning about host namespaces that several virtual clusters of one name claim; None without any."""
+        for namespace, refs in sorted(self._proven.items()):
+            for name in sorted({ref.name for ref in refs}):
+                claimed = self._claimants(self._proven, namespace, name)
+                if len(claimed) > 1 and not self._claimants(self._given, namespace, name):
+                    paths = " and ".join(ref.path for ref in claimed)
+                    return (
+                        f"{paths} both claim host namespace {namespace}, so its pods count as the host's. Specify one "
+                        f"with --target-namespace {namespace}={claimed[0].path}"
+                    )
+        return None
 
     def exists(self, ref: VClusterRef) -> bool | None:
         """Whether there is such a virtual cluster; None where it was not looked for."""
@@ -117,10 +142,10 @@ class Homes:
 
     def places(self, client: Client, vcluster: VClusterRef) -> list[str]:
         """As targets_of, after a look for others that claim the same host namespaces."""
-        proven = [namespace for namespace in self.targets_of(vcluster) if namespace in self._proven]
-        if proven:
+        claimed = {(namespace, vcluster.name) for namespace, refs in self._proven.items() if vcluster in refs}
+        if claimed:
             self.widen(client)
-            self.settle(client, {(namespace, vcluster.name) for namespace in proven})
+            self.settle(client, claimed)
         return self.targets_of(vcluster)
 
     def widen(self, client: Client) -> None:
@@ -182,11 +207,13 @@ def parse_targets(texts: Iterable[str]) -> list[tuple[str, VClusterRef]]:
     return found
 
 
-def warning(counted: Mapping[Pair, int], what: str = "pod") -> str | None:
+def warning(counted: Mapping[Pair, int], what: str = "pod", homes: Homes | None = None) -> str | None:
     """One line about things whose labels prove nothing, given how many there are of each pair."""
     total = sum(counted.values())
     if not total:
         return None
+    if homes and (contested := homes.contested()):
+        return contested
     (namespace, name), *others = sorted(counted)
     where = f"{name} in {namespace}" + (f", and {len(others)} more" if others else "")
     subject = f"1 {what} carries" if total == 1 else f"{total} {what}s carry"

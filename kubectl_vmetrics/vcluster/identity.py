@@ -92,10 +92,16 @@ class _Labels(msgspec.Struct):
     home: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-namespace")
 
 
+class _Owner(msgspec.Struct):
+    kind: str = ""
+    name: str = ""
+
+
 class _Meta(msgspec.Struct):
     name: str
     namespace: str = ""
     uid: str = ""
+    owners: list[_Owner] = msgspec.field(default_factory=list, name="ownerReferences")
     annotations: _Annotations = msgspec.field(default_factory=_Annotations)
     labels: _Labels = msgspec.field(default_factory=_Labels)
 

@@ -46,7 +46,7 @@ def names(client: Client, namespace: str | None, homes: Homes) -> tuple[dict[Key
         synced = origins.find(MACHINES, item.metadata.namespace, item.metadata.name)
         if synced:
             found[item.metadata.namespace, item.metadata.name] = synced
-    return found, warning(origins.unproven(MACHINES), "machine")
+    return found, warning(origins.unproven(MACHINES), "machine", homes)
 
 
 def by_labels(key: Key, labels: Mapping[str, str], homes: Callable[[], Homes]) -> Synced | None:

@@ -40,6 +40,8 @@ class Synced(msgspec.Struct, frozen=True):
 
     Attributes:
         uid, host_uid: "" where not known.
+        at_home: whether it is owned by the Service of a control plane in its own namespace. vCluster sets that owner
+            where it syncs to the namespace of its control plane, and cannot elsewhere (pkg/util/translate, SetOwner).
     """
 
     vcluster: VClusterRef
@@ -47,6 +49,7 @@ class Synced(msgspec.Struct, frozen=True):
     name: str
     uid: str = ""
     host_uid: str = ""
+    at_home: bool = False
 
 
 class Listener(Protocol):
@@ -133,7 +136,7 @@ class Origins:
         if key[1] in self.synced:
             return found
         self._pairs.add((key[1], found.vcluster.name))
-        ref = self.homes(key[1], found.vcluster.name)
+        ref = self.homes(key[1], found.vcluster.name, at_home=found.at_home)
         if ref is None:
             self._unproven[key] = found
             return None
@@ -267,7 +270,8 @@ class Origins:
             if found is None:
                 return None
             namespace, name = found.namespace, found.name
-        return Synced(ref, namespace, name, uid, meta.uid)
+        at_home = any(owner.kind == "Service" and owner.name == vcluster for owner in meta.owners)
+        return Synced(ref, namespace, name, uid, meta.uid, at_home)
 
 
 def read(client: Client, homes: Homes | None = None) -> Origins:

@@ -58,7 +58,7 @@ def survey(client: Client, namespace: str | None, targets: Iterable[tuple[str, V
         _correct(found, identity.Resolver(homes.proven(synced), homes=homes), homes)
     here = {pod.vcluster for pod in found.pods}
     known = [item for item in homes.clusters if item in inventory.clusters or item.ref in here]
-    notes = (why, *inventory.gaps, warning(pods.unproven(found.pods)), *found.warnings)
+    notes = (why, *inventory.gaps, warning(pods.unproven(found.pods), homes=homes), *found.warnings)
     return Survey(found, known, whole, tuple(filter(None, notes)))
 
 

@@ -64,6 +64,7 @@ def proxied(
         if only:
             _, homes = choose(client, only.path, WORLD.given)
             homes.settle_for(client, only)
+            homes.places(client, only)
         views = Views(client, only, isolate=isolate, homes=homes, targets=WORLD.given)
         proxy = Proxy(views, accept_hosts=LOCAL)
         with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None, None) as served:
@@ -302,7 +303,7 @@ def test_commands(tenant: Tenant, rights: bool, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------- that all this can fail at all
 
 
-def _by_name_alone(self: Homes, namespace: str, name: str) -> VClusterRef | None:
+def _by_name_alone(self: Homes, namespace: str, name: str, *, at_home: bool = False) -> VClusterRef | None:
     """As it was once: the one of that name, wherever the labels are."""
     own = VClusterRef(namespace, name)
     named = sorted(item.ref for item in self.clusters if item.ref.name == name)

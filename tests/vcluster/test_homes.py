@@ -41,6 +41,9 @@ def inventory(*refs: VClusterRef, namespace: str | None = "", **targets: str) ->
         (inventory(HERE, THERE, team_b="evil", team_c="evil"), [], [HERE, THERE, None]),
         (inventory(HERE, THERE, team_b="evil", team_c="evil"), [("evil", THERE)], [HERE, THERE, THERE]),
         (inventory(HERE, THERE), [("evil", THERE), ("evil", HERE)], [HERE, THERE, None]),
+        # Where control planes may run unseen, the word of one elsewhere does not count.
+        (inventory(HERE, namespace="team-b", team_b="evil"), [], [HERE, THERE, VClusterRef("evil", "dev")]),
+        (inventory(HERE, namespace="team-b", team_b="evil"), [("evil", HERE)], [HERE, THERE, HERE]),
         # Another name is another virtual cluster.
         (inventory(HERE, OTHER, team_x="evil"), [], [HERE, None, None]),
     ],
@@ -49,6 +52,35 @@ def test_whose(found: Inventory, targets: list[tuple[str, VClusterRef]], expecte
     decide = Homes(found, targets)
 
     assert [decide(namespace, "dev") for namespace in ("team-b", "team-c", "evil")] == expected
+
+
+def test_what_the_service_of_a_control_plane_owns_is_not_claimed_from_elsewhere() -> None:
+    """The victim's control plane is gone, and one elsewhere claims its namespace by its own configuration."""
+    decide = Homes(inventory(HERE, team_b="lost"))
+
+    assert decide("lost", "dev") == HERE
+    assert decide("lost", "dev", at_home=True) is None
+    assert Homes(inventory(HERE), [("lost", HERE)])("lost", "dev", at_home=True) == HERE  # the user's word
+
+    origins = Origins(homes=decide)
+    owner = {"kind": "Service", "name": "dev", "controller": False}
+    assert origins.add(PODS, msgspec.convert(synced_pod("lost", "shop", "web", "dev", "u1"), Origin)) is not None
+    owned = synced_pod("lost", "shop", "api", "dev", "u2", ownerReferences=[owner])
+    assert origins.add(PODS, msgspec.convert(owned, Origin)) is None
+    assert origins.unproven(PODS) == {("lost", "dev"): 1}
+
+
+def test_two_claimants_are_named() -> None:
+    both = Homes(inventory(HERE, THERE, team_b="evil", team_c="evil"))
+    words = (
+        "team-b/dev and team-c/dev both claim host namespace evil, so its pods count as the host's. "
+        "Specify one with --target-namespace evil=team-b/dev"
+    )
+
+    assert homes.warning({("evil", "dev"): 2}, homes=both) == words
+    assert homes.warning({}, homes=both) is None
+    assert Homes(inventory(HERE, team_b="evil")).contested() is None
+    assert Homes(inventory(HERE, THERE, team_b="evil", team_c="evil"), [("evil", HERE)]).contested() is None
 
 
 def test_synced_namespaces_that_cannot_be() -> None:

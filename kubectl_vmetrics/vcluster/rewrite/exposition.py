@@ -25,6 +25,15 @@ _UID = re.compile(_UID_PATTERN)
 _POD_UID = re.compile(r"pods?/?" + _UID_PATTERN)
 _UID_LENGTH = 36
 _UID_LABELS = ("uid", "pod_uid")
+_OF_DISK = frozenset(
+    f"container_fs_{name}".encode() for name in ("limit_bytes", "inodes_free", "inodes_total")
+) | frozenset(
+    f"kubelet_volume_stats_{name}".encode()
+    for name in ("available_bytes", "capacity_bytes", "inodes", "inodes_free", "inodes_used", "used_bytes")
+)
+"""Families about a whole disk, which tenants may share. cAdvisor reports the size of the file system, and for a claim
+that is a directory on the node's disk (hostPath, local-path) the kubelet reports that disk. stats/summary, which has
+both capacities to compare, keeps those of other claims."""
 
 
 def tenant(origins: Origins, vcluster: VClusterRef, *, isolate: bool = False) -> Rewriter:
@@ -33,10 +42,12 @@ def tenant(origins: Origins, vcluster: VClusterRef, *, isolate: bool = False) ->
     Args:
         origins: the map, of its namespaces at least.
         vcluster: whose view.
-        isolate: drop what is about the node as a whole, too.
+        isolate: drop what is about the node as a whole, too, its disks included.
     """
     glance = _TenantGlance(origins, vcluster)
-    return _following(Rewriter(_tenant(origins, vcluster, isolate), glance=glance, bare=not isolate), glance, origins)
+    without = _OF_DISK if isolate else frozenset[bytes]()
+    rewriter = Rewriter(_tenant(origins, vcluster, isolate), glance=glance, bare=not isolate, without=without)
+    return _following(rewriter, glance, origins)
 
 
 def host(origins: Origins) -> Rewriter:

@@ -180,3 +180,25 @@ def test_a_pod_that_was_made_anew_shows_no_uid_of_another(origins: Origins) -> N
 
     for uid, kept in ((OWN, VIRTUAL), (OTHER, "")):
         assert shown(line.format(uid, "team-a", "web-x-shop-x-vc"), origins) == line.format(kept, "shop", "web")
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"),
+    [
+        ('container_fs_limit_bytes{{container="c",device="/dev/sda1",namespace="team-a",pod="{pod}"}} 1', True),
+        ('container_fs_inodes_free{{container="c",device="/dev/sda1",namespace="team-a",pod="{pod}"}} 1', True),
+        ('container_fs_usage_bytes{{container="c",device="/dev/sda1",namespace="team-a",pod="{pod}"}} 1', False),
+        ('container_fs_limit_bytes {{container="c",device="/dev/sda1",namespace="team-a",pod="{pod}"}} 1', True),
+        ('{{"container_fs_limit_bytes",device="/dev/sda1",namespace="team-a",pod="{pod}"}} 1', True),
+        ('kubelet_volume_stats_available_bytes{{namespace="team-a",persistentvolumeclaim="{claim}"}} 1', True),
+        ('kubelet_volume_stats_used_bytes{{namespace="team-a",persistentvolumeclaim="{claim}"}} 1', True),
+    ],
+)
+def test_isolated_nothing_is_about_a_disk_that_tenants_share(line: str, hidden: bool, origins: Origins) -> None:
+    given = line.format(pod=naming.host_name("web", "shop", "vc"), claim=naming.host_name("data", "shop", "vc"))
+
+    assert shown(given, origins)
+    assert (shown(given, origins, isolate=True) == "") is hidden
+    # Also where the block of labels was seen before, with another family.
+    both = exposition.tenant(origins, VC, isolate=True)
+    assert b"".join(both.rewrite([f"up{given[given.index('{') :]}\n{given}\n".encode()])).count(b"\n") == 2 - hidden
