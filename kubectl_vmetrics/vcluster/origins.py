@@ -31,6 +31,7 @@ _KINDS = {PODS: POD_KIND, CLAIMS: PVC_KIND, MACHINES: VMI_KIND}
 _MAPPED = (PODS, CLAIMS)
 GRACE = 300.0
 """Seconds that an object stays in the map after it was deleted: kubelets still report its last numbers for a while."""
+_NAMESPACE, _NAME = 63, 253  # what Kubernetes allows: nothing longer is the name of an object
 _STRANGERS = 20_000
 Key = tuple[str, str, str]
 
@@ -234,6 +235,8 @@ class Origins:
 
         What is not in the map but could belong there (it is younger than the map) is asked for, once.
         """
+        if len(namespace) > _NAMESPACE or len(name) > _NAME:
+            return None
         key = (kind, namespace, name)
         found = self._found.get(key)
         if found is not None or key in self._strangers or key in self._unproven:

@@ -170,6 +170,8 @@ class _Own(NamedTuple):
 
 
 Known = TypeVar("Known")
+_MANY, _LARGEST, _LONGEST = 20_000, 200, 1024
+"""Pods that are remembered, cgroups of one, and bytes of either: more than a host has, less than a node can make up."""
 
 
 class _Glance(Generic[Known]):
@@ -194,8 +196,10 @@ class _Glance(Generic[Known]):
         verdict = known.get(names, UNSEEN)
         if verdict is UNSEEN:
             found = _NAMES.fullmatch(names)
-            if found is None:
-                return UNSEEN  # other labels stand between the two
+            if found is None or len(names) > _LONGEST:
+                return UNSEEN  # other labels stand between the two, or these are no names
+            if len(known) >= _MANY:
+                known.clear()
             namespace, pod = (part.decode("utf-8", "surrogateescape") for part in found.groups())
             verdict = known[names] = self._verdict(self._origins.find(PODS, namespace, pod))
         return None if verdict is None else self._become(block, start, end, verdict)
@@ -235,6 +239,10 @@ class _TenantGlance(_Glance[_Own]):
         cgroup = block[at:until]
         shown = verdict.ids.get(cgroup)
         if shown is None:
+            if len(cgroup) > _LONGEST:
+                return UNSEEN
+            if len(verdict.ids) >= _LARGEST:
+                verdict.ids.clear()
             shown = verdict.ids[cgroup] = self._shown(cgroup, verdict)
         return shown if shown is UNSEEN else block[:at] + shown + block[until:start] + verdict.names + block[end:]
 
