@@ -258,7 +258,7 @@ def test_bad_input(on_demo: Cli) -> None:
             "error: --interval must be 1s or more: a shorter interval is too short for a rate\n"
         )
     assert on_demo("components", "virt-foo").stderr == (
-        'error: there is no component "virt-foo"; there are virt-api, virt-controller, virt-handler, virt-operator\n'
+        'error: unknown component "virt-foo"; choose from virt-api, virt-controller, virt-handler, virt-operator\n'
     )
 
 

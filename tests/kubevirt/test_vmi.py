@@ -405,7 +405,7 @@ def test_without_the_right_to_list_machines(clock: Clock, run: Any, tmp_path: Pa
     rows = table(found.stdout)
     assert set(rows) == {"db-0", "web-migrating"}
     assert rows["web-migrating"]["NODE"] == "node-a->node-b"
-    assert "Warning: names, states and vCPUs are those of the metrics alone" in found.stderr
+    assert "Warning: names, states and vCPUs come from metrics only" in found.stderr
     by_label = run(cluster(two()), "-n", "prod", "-l", "app=db", f"--cache-dir={tmp_path}/2")
     assert set(table(by_label.stdout)) == {"db-0"}
 
