@@ -1,4 +1,4 @@
-"""Why are there no metrics? Checks in their order, each with an identifier, what was found, why, and what to do.
+"""Why are metrics missing? Ordered checks; each has a stable ID and reports a finding, its cause and a remedy.
 
-Read-only: reviews of rights are asked for by POST, and leave nothing behind.
+Read-only: access reviews are POST requests, but the apiserver does not store them.
 """

@@ -1,4 +1,4 @@
-"""The APIService of metrics.k8s.io: who serves it, and why the aggregator says that it is not available.
+"""The APIService of metrics.k8s.io: what serves it, and why the aggregator reports it as unavailable.
 
 Reasons and messages: kubernetes/kube-aggregator pkg/controllers/status.
 """
@@ -36,14 +36,14 @@ class _ApiStatus(msgspec.Struct):
 
 
 class ApiService(msgspec.Struct):
-    """An APIService: who serves an API group, and whether that works."""
+    """An APIService: what serves an API group, and whether it is available."""
 
     spec: _ApiSpec = msgspec.field(default_factory=_ApiSpec)
     status: _ApiStatus = msgspec.field(default_factory=_ApiStatus)
 
     @property
     def service(self) -> _ServiceRef:
-        """The Service behind it; without a name where the apiserver serves it itself."""
+        """The Service behind it; its name is empty if the apiserver serves the group itself."""
         return self.spec.service or _ServiceRef()
 
 
@@ -60,13 +60,13 @@ def api_service(session: Session) -> ApiService:
 
 INSTALLED = {
     "nothing": Cause(
-        "nobody serves metrics.k8s.io: metrics-server is not installed",
-        f"{INSTALL}; or, without it: --source kubelet",
+        "nothing serves metrics.k8s.io, because metrics-server is not installed",
+        f"{INSTALL}; or use --source kubelet, which works without it",
         "https://github.com/kubernetes-sigs/metrics-server",
     ),
     "other": Cause(
-        "another component than metrics-server serves metrics.k8s.io, for instance a prometheus-adapter",
-        "its own documentation says where its numbers come from; one that is left over: kubectl delete apiservice "
+        "a component other than metrics-server serves metrics.k8s.io, for example prometheus-adapter",
+        "see its documentation for where its numbers come from; if it is no longer in use: kubectl delete apiservice "
         f"{NAME}",
         ISSUES + "1084",
     ),
@@ -74,7 +74,7 @@ INSTALLED = {
 
 
 def installed(session: Session) -> Outcome:
-    """Who serves metrics.k8s.io."""
+    """What serves metrics.k8s.io."""
     try:
         service = api_service(session).service
     except NotFound:
@@ -87,56 +87,56 @@ def installed(session: Session) -> Outcome:
 
 
 AVAILABLE = {
-    "ServiceNotFound": Cause("the Service that it names does not exist", INSTALL),
+    "ServiceNotFound": Cause("the Service it refers to does not exist", INSTALL),
     "ServicePortError": Cause(
-        "its Service does not listen at the port that the APIService names",
-        f"kubectl edit apiservice {NAME}: spec.service.port",
+        "the Service does not expose the port that the APIService refers to",
+        f"kubectl edit apiservice {NAME}, and correct spec.service.port",
     ),
     "EndpointsNotFound": Cause(
-        "the Service leads to no pods: its selector matches none", "compare its selector with the pods' labels"
+        "the Service has no endpoints: its selector matches no pods", "compare its selector with the labels of the pods"
     ),
     "MissingEndpoints": Cause(
-        "none of the Service's pods is ready", "kubectl vmetrics doctor --only VM104: what they are waiting for"
+        "none of the Service's pods is ready", "kubectl vmetrics doctor --only VM104 shows what they are waiting for"
     ),
     "refused": Cause(
-        "nobody listens behind the Service: its pods have just been stopped, or listen at another port",
+        "nothing is listening behind the Service: its pods have just stopped, or listen on another port",
         "kubectl -n kube-system get pods -l k8s-app=metrics-server -o wide",
     ),
     "timeout": Cause(
-        "the control plane cannot reach the pods' network: a firewall, private nodes, or no kube-proxy beside it",
-        "open port 10250 from the control plane to the pods; else --enable-aggregator-routing=true on kube-apiserver, "
-        "or hostNetwork: true for metrics-server",
+        "the control plane cannot reach the pod network, because of a firewall, private nodes or a missing kube-proxy",
+        "open port 10250 from the control plane to the pods, set --enable-aggregator-routing=true on kube-apiserver, "
+        "or set hostNetwork: true for metrics-server",
         ISSUES + "141",
     ),
     "proxy": Cause(
-        "kube-apiserver asks through the proxy of its environment",
-        "add the ranges of Services and pods to NO_PROXY of kube-apiserver",
+        "kube-apiserver sends its requests through the proxy set in its environment",
+        "add the Service and pod CIDRs to NO_PROXY of kube-apiserver",
         ISSUES + "543",
     ),
     "identity": Cause(
-        "metrics-server does not believe the apiserver: without --proxy-client-cert-file it is system:anonymous, and "
-        "its certificate's name must be among --requestheader-allowed-names",
-        "set --proxy-client-cert-file and --proxy-client-key-file on kube-apiserver, signed by the authority of "
+        "metrics-server does not trust the apiserver: without --proxy-client-cert-file it is system:anonymous, and "
+        "the common name of its certificate must be listed in --requestheader-allowed-names",
+        "set --proxy-client-cert-file and --proxy-client-key-file on kube-apiserver, signed by the CA in "
         "--requestheader-client-ca-file",
         DOCS,
     ),
     "certificate": Cause(
-        "the certificate of metrics-server is not the one that the APIService expects",
-        f"insecureSkipTLSVerify: true, or the right caBundle in the APIService {NAME}",
+        "the APIService does not trust the serving certificate of metrics-server",
+        f"set the right caBundle in the APIService {NAME}, or insecureSkipTLSVerify: true",
     ),
     "unknown": Cause(
         "the aggregator could not check it",
-        f"kubectl get apiservice {NAME} -o yaml; the log of kube-apiserver says more",
+        f"kubectl get apiservice {NAME} -o yaml, and see the log of kube-apiserver",
     ),
 }
 
 
 def available(session: Session) -> Outcome:
-    """Whether the aggregator finds it there."""
+    """Whether the aggregator reports it as available."""
     found = api_service(session)
     condition = next((item for item in found.status.conditions if item.type == "Available"), None)
     if condition is None:
-        return failed("the APIService has no condition: nobody has looked at it yet", "unknown")
+        return failed("the APIService has no condition Available yet", "unknown")
     seen = [f"{item.type} is {item.status}: {item.reason}: {item.message}" for item in found.status.conditions]
     if condition.status == "True":
         return passed(f"the APIService is available ({condition.reason or 'Passed'})", seen)

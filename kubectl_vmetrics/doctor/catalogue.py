@@ -1,4 +1,4 @@
-"""All checks, and what there is to know of each without a cluster."""
+"""All checks, and their descriptions, which need no cluster."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ CHECKS: tuple[Check, ...] = tuple(check for area in _AREAS for check in area.CHE
 
 
 def of(areas: Sequence[str]) -> list[Check]:
-    """The checks of some areas, or all."""
+    """The checks of these areas, or all checks if there are none."""
     return [check for check in CHECKS if not areas or check.area in areas]
 
 
 def needed(ids: Collection[str]) -> list[Check]:
-    """Some checks, and all that they need, in the order of all."""
+    """These checks and all that they depend on, in the order of CHECKS."""
     found = set(ids)
-    for check in reversed(CHECKS):  # which come after what they need
+    for check in reversed(CHECKS):  # a check comes after those it depends on
         if check.id in found:
             found |= set(check.needs)
     return [check for check in CHECKS if check.id in found]
 
 
 def explain(check: Check) -> str:
-    """A check at length: what it looks at, and everything that it knows to go wrong."""
+    """A check in detail: what it checks, and every cause it can report."""
     lines = [f"{check.id}  {check.area}: {check.title}", ""]
     if check.needs:
         lines += [
@@ -42,7 +42,7 @@ def explain(check: Check) -> str:
 
 
 def table() -> str:
-    """A table of all checks for documentation, in Markdown."""
+    """A Markdown table of all checks, for the documentation."""
     rows = ["| identifier | about | looks at | finds |", "| --- | --- | --- | --- |"]
     for check in CHECKS:
         causes = "; ".join(cause.text for cause in check.causes.values())

@@ -1,4 +1,4 @@
-"""What there is to log in with at tenants' control planes, so that their metrics can be read."""
+"""Client certificates for tenant control planes, which the plugin needs to read their metrics."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ CERTIFICATES = {
     ),
     "none": Cause(
         "there is no usable client certificate for a control plane",
-        "kubectl vmetrics doctor --only VM502: why each Secret is not usable",
+        "kubectl vmetrics doctor --only VM502 shows why each Secret is not usable",
     ),
     "expired": Cause(
-        "a client certificate has expired, and was not renewed; Kamaji does so a day before",
+        "a client certificate has expired; Kamaji should have renewed it a day before",
         "kubectl -n NAMESPACE annotate secret SECRET certs.kamaji.clastix.io/rotate=",
     ),
     "ends": Cause(
-        "a client certificate expires soon, and was not renewed; Kamaji does so a day before",
+        "a client certificate expires soon; Kamaji renews it a day before",
         "kubectl -n NAMESPACE annotate secret SECRET certs.kamaji.clastix.io/rotate=",
     ),
 }
 
 
 class _Login(NamedTuple):
-    """What there is to log in with at a tenant's control plane.
+    """The client certificates for one tenant control plane.
 
     Attributes:
-        usable: the least powerful certificate that is; None where there is none.
-        refusals: why other Secrets hold none.
+        usable: the least powerful certificate that works; None if there is none.
+        refusals: why the other Secrets are not usable.
     """
 
     plane: Plane
@@ -52,33 +52,33 @@ class _Login(NamedTuple):
     refusals: list[Refusal]
 
     def has(self, why: str) -> bool:
-        """Whether a Secret was refused for this."""
+        """Whether a Secret was refused for this reason."""
         return any(item.why == why for item in self.refusals)
 
     @property
     def why(self) -> str:
-        """Of one without a usable certificate, what is known to be the matter; "" where it has none at all."""
+        """Why no certificate is usable, if the reason is known; "" otherwise."""
         reasons = (credentials.GROUPLESS, credentials.EXPIRED, credentials.FORBIDDEN)
         return next((reason for reason in reasons if self.has(reason)), "")
 
     @property
     def ends(self) -> bool:
-        """Whether the usable one expires soon."""
+        """Whether the usable certificate expires soon."""
         return self.usable is not None and self.usable.expires - time.time() < credentials.SOON
 
     @property
     def seen(self) -> str:
-        """One line."""
+        """One line of evidence."""
         texts = list(dict.fromkeys(item.text for item in self.refusals))
         if self.usable:
             days = int((self.usable.expires - time.time()) // 86_400)
             who = f"{self.usable.source} as {self.usable.user} ({', '.join(self.usable.groups)})"
-            texts.insert(0, f"{who}, for {counted(days, 'more day')}")
+            texts.insert(0, f"{who}, valid for {counted(days, 'more day')}")
         return f"{self.plane.path}: {'; '.join(texts)}"
 
 
 def _examined(session: Session, plane: Plane) -> _Login:
-    """The Secrets of a tenant, up to the first that will do; that of the kubelets' client in any case."""
+    """Examine a tenant's Secrets up to the first usable one; the kubelet client's Secret is always among them."""
     found: Credential | None = None
     refusals = []
     enough = (plane.secret(kamaji.KUBELET), plane.secret(kamaji.ADMIN))
@@ -96,10 +96,10 @@ def _examined(session: Session, plane: Plane) -> _Login:
 
 
 def usable(session: Session) -> Outcome:
-    """Whether there is a certificate for each tenant that may read its metrics."""
+    """Whether each tenant has a certificate that may read its metrics."""
     awake = [plane for plane in tenants(session) if not plane.asleep]
     if not awake:
-        return skipped("no tenant control plane is awake" if tenants(session) else NONE)
+        return skipped("all tenant control planes are asleep" if tenants(session) else NONE)
     found = gather([partial(_examined, session, plane) for plane in awake], limit=16)
     logins = []
     for item in found:
@@ -110,25 +110,25 @@ def usable(session: Session) -> Outcome:
 
 
 def _judged(logins: Sequence[_Login]) -> Outcome:
-    """The worst of them all."""
+    """The worst finding of all tenants."""
     seen = [item.seen for item in logins]
     without = [item for item in logins if item.usable is None]
-    # Who may not read a Secret does not know what is in it.
+    # A Secret that you are not allowed to read may still hold a usable certificate.
     hidden = [item.plane.path for item in without if item.why == credentials.FORBIDDEN]
     for cause, why in (("group", credentials.GROUPLESS), ("expired", credentials.EXPIRED), ("none", "")):
         if bad := [item.plane for item in without if item.why == why]:
             names = some([plane.path for plane in bad])
             return failed(f"no certificate may read the metrics of {names}", cause, _remedy(bad[0], cause), seen)
     if hidden:
-        return skipped(f"the Secrets of {some(hidden)} may not be read", seen, refused=True)
+        return skipped(f"you are not allowed to read the Secrets of {some(hidden)}", seen, refused=True)
     for cause, text, bad in (
         ("expired", "expired certificates", [item.plane for item in logins if item.has(credentials.EXPIRED)]),
         ("ends", "certificates that expire within a week", [item.plane for item in logins if item.ends]),
     ):
         if bad:
             return warned(f"{text}: {some([plane.path for plane in bad])}", cause, _remedy(bad[0], cause), seen)
-    lets = "lets" if len(logins) == 1 else "let"
-    return passed(f"{counted(len(logins), 'tenant control plane')} {lets} metrics be read", seen)
+    has = "has" if len(logins) == 1 else "have"
+    return passed(f"{counted(len(logins), 'tenant control plane')} {has} a certificate that may read metrics", seen)
 
 
 def _remedy(plane: Plane, cause: str) -> str:

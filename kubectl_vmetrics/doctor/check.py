@@ -1,4 +1,4 @@
-"""A check, what comes of it, and how checks are run: those that can, at once."""
+"""A check, its outcome, and how checks run: concurrently where they do not depend on each other."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Cause(NamedTuple):
-    """Something that goes wrong.
+    """A cause of a problem.
 
     Attributes:
-        text: what is the matter.
+        text: what is wrong.
         remedy: a command, a setting or a sentence.
-        reference: where upstream this is described or decided.
+        reference: the upstream source.
     """
 
     text: str
@@ -30,16 +30,16 @@ class Cause(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a check came to.
+    """The outcome of a check.
 
     Attributes:
         result: PASS, WARN, FAIL or SKIP.
-        found: one line of what was seen.
-        cause: which of the check's causes it is; "" where it is none of them.
-        remedy: instead of the cause's, where it can be said more exactly.
-        refused: whether it was skipped because the user lacks a right.
-        partial: of a failure, whether it is one of some only: checks that need this one go on with the rest.
-        evidence: what was seen, line by line, for who asks for this very check.
+        found: the finding, in one line.
+        cause: the key of the cause in Check.causes; "" if it is none of them.
+        remedy: a more exact remedy than the cause's, if there is one.
+        refused: whether the check was skipped because the user is missing a right.
+        partial: whether a failure affects only some objects: checks that depend on this one run on the others.
+        evidence: the details, line by line, shown if the user asks for this check by ID.
     """
 
     result: str
@@ -55,12 +55,12 @@ class Check(NamedTuple):
     """A check.
 
     Attributes:
-        id: stable: it stands in messages and in documentation.
-        area: what it is about; one of AREAS.
-        title: what is looked at.
-        causes: what may be found to be wrong.
-        run: looks.
-        needs: identifiers of checks without which it makes no sense.
+        id: stable, because messages and documentation refer to it.
+        area: one of AREAS.
+        title: what is checked.
+        causes: the problems it can find.
+        run: the check itself.
+        needs: the IDs of the checks it depends on.
     """
 
     id: str
@@ -72,24 +72,24 @@ class Check(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A check that was run, or was not."""
+    """A check and its outcome."""
 
     check: Check
     outcome: Outcome
 
     @property
     def cause(self) -> Cause | None:
-        """The one that was found."""
+        """The cause that was found."""
         return self.check.causes.get(self.outcome.cause)
 
     @property
     def remedy(self) -> str:
-        """What to do; "" where nothing is to be done."""
+        """What to do; "" if there is nothing to do."""
         return self.outcome.remedy or (self.cause.remedy if self.cause else "")
 
 
 class Absent(VmetricsError):
-    """What a check is about is not installed; the check is skipped, and says so."""
+    """What is checked is not installed; the check is skipped with this message."""
 
 
 BECAUSE = "because of "
@@ -97,12 +97,12 @@ AREAS = ("metrics-api", "kubelets", "vcluster", "kubevirt", "kamaji", "rbac")
 
 
 def passed(found: str, evidence: Iterable[str] = ()) -> Outcome:
-    """All is well."""
+    """No problem."""
     return Outcome(PASS, found, evidence=tuple(evidence))
 
 
 def warned(found: str, cause: str, remedy: str = "", evidence: Iterable[str] = ()) -> Outcome:
-    """Something to know."""
+    """A problem that breaks nothing yet."""
     return Outcome(WARN, found, cause, remedy, evidence=tuple(evidence))
 
 
@@ -112,12 +112,12 @@ def failed(found: str, cause: str, remedy: str = "", evidence: Iterable[str] = (
 
 
 def skipped(found: str, evidence: Iterable[str] = (), *, refused: bool = False) -> Outcome:
-    """It cannot be told."""
+    """The check could not run, or does not apply."""
     return Outcome(SKIP, found, refused=refused, evidence=tuple(evidence))
 
 
 class Session:
-    """One run: the cluster, and what several checks look at, read once."""
+    """One run of the checks: the cluster's client, and a cache of what several checks read."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -126,7 +126,7 @@ class Session:
         self._known: dict[str, Any] = {}
 
     def once(self, key: str, read: Callable[[], T]) -> T:
-        """What `read` gives, read once for all; an error of it is raised each time."""
+        """The result of `read`, which is called once per key; if it raised an error, each call raises it."""
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
@@ -148,13 +148,13 @@ def run(
     done: Callable[[int, int], None] | None = None,
     asked: Collection[str] = (),
 ) -> list[Result]:
-    """Run checks, those that need no other one at once; the results are in the order of the checks.
+    """Run checks, concurrently where they do not depend on each other; the results are in the order of the checks.
 
     Args:
-        checks: with everything that they need among them, or it counts as well.
-        session: what they look at.
-        done: told how many are over, of how many.
-        asked: identifiers of checks that are run even if what they need failed: somebody wants to see what they see.
+        checks: the checks to run; a dependency that is not among them counts as passed.
+        session: the session they share.
+        done: called with the number of finished checks and the number of all checks.
+        asked: the IDs of checks to run even if a check they depend on failed, because the user wants their evidence.
     """
     results: dict[str, Result] = {}
     known = {check.id for check in checks}
@@ -162,7 +162,7 @@ def run(
     while waiting:
         ready = [check for check in waiting if all(need in results or need not in known for need in check.needs)]
         if not ready:
-            raise ValueError("checks that need each other")
+            raise ValueError("checks depend on each other")
         outcomes = gather(
             [partial(_one, check, session, {} if check.id in asked else results) for check in ready], limit=8
         )
@@ -185,19 +185,19 @@ def _one(check: Check, session: Session, results: Mapping[str, Result]) -> Outco
     except Absent as error:
         return skipped(error.message)
     except Forbidden as error:
-        return skipped(f"may not be read: {error.message}", refused=True)
+        return skipped(f"not allowed: {error.message}", refused=True)
     except VmetricsError as error:
         return Outcome(FAIL, error.message)
 
 
 def _blocks(outcome: Outcome) -> bool:
-    """Whether what comes after makes no sense; what could not be looked at may well be in order."""
+    """Whether dependent checks are skipped; a check that could not run does not block them."""
     return (outcome.result == FAIL and not outcome.partial) or (
         outcome.result == SKIP and outcome.found.startswith(BECAUSE)
     )
 
 
 def _root(need: str, results: Mapping[str, Result]) -> str:
-    """The first check in a row that made the next ones pointless."""
+    """The first check in the chain of dependencies that failed."""
     found = results[need].outcome.found
     return found.removeprefix(BECAUSE) if found.startswith(BECAUSE) else need

@@ -16,12 +16,12 @@ from .tenants import api
 
 READY = {
     "not-ready": Cause(
-        "a datastore is not ready: every tenant on it is affected",
-        "kubectl get datastore NAME -o yaml: its conditions",
+        "a datastore is not ready, which affects every tenant on it",
+        "kubectl get datastore NAME -o yaml, and see its conditions",
         "clastix/kamaji api/v1alpha1 DataStore",
     ),
     "no-endpoints": Cause(
-        "no pod behind the Service of a datastore is ready: every tenant on it is affected",
+        "no pod behind the Service of a datastore is ready, which affects every tenant on it",
         "kubectl -n NAMESPACE get endpointslices,pods",
         "clastix/kamaji api/v1alpha1 DataStore",
     ),
@@ -29,7 +29,7 @@ READY = {
 
 
 def ready(session: Session) -> Outcome:
-    """Whether Kamaji can use each datastore, and whether there are pods behind it."""
+    """Whether Kamaji can use each datastore, and whether the pods behind it are ready."""
     try:
         found = stores.find(session.client, api(session))
     except NotFound:
@@ -41,7 +41,7 @@ def ready(session: Session) -> Outcome:
 
 
 def _pods(session: Session, store: Store) -> tuple[int, int] | None:
-    """How many of the pods behind a datastore's Services are ready, of how many; None of one that is elsewhere."""
+    """The number of ready pods behind a datastore's Services, and of all; None for a datastore outside the cluster."""
     if not store.hosts:
         return None
     members = stores.members(session.client, store)
@@ -49,7 +49,7 @@ def _pods(session: Session, store: Store) -> tuple[int, int] | None:
 
 
 def _judged(found: Mapping[Store, tuple[int, int] | None]) -> Outcome:
-    """Pure: datastores, with the pods behind each that are ready, of how many; None where that is not known."""
+    """Pure. Takes each datastore with the number of ready pods behind it and of all; None if that is not known."""
     seen = [_seen(store, pods) for store, pods in found.items()]
     bad = [store for store in found if store.ready is False]
     if bad:

@@ -1,4 +1,4 @@
-"""Kamaji: tenants, what their metrics can be read with, their datastores and tunnels."""
+"""Kamaji: tenant control planes, their client certificates, datastores and tunnels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AREA = "kamaji"
 
 _TENANTS = {
     "not-ready": Cause(
-        "a tenant's control plane has replicas that are not ready",
+        "a tenant control plane has replicas that are not ready",
         "kubectl -n NAMESPACE describe tenantcontrolplane NAME",
         "https://kamaji.clastix.io",
     )
@@ -35,7 +35,7 @@ def _ready(session: Session) -> Outcome:
     seen = [f"{plane.path}: {plane.status}, {plane.ready} of {plane.wanted} ready, {plane.version}" for plane in found]
     bad = [plane.path for plane in found if not plane.asleep and plane.ready < plane.wanted]
     if bad:
-        return failed(f"replicas that are not ready: {some(bad)}", "not-ready", evidence=seen)
+        return failed(f"replicas not ready: {some(bad)}", "not-ready", evidence=seen)
     asleep = sum(plane.asleep for plane in found)
     return passed(
         counted(len(found), "tenant control plane") + (f", of which {asleep} {is_(asleep)} asleep" if asleep else ""),
@@ -45,8 +45,8 @@ def _ready(session: Session) -> Outcome:
 
 _TUNNEL = {
     "none": Cause(
-        "no agent is connected: logs, exec, webhooks and the Metrics API of the tenant do not work",
-        "in the tenant: kubectl -n kube-system get pods -l k8s-app=konnectivity-agent; port 8132 must be open to it",
+        "no agent is connected, so logs, exec, webhooks and the Metrics API of the tenant do not work",
+        "in the tenant: kubectl -n kube-system get pods -l k8s-app=konnectivity-agent; the agents must reach port 8132",
         "kubernetes-sigs/apiserver-network-proxy",
     )
 }
@@ -58,7 +58,7 @@ def _tunnel(session: Session) -> Outcome:
         return skipped(NONE)
     asked = [(plane, part) for plane in found for part in plane.components if part.name == KONNECTIVITY]
     if not asked:
-        return skipped("no konnectivity server reports its agents without a login (v0.34 and newer do)")
+        return skipped("no konnectivity server reports its agents to unauthenticated requests (v0.34 and newer do)")
     answers = gather([partial(_agents, session, plane, part) for plane, part in asked], limit=16)
     alone, silent, seen = [], [], []
     for (plane, part), count in zip(asked, answers, strict=True):
@@ -84,7 +84,7 @@ def _tunnel(session: Session) -> Outcome:
 
 
 def _agents(session: Session, plane: Plane, part: Component) -> float | None:
-    """How many agents are connected to a server; None where its metrics do not say."""
+    """The number of agents connected to a server; None if its metrics do not report it."""
     text = session.client.get(through(plane, part), accept="text/plain").body
     return Snapshot(Reader(lambda name: name == BACKENDS).read([text]), 0.0).total(BACKENDS)
 

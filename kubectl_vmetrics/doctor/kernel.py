@@ -17,15 +17,16 @@ from .nodes import alike, rest, text
 
 CGROUPS = {
     "v1": Cause(
-        "cgroup v1 knows no pressure and less of memory; kubelets refuse to start on it from v1.35 on, unless told",
-        "a system with cgroup v2 (systemd.unified_cgroup_hierarchy=1)",
+        "cgroup v1 does not report pressure and reports less about memory; from v1.35, kubelets do not start on it by "
+        "default",
+        "use an operating system with cgroup v2 (systemd.unified_cgroup_hierarchy=1)",
         "https://kubernetes.io/docs/concepts/architecture/cgroups/",
     )
 }
 
 
 def cgroups(session: Session) -> Outcome:
-    """Which version of cgroups the nodes have."""
+    """Which cgroup version the nodes use."""
     found = {node: _version(body) for node, body in _metrics(session).items()}
     if not found:
         return skipped("no kubelet answers")
@@ -43,7 +44,7 @@ def cgroups(session: Session) -> Outcome:
 
 
 def _version(text: bytes) -> str:
-    """The cgroup version that a kubelet's metrics tell; "" where they do not, before v1.31."""
+    """The cgroup version that a kubelet's metrics report; "" if they do not, before v1.31."""
     found = re.search(rb"^kubelet_cgroup_version (\d)(?:\.0)?\s*$", text, re.MULTILINE)
     return found[1].decode() if found else ""
 
@@ -51,7 +52,7 @@ def _version(text: bytes) -> str:
 PRESSURE = {
     "none": Cause(
         "--pressure shows nothing: the kernel was started without psi=1, or the kubelet is older than v1.34",
-        "psi=1 on the kernel's command line, where it is built with CONFIG_PSI",
+        "add psi=1 to the kernel command line; the kernel must be built with CONFIG_PSI",
         "https://kubernetes.io/docs/reference/instrumentation/understand-psi-metrics/",
     )
 }
@@ -60,7 +61,7 @@ PRESSURE = {
 def stalls(session: Session) -> Outcome:
     """Whether kubelets measure pressure."""
     kinds = alike(session)
-    # Of cgroup v1 the fields are there, and always zero.
+    # With cgroup v1, the fields exist and are always zero.
     old = [node for node, body in _metrics(session).items() if _version(body) == "1"]
     asked = [node for node in _metrics(session) if node not in old]
     texts = gather([partial(text, session, node, kubelet.SUMMARY) for node in asked], limit=8)
@@ -112,9 +113,10 @@ class _Summary(msgspec.Struct):
 
 
 def pressure(text: bytes) -> bool | None:
-    """Whether a kubelet's stats/summary measures pressure: None without it, False where all of it is zero.
+    """Whether a kubelet's stats/summary reports pressure: None if it does not, False if all values are zero.
 
-    A kernel that does not measure it leaves zeros, from v1.34 on (k8s.io/kubelet pkg/apis/stats/v1alpha1, PSIStats).
+    From v1.34, all values are zero if the kernel does not measure pressure (k8s.io/kubelet pkg/apis/stats/v1alpha1,
+    PSIStats).
     """
     try:
         found = msgspec.json.decode(text, type=_Summary)
@@ -132,7 +134,7 @@ def _also(names: list[str]) -> str:
 
 
 def _metrics(session: Session) -> dict[str, bytes]:
-    """/metrics of one node of each kind; those that have none are left out."""
+    """/metrics of one node of each kind, without those that do not answer."""
 
     def read() -> dict[str, bytes]:
         nodes = list(alike(session))

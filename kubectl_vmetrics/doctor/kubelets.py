@@ -1,6 +1,6 @@
-"""The kubelets: whether each answers through the apiserver, and what it leaves out.
+"""The kubelets: whether each answers through the apiserver, and what is missing from its answer.
 
-kubernetes pkg/kubelet/server, pkg/kubelet/apis/config; who may what: k8s.io/kubernetes pkg/kubelet/server/auth.go.
+kubernetes pkg/kubelet/server, pkg/kubelet/apis/config; authorization: k8s.io/kubernetes pkg/kubelet/server/auth.go.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .nodes import Node, answers, asked, nodes, ready, rest
 
 AREA = "kubelets"
 SLOW = 5.0
-"""Seconds; metrics-server gives up after ten."""
+"""Seconds; metrics-server times out after ten."""
 _READY = {
     "not-ready": Cause(
-        "a node that is not ready has no metrics, or old ones",
-        "kubectl describe node NODE: its conditions say why",
+        "a node that is not ready has no metrics or outdated ones",
+        "kubectl describe node NODE, and see its conditions",
         "https://kubernetes.io/docs/reference/node/node-status/",
     )
 }
@@ -45,34 +45,35 @@ def _condition(node: Node) -> str:
 
 _REACHED = {
     "caller": Cause(
-        "you may not ask kubelets through the apiserver",
-        "kubectl vmetrics manifests rbac --for raw --user YOU; nodes/proxy lets its owner run commands in any pod",
+        "you are not allowed to reach kubelets through the apiserver",
+        "kubectl vmetrics manifests rbac --for raw --user YOU; nodes/proxy lets its holder run commands in any pod",
         "https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/",
     ),
     "apiserver": Cause(
-        "the kubelets do not let the apiserver's own certificate in: since kubeadm 1.35.5 and 1.36.1 it is in no "
-        "group, and needs a binding",
+        "the kubelets do not authorize the apiserver's client certificate: since kubeadm 1.35.5 and 1.36.1 it has no "
+        "group and needs a binding",
         "kubectl create clusterrolebinding kubeadm:apiserver-kubelet-client --clusterrole=system:kubelet-api-admin "
         "--user=kube-apiserver-kubelet-client",
         "kubernetes cmd/kubeadm",
     ),
     "unauthorized": Cause(
-        "the kubelets do not believe the apiserver's certificate",
-        "--kubelet-client-certificate of kube-apiserver must be signed by the authority in the kubelets' "
+        "the kubelets do not trust the apiserver's client certificate",
+        "--kubelet-client-certificate of kube-apiserver must be signed by the CA in the kubelets' "
         "authentication.x509.clientCAFile",
     ),
     "refused": Cause(
-        "nobody listens at the node's port 10250: its kubelet is down", "systemctl status kubelet, on the node"
+        "nothing is listening on port 10250 of the node, so its kubelet is down",
+        "systemctl status kubelet, on the node",
     ),
     "timeout": Cause(
         "the control plane cannot reach the nodes, or the kubelet takes too long",
         "open port 10250 from the control plane to the nodes (konnectivity on managed clusters)",
     ),
     "tls": Cause(
-        "the apiserver does not believe the kubelet's certificate",
-        "--kubelet-certificate-authority of kube-apiserver must be the one that signs them",
+        "the apiserver does not trust the kubelet's serving certificate",
+        "--kubelet-certificate-authority of kube-apiserver must be the CA that signs the kubelets' certificates",
     ),
-    "other": Cause("the kubelet's answer is an error", "its log on the node says more: journalctl -u kubelet"),
+    "other": Cause("the kubelet returns an error", "journalctl -u kubelet, on the node"),
 }
 
 
@@ -115,12 +116,12 @@ def _why(error: VmetricsError) -> str:
 
 _COMPLETE = {
     "error": Cause(
-        "the kubelet could not get its numbers from the container runtime",
+        "the kubelet could not get metrics from the container runtime",
         "journalctl -u kubelet, on the node; the runtime may be overloaded or too old",
     ),
     "containers": Cause(
-        "the kubelet tells of the node and of no container: its runtime gives it no statistics",
-        "upgrade the runtime (cri-dockerd, containerd), and look at the kubelet's --housekeeping-interval",
+        "the kubelet reports the node but no containers, because its runtime provides no statistics",
+        "upgrade the runtime (cri-dockerd, containerd), and check the kubelet's --housekeeping-interval",
         "kubernetes-sigs/metrics-server issue 1061",
     ),
 }
@@ -130,7 +131,7 @@ def _complete(session: Session) -> Outcome:
     found = answers(session)
     if not found:
         return skipped("no kubelet answers")
-    seen = [f"{item.node}: {len(item.text) >> 10} KiB, {_lines(item.text)} lines of containers" for item in found]
+    seen = [f"{item.node}: {len(item.text) >> 10} KiB, {counted(_lines(item.text), 'container')}" for item in found]
     broken = [
         item.node for item in found if b"resource_scrape_error 1" in item.text or b"\nscrape_error 1" in item.text
     ]
@@ -151,9 +152,9 @@ def _lines(text: bytes) -> int:
 
 _FAST = {
     "slow": Cause(
-        "a kubelet that takes long is left out by metrics-server, which gives up after 10 s",
-        "look at the node's load and at its container runtime; --kubelet-request-timeout of metrics-server, below 90% "
-        "of --metric-resolution",
+        "metrics-server times out after 10s and leaves out kubelets that are slower",
+        "check the node's load and its container runtime; or increase --kubelet-request-timeout of metrics-server, up "
+        "to 90% of --metric-resolution",
     )
 }
 
@@ -173,8 +174,8 @@ def _fast(session: Session) -> Outcome:
 CHECKS = (
     Check("VM201", AREA, "nodes", _READY, _all_ready),
     Check("VM202", AREA, "kubelets through the apiserver", _REACHED, _reached),
-    Check("VM203", AREA, "what kubelets tell", _COMPLETE, _complete, ("VM202",)),
-    Check("VM204", AREA, "how long they take", _FAST, _fast, ("VM202",)),
-    Check("VM205", AREA, "cgroups", kernel.CGROUPS, kernel.cgroups, ("VM202",)),
-    Check("VM206", AREA, "pressure", kernel.PRESSURE, kernel.stalls, ("VM202",)),
+    Check("VM203", AREA, "container metrics of kubelets", _COMPLETE, _complete, ("VM202",)),
+    Check("VM204", AREA, "response times of kubelets", _FAST, _fast, ("VM202",)),
+    Check("VM205", AREA, "cgroup version", kernel.CGROUPS, kernel.cgroups, ("VM202",)),
+    Check("VM206", AREA, "pressure (PSI)", kernel.PRESSURE, kernel.stalls, ("VM202",)),
 )

@@ -1,4 +1,4 @@
-"""KubeVirt: its components, what leads Prometheus to them, and what guests tell."""
+"""KubeVirt: its components, how Prometheus finds them, and what guests report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _installation(session: Session) -> Installation:
 _DEPLOYED = {
     "deploying": Cause(
         "KubeVirt is being deployed, updated or deleted",
-        "kubectl get kubevirt -A -o wide; the log of virt-operator",
+        "kubectl get kubevirt -A -o wide, and see the log of virt-operator",
         "kubevirt.io/v1 KubeVirt, status.phase",
     )
 }
@@ -51,23 +51,24 @@ def _deployed(session: Session) -> Outcome:
 
 _COMPONENTS = {
     "down": Cause(
-        "a component does not answer: its pod is not ready, or port 8443 is closed between control plane and pods",
+        "a component does not answer: its pod is not ready, or the control plane cannot reach port 8443 of pods",
         "kubectl vmetrics components",
         "kubevirt/user-guide docs/cluster_admin/component_monitoring.md",
     ),
     "busy": Cause(
-        "a virt-handler answers no more than three scrapes at once: several Prometheus, or two ServiceMonitors, ask it",
+        "a virt-handler answers at most three scrapes at a time, and several Prometheus servers or ServiceMonitors "
+        "scrape it",
         "kubectl vmetrics manifests kubevirt --check",
         "kubevirt/kubevirt pkg/monitoring/metrics",
     ),
     "lost": Cause(
-        "a component cannot reach the apiserver: its requests have no answer",
-        "kubectl vmetrics components, twice: does LOST grow?",
+        "a component cannot reach the apiserver, so its requests get no response",
+        "kubectl vmetrics components -w, and see whether LOST grows",
         "kubevirt/user-guide docs/cluster_admin/component_monitoring.md",
     ),
 }
 APART = 0.7
-"""Seconds between two looks at lost requests: a component that cannot reach the apiserver tries many times a second."""
+"""Seconds between two samples of lost requests; a component that cannot reach the apiserver retries all the time."""
 
 
 def _pods(session: Session) -> list[Component]:
@@ -97,7 +98,7 @@ def _components(session: Session) -> Outcome:
         if isinstance(answer, Snapshot) and isinstance(earlier, Snapshot):
             lost = health.read(item, Pair(earlier, answer)).process.losing
             if lost:
-                text = f"{item.name} lost {counted(round(lost), 'request')} to the apiserver just now"
+                text = f"{item.name} has just lost {counted(round(lost), 'request')} to the apiserver"
                 return failed(text, "lost", "", [text, *seen])
     return passed(f"all {len(listed)} components answer", seen)
 
@@ -113,7 +114,7 @@ def _seen(session: Session) -> Seen:
 
 _MONITORED = {
     "monitoring": Cause(
-        "something is missing between Prometheus and KubeVirt",
+        "Prometheus does not scrape all of KubeVirt",
         "kubectl vmetrics manifests kubevirt --check",
         "kubevirt/user-guide docs/cluster_admin/monitoring.md",
     )
@@ -135,14 +136,14 @@ def _monitored(session: Session) -> Outcome:
 
 _GUESTS = {
     "balloon": Cause(
-        "guests without a balloon driver do not tell how much memory their programs use; the process' memory is shown, "
-        "marked with ~",
-        "install virtio-win's balloon driver and its service in Windows guests; autoattachMemBalloon: true",
+        "guests without a balloon driver do not report how much memory they use; vmi shows the memory of the QEMU "
+        "process instead, marked with ~",
+        "set autoattachMemBalloon: true; in Windows guests, install the balloon driver and its service from virtio-win",
         "kubevirt/kubevirt issue 7633",
     ),
     "schedstats": Cause(
-        "the nodes' kernels do not measure how long vCPUs wait for their turn, so WAIT(%) and STEAL(%) are 0",
-        "schedstats=enable on the kernel's command line",
+        "the nodes' kernels do not measure how long vCPUs wait for a CPU, so WAIT(%) and STEAL(%) are 0",
+        "add schedstats=enable to the kernel command line",
         "kubevirt/kubevirt pull request 10107",
     ),
 }
@@ -153,9 +154,9 @@ def _read(answer: Answered) -> Scrape:
 
 
 def _guests(session: Session) -> Outcome:
-    _installation(session)  # raises Absent: without KubeVirt there are no machines to ask for
+    _installation(session)  # raises Absent: without KubeVirt there are no virtual machines
     if not any(item.status.phase == "Running" for item in machines.find(session.client, None)):
-        return skipped("no virtual machine runs")
+        return skipped("no virtual machine is running")
     handlers = [item for item in _pods(session) if item.kind == components.HANDLER]
     known = [
         guest
@@ -164,25 +165,31 @@ def _guests(session: Session) -> Outcome:
         for guest in scrape.guests.values()
     ]
     if not known:
-        return skipped("no virt-handler reports a machine")
+        return skipped("no virt-handler reports a virtual machine")
     seen = [
         f"{'/'.join(guest.key)}: {'no memory' if guest.usable is None and guest.unused is None else 'memory'} reported"
         for guest in known
     ]
     vcpus = [vcpu for guest in known for vcpu in guest.vcpus.values()]
     if vcpus and not any(vcpu.wait or vcpu.delay for vcpu in vcpus):
-        return warned(f"none of {counted(len(vcpus), 'vCPU')} has ever waited", "schedstats", "", seen)
+        return warned(
+            f"{counted(len(vcpus), 'vCPU')} {'reports' if len(vcpus) == 1 else 'report'} no time spent waiting",
+            "schedstats",
+            "",
+            seen,
+        )
     without = ["/".join(guest.key) for guest in known if guest.usable is None and guest.unused is None]
     if without:
         do = "does" if len(without) == 1 else "do"
-        text = f"{len(without)} of {counted(len(known), 'machine')} {do} not report memory: {some(sorted(without))}"
+        number = f"{len(without)} of {counted(len(known), 'virtual machine')}"
+        text = f"{number} {do} not report memory: {some(sorted(without))}"
         return warned(text, "balloon", "", seen)
-    return passed(f"{counted(len(known), 'machine')} {'reports' if len(known) == 1 else 'report'} memory", seen)
+    return passed(f"{counted(len(known), 'virtual machine')} {'reports' if len(known) == 1 else 'report'} memory", seen)
 
 
 CHECKS = (
-    Check("VM401", AREA, "KubeVirt", _DEPLOYED, _deployed),
+    Check("VM401", AREA, "deployment", _DEPLOYED, _deployed),
     Check("VM402", AREA, "components", _COMPONENTS, _components, ("VM401",)),
-    Check("VM403", AREA, "Prometheus", _MONITORED, _monitored, ("VM401",)),
-    Check("VM404", AREA, "guests", _GUESTS, _guests, ("VM402",)),
+    Check("VM403", AREA, "scraping by Prometheus", _MONITORED, _monitored, ("VM401",)),
+    Check("VM404", AREA, "metrics of guests", _GUESTS, _guests, ("VM402",)),
 )

@@ -1,6 +1,6 @@
-"""The Metrics API: the aggregation layer, its APIService, metrics-server, and what that knows.
+"""The Metrics API: the aggregation layer, its APIService, metrics-server, and the metrics it serves.
 
-Causes after kubernetes-sigs/metrics-server KNOWN_ISSUES.md and its issues, kubernetes/kube-aggregator
+Sources of the causes: kubernetes-sigs/metrics-server KNOWN_ISSUES.md and its issues, kubernetes/kube-aggregator
 pkg/controllers/status, and https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/.
 """
 
@@ -17,7 +17,7 @@ from kubectl_vmetrics.kube.core import ObjectMeta
 from kubectl_vmetrics.kube.errors import NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics import metrics_api
-from kubectl_vmetrics.metrics.findings import counted, is_, some
+from kubectl_vmetrics.metrics.findings import counted, some
 from kubectl_vmetrics.metrics.metrics_api import NodeMetrics, PodMetrics, Scope
 
 from . import api_service, server
@@ -27,7 +27,7 @@ AREA = "metrics-api"
 ISSUES = "kubernetes-sigs/metrics-server issue "
 DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
 YOUNG = 90.0
-"""Seconds after which what has started has been measured twice, at metrics-server's usual resolution."""
+"""Seconds after which metrics-server has measured a new pod twice, at its default resolution."""
 STALE = 180.0
 
 
@@ -57,7 +57,7 @@ class _Pod(msgspec.Struct):
 
     @property
     def runs(self) -> bool:
-        """Whether all of its containers do; metrics-server leaves out a pod of which one does not."""
+        """Whether all of its containers run; metrics-server leaves out a pod if one of them does not."""
         return bool(self.status.containers) and all(item.state.running is not None for item in self.status.containers)
 
 
@@ -69,7 +69,7 @@ class _ConfigMap(msgspec.Struct):
 
 
 def node_metrics(session: Session) -> list[NodeMetrics]:
-    """What the Metrics API knows of nodes."""
+    """The metrics of nodes in the Metrics API."""
     return session.once("node metrics", lambda: metrics_api.nodes(session.client, Scope(None))[0])
 
 
@@ -82,17 +82,16 @@ def nodes(session: Session) -> list[core.Node]:
 
 _AGGREGATION = {
     "not-configured": Cause(
-        "the apiserver was started without --requestheader-client-ca-file and its like, so no extension of the API is "
-        "believed",
+        "the apiserver runs without --requestheader-client-ca-file, so extension API servers do not trust its requests",
         "start kube-apiserver with --requestheader-client-ca-file, --requestheader-allowed-names, "
         "--requestheader-username-headers, --requestheader-group-headers, --requestheader-extra-headers-prefix, "
         "--proxy-client-cert-file and --proxy-client-key-file",
         DOCS,
     ),
     "headers": Cause(
-        "the names of the headers that hold user and groups are not set",
-        "--requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group "
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "the names of the headers for user and groups are not set",
+        "start kube-apiserver with --requestheader-username-headers=X-Remote-User "
+        "--requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra-",
         DOCS,
     ),
 }
@@ -105,12 +104,12 @@ def _aggregation(session: Session) -> Outcome:
     except NotFound:
         return failed("kube-system/extension-apiserver-authentication is missing", "not-configured")
     if not data.get("requestheader-client-ca-file"):
-        return failed("extension-apiserver-authentication holds no requestheader-client-ca-file", "not-configured")
+        return failed("extension-apiserver-authentication has no requestheader-client-ca-file", "not-configured")
     lacking = [name for name in HEADERS if not _listed(data.get(name, ""))]
     if lacking:
-        return failed(f"extension-apiserver-authentication holds no {', '.join(lacking)}", "headers")
+        return failed(f"extension-apiserver-authentication has no {', '.join(lacking)}", "headers")
     names = _listed(data.get(ALLOWED, ""))
-    who = f"of {', '.join(names)}" if names else "of any name"
+    who = f"of {', '.join(names)}" if names else "with any name"
     seen = [f"{key}: {value}" for key, value in sorted(data.items()) if key in (*HEADERS, ALLOWED)]
     return passed(f"the aggregation layer trusts certificates {who}", seen)
 
@@ -125,18 +124,16 @@ def _listed(text: str) -> list[str]:
 
 _NODES = {
     "starting": Cause(
-        "metrics-server has just started, and answers with empty lists until it has measured twice",
+        "metrics-server has just started, and returns empty lists until it has measured twice",
         "wait a minute",
     ),
     "silent": Cause(
-        "metrics-server gets no answer from these nodes' kubelets, or numbers of zero",
-        "kubectl vmetrics doctor kubelets; the nodes may be left out by its --node-selector",
+        "the kubelets of these nodes do not answer metrics-server, or report zeros",
+        "kubectl vmetrics doctor kubelets; or metrics-server's --node-selector may exclude the nodes",
     ),
-    "stale": Cause(
-        "metrics-server does not measure any more", "kubectl vmetrics doctor --only VM103: what its log says"
-    ),
+    "stale": Cause("metrics-server has stopped measuring", "kubectl vmetrics doctor --only VM103 shows its log"),
     "unavailable": Cause(
-        "the Metrics API does not answer", "kubectl vmetrics doctor --only VM105: what the aggregator found"
+        "the Metrics API does not answer", "kubectl vmetrics doctor --only VM105 shows what the aggregator reports"
     ),
 }
 
@@ -156,11 +153,11 @@ def _node_metrics(session: Session) -> Outcome:
         for name in names
     ]
     if not known:
-        return failed("the Metrics API knows no nodes", "starting", "", seen)
+        return failed("the Metrics API has no metrics of any node", "starting", "", seen)
     lacking = [name for name in names if name not in known]
     if lacking:
-        number = f"{len(lacking)} of {counted(len(names), 'node')} {is_(len(lacking))}"
-        return failed(f"{number} without metrics: {some(lacking)}", "silent", "", seen)
+        number = f"{len(lacking)} of {counted(len(names), 'node')} {'has' if len(lacking) == 1 else 'have'}"
+        return failed(f"{number} no metrics: {some(lacking)}", "silent", "", seen)
     old = {name: age for name, age in ages.items() if age is not None and age > STALE}
     if old:
         return failed(f"the metrics of {some(list(old))} are {max(old.values()):.0f} s old", "stale", "", seen)
@@ -185,13 +182,13 @@ def _stamp(text: str | None) -> float | None:
 
 _POD_METRICS = {
     "none": Cause(
-        "nodes have metrics and pods have none: the container runtime tells the kubelet nothing of containers",
+        "nodes have metrics but pods do not, because the container runtime reports no containers to the kubelet",
         "upgrade the runtime (cri-dockerd, containerd); kubectl get --raw /api/v1/nodes/NODE/proxy/metrics/resource "
-        "must have container_* lines",
+        "must contain container_* series",
         ISSUES + "1061",
     ),
     "some": Cause(
-        "a pod without metrics has just started, has a container that uses nothing, or is on a node that is silent",
+        "a pod has no metrics if it has just started, has a container that uses nothing, or its node does not answer",
         "kubectl vmetrics top pods -A --source kubelet",
     ),
 }
@@ -215,7 +212,7 @@ def _pod_metrics(session: Session) -> Outcome:
     if running and not known:
         return failed(f"none of {counted(len(running), 'running pod')} has metrics", "none", "", seen)
     if len(lacking) > max(1, len(running) // 10):
-        text = f"{len(lacking)} of {counted(len(running), 'running pod')} are without metrics: {some(lacking)}"
+        text = f"{len(lacking)} of {counted(len(running), 'running pod')} have no metrics: {some(lacking)}"
         return warned(text, "some", "", seen)
     if not known:
         return skipped(f"no pod has been running for more than {YOUNG:.0f} s")
@@ -224,8 +221,8 @@ def _pod_metrics(session: Session) -> Outcome:
 
 _SWAP = {
     "not-told": Cause(
-        "metrics-server v0.7 and older, and kubelets before v1.30, tell nothing of swap, so --show-swap shows 0",
-        "upgrade metrics-server to v0.8; or --source kubelet",
+        "metrics-server v0.7 and older and kubelets before v1.30 do not report swap, so --show-swap shows 0",
+        "upgrade metrics-server to v0.8, or use --source kubelet",
     )
 }
 
@@ -244,12 +241,12 @@ def _swap(session: Session) -> Outcome:
 
 CHECKS = (
     Check("VM101", AREA, "aggregation layer", _AGGREGATION, _aggregation),
-    Check("VM102", AREA, "who serves metrics.k8s.io", api_service.INSTALLED, api_service.installed),
-    # From the cause to the symptom: what the log says is why pods are not ready, and that is why nobody answers.
-    Check("VM103", AREA, "log of metrics-server", server.LOG, server.log, ("VM102",)),
-    Check("VM104", AREA, "pods of metrics-server", server.PODS, server.pods, ("VM103",)),
+    Check("VM102", AREA, "server of metrics.k8s.io", api_service.INSTALLED, api_service.installed),
+    # From cause to symptom: the log explains why pods are not ready, which explains why the API is not available.
+    Check("VM103", AREA, "metrics-server log", server.LOG, server.log, ("VM102",)),
+    Check("VM104", AREA, "metrics-server pods", server.PODS, server.pods, ("VM103",)),
     Check("VM105", AREA, "APIService", api_service.AVAILABLE, api_service.available, ("VM101", "VM104")),
-    Check("VM106", AREA, "metrics of nodes", _NODES, _node_metrics, ("VM105",)),
-    Check("VM107", AREA, "metrics of pods", _POD_METRICS, _pod_metrics, ("VM106",)),
+    Check("VM106", AREA, "node metrics", _NODES, _node_metrics, ("VM105",)),
+    Check("VM107", AREA, "pod metrics", _POD_METRICS, _pod_metrics, ("VM106",)),
     Check("VM108", AREA, "swap", _SWAP, _swap, ("VM106",)),
 )

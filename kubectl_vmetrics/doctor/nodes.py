@@ -1,4 +1,4 @@
-"""The nodes and what their kubelets answer, read once for all checks that are about them."""
+"""The nodes and the answers of their kubelets, read once for all checks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kubectl_vmetrics.metrics.findings import some
 from .check import Session
 
 LIMIT = 10.0
-"""Seconds for one answer of a kubelet."""
+"""Timeout of a request to a kubelet, in seconds."""
 _TEXT = "text/plain;version=0.0.4"
 
 
 class Info(msgspec.Struct, frozen=True):
-    """What decides what a kubelet can measure."""
+    """The versions that determine what a kubelet can measure."""
 
     version: str = msgspec.field(default="", name="kubeletVersion")
     kernel: str = msgspec.field(default="", name="kernelVersion")
@@ -43,7 +43,7 @@ class Node(msgspec.Struct):
 
 
 class Answer(NamedTuple):
-    """What a kubelet answered, and how long that took in seconds."""
+    """A kubelet's answer, and how long it took in seconds."""
 
     node: str
     text: bytes
@@ -56,7 +56,7 @@ def nodes(session: Session) -> list[Node]:
 
 
 def asked(session: Session) -> dict[str, Answer | VmetricsError]:
-    """metrics/resource of each node that is ready: the smallest text, and the one that metrics-server reads."""
+    """metrics/resource of each ready node: the smallest endpoint, and the one metrics-server reads."""
 
     def read() -> dict[str, Answer | VmetricsError]:
         names = [node.metadata.name for node in nodes(session) if ready(node)]
@@ -77,21 +77,21 @@ def ready(node: Node) -> bool:
 
 
 def answers(session: Session) -> list[Answer]:
-    """Of the kubelets that answer."""
+    """The answers of the kubelets that do answer."""
     return [item for item in asked(session).values() if isinstance(item, Answer)]
 
 
 def rest(session: Session) -> str:
-    """Which nodes nothing is known of."""
+    """A note that lists the nodes whose kubelets do not answer."""
     known = {item.node for item in answers(session)}
     silent = [node.metadata.name for node in nodes(session) if node.metadata.name not in known]
     return f"; without {some(silent)}, which {'does' if len(silent) == 1 else 'do'} not answer" if silent else ""
 
 
 def alike(session: Session) -> dict[str, list[str]]:
-    """Of nodes with the same kubelet, kernel and system, one that answers, and the names of all that do.
+    """Group the nodes that answer by kubelet, kernel and operating system: the first of each group, and all names.
 
-    One is as good as all for what these decide.
+    What depends on these versions only is the same on all nodes of a group.
     """
     known = {item.node for item in answers(session)}
     kinds: dict[Info, list[str]] = {}
@@ -102,5 +102,5 @@ def alike(session: Session) -> dict[str, list[str]]:
 
 
 def text(session: Session, node: str, endpoint: str) -> bytes:
-    """What a kubelet answers. Raises as Client.get."""
+    """A kubelet's answer. Raises as Client.get."""
     return bytes(session.client.get(kubelet.path(node, endpoint), accept="*/*", limit=LIMIT).body)

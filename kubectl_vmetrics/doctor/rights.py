@@ -1,4 +1,4 @@
-"""What each command needs against what the user has."""
+"""The rights each command needs, compared with those the user has."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ GRANT = "kubectl vmetrics manifests rbac --for COMMAND --user YOU | kubectl appl
 
 
 class Granted(NamedTuple):
-    """A command, and which of its rights are missing.
+    """A command and its missing rights.
 
     Attributes:
-        missing: without which it does not work; less: without which it shows less.
+        missing: rights without which it does not work.
+        less: rights without which it shows less.
     """
 
     command: str
@@ -28,7 +29,7 @@ class Granted(NamedTuple):
 
 
 def matrix(session: Session) -> list[Granted]:
-    """Every command against the user's rights, all asked for at once. Raises what the first review was refused with."""
+    """Every command with its missing rights, reviewed concurrently. Raises the error of the first failed review."""
 
     def read() -> dict[Right, bool]:
         needed = list(dict.fromkeys(r for need in COMMANDS.values() for r in (*need.rights, *need.optional)))
@@ -49,15 +50,15 @@ def matrix(session: Session) -> list[Granted]:
 
 _RIGHTS = {
     "missing": Cause(
-        "rights are missing for some commands in all namespaces; in one namespace they may be enough",
+        "you do not have the rights for these commands in all namespaces; you may have them in one namespace",
         GRANT,
         "https://kubernetes.io/docs/reference/access-authn-authz/rbac/",
     )
 }
 _POWER = {
     "power": Cause(
-        "get on nodes/proxy lets its owner run commands in every pod of every node, by the kubelet's exec",
-        "give it to operators only; `top`, `vmi` and `components` do without",
+        "get on nodes/proxy lets its holder run commands in every pod of every node, through the kubelet's exec",
+        "give it to operators only; `top`, `vmi` and `components` do not need it",
         "https://kubernetes.io/docs/concepts/security/rbac-good-practices/",
     )
 }
@@ -69,7 +70,7 @@ def _rights(session: Session) -> Outcome:
     seen = [f"{item.command}: {_what(item)}" for item in found]
     if without:
         return warned(f"missing rights for: {', '.join(without)}", "missing", "", seen)
-    return passed(f"you may use all of {len(found)} commands", seen)
+    return passed(f"you have the rights for all {len(found)} commands", seen)
 
 
 def _what(item: Granted) -> str:
@@ -82,11 +83,13 @@ def _what(item: Granted) -> str:
 
 def _power(session: Session) -> Outcome:
     if not matrix(session):
-        return skipped("no command is known")
+        return skipped("there are no commands")
     (allowed,) = access.allowed(session.client, [Right("", "nodes/proxy", "get")])
     if isinstance(allowed, VmetricsError):
         raise allowed
-    return passed("you may get nodes/proxy, which is a powerful right" if allowed else "you may not get nodes/proxy")
+    return passed(
+        "you have get on nodes/proxy, which is a powerful right" if allowed else "you do not have get on nodes/proxy"
+    )
 
 
 CHECKS = (

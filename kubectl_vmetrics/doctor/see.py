@@ -1,4 +1,4 @@
-"""Which check explains an error that a command ended with."""
+"""Which check explains the error of a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BY_TEXT = (
 
 
 def identifier(error: VmetricsError) -> str | None:
-    """The identifier of the check that is about such an error; None where no check is."""
+    """The ID of the check that explains such an error; None if there is none."""
     for kind, pattern, found in _BY_TEXT:
         if isinstance(error, kind) and re.search(pattern, error.message):
             return found

@@ -1,6 +1,6 @@
 """metrics-server: its pods and its log.
 
-Causes after kubernetes-sigs/metrics-server KNOWN_ISSUES.md and the issues that are named with each.
+Sources of the causes: kubernetes-sigs/metrics-server KNOWN_ISSUES.md, and the issue referenced by each cause.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation
 
 
 WIDEST = 200
-"""Characters of a line of its log."""
+"""The maximum length of a log line, in characters."""
 LAST = 15
-"""Lines of its log that are shown as evidence."""
+"""Log lines shown as evidence."""
 SHOWN = (
     "secure-port",
     "metric-resolution",
@@ -35,7 +35,7 @@ SHOWN = (
     "kubelet-request-timeout",
     "node-selector",
 )
-"""Flags that are shown as evidence."""
+"""Flags shown as evidence."""
 _SECRETS = re.compile(r"(?i)(\b(?:password|passwd|token|secret)[=:]\s*|\bbearer\s+(?=\S{16}))\S+|eyJ[\w-]+\.[\w.-]+")
 
 
@@ -82,12 +82,12 @@ class Server(msgspec.Struct):
 
     @property
     def ready(self) -> bool:
-        """Whether it is."""
+        """Whether the pod is ready."""
         return holds(self.status.conditions, "Ready")
 
     @property
     def flags(self) -> dict[str, str]:
-        """What it was told."""
+        """Its command-line flags."""
         words = [word for item in self.spec.containers for word in (*item.command, *item.args)]
         return dict(_flag(word) for word in words if word.startswith("--"))
 
@@ -121,44 +121,45 @@ def servers(session: Session) -> list[Server]:
 
 PODS = {
     "none": Cause("its Service selects no pods", "kubectl -n kube-system get deployment metrics-server"),
-    "crash": Cause("its pods start again and again", "kubectl vmetrics doctor --only VM103: what their log says"),
+    "crash": Cause("its pods restart repeatedly", "kubectl vmetrics doctor --only VM103 shows their log"),
     "memory": Cause(
-        "it was given too little memory for so many nodes",
-        "1m CPU and 2Mi of memory for each node: kubectl -n kube-system set resources deployment metrics-server "
+        "its memory limit is too low for the number of nodes",
+        "allow 1m of CPU and 2Mi of memory per node: kubectl -n kube-system set resources deployment metrics-server "
         "--requests=cpu=100m,memory=200Mi --limits=memory=…",
         "kubernetes-sigs/metrics-server README, scaling",
     ),
     "waiting": Cause("its pods cannot start", "kubectl -n kube-system describe pod -l k8s-app=metrics-server"),
     "unready": Cause(
-        "it has no metrics to serve yet; it is ready after two rounds, and only if kubelets answer it",
-        "wait a minute; then kubectl vmetrics doctor --only VM103",
+        "it has no metrics yet; it becomes ready after it has scraped the kubelets twice",
+        "wait a minute, then run kubectl vmetrics doctor --only VM103",
         ISSUES + "1588",
     ),
     "port": Cause(
-        "with hostNetwork it cannot listen at 10250, which is the kubelet's",
-        "--secure-port=4443, and the same containerPort",
+        "with hostNetwork it cannot listen on port 10250, which the kubelet uses",
+        "set --secure-port=4443, and the same containerPort",
         ISSUES + "1026",
     ),
     "routing": Cause(
-        "of several replicas one is used at a time: the apiserver asks the Service's own address, and keeps to the "
-        "connection",
-        "--enable-aggregator-routing=true on kube-apiserver",
+        "only one of its replicas is used at a time, because the apiserver connects to the Service's cluster IP and "
+        "reuses the connection",
+        "set --enable-aggregator-routing=true on kube-apiserver",
         DOCS,
     ),
     "resolution": Cause(
-        "--metric-resolution must be 10s or more, and longer than the kubelets take", "--metric-resolution=15s"
+        "--metric-resolution must be 10s or more, and longer than a scrape of the kubelets",
+        "set --metric-resolution=15s",
     ),
 }
 
 
 def pods(session: Session) -> Outcome:
-    """How its pods are."""
+    """Whether its pods are ready, and if not, why."""
     try:
         found = servers(session)
     except NotFound:
-        return skipped("its Service does not exist")  # which is told by its APIService
+        return skipped("its Service does not exist")  # the check of the APIService reports it
     if not found:
-        return failed("no pods are behind the Service", "none")
+        return failed("there are no pods behind the Service", "none")
     return _judged(session, found)._replace(evidence=tuple(line for pod in found for line in _seen(pod)))
 
 
@@ -169,7 +170,7 @@ def _seen(pod: Server) -> list[str]:
     lines = [f"{name}: {'ready' if pod.ready else 'not ready'}{f', {flags}' if flags else ''}"]
     for item in pod.status.containers:
         waiting = f"waiting: {item.state.waiting.reason}" if item.state.waiting else "running"
-        ended = f", ended before: {item.last.terminated.reason}" if item.last.terminated else ""
+        ended = f", last terminated: {item.last.terminated.reason}" if item.last.terminated else ""
         lines.append(f"{name}: {waiting}, {counted(item.restarts, 'restart')}{ended}")
     return lines
 
@@ -178,16 +179,16 @@ def _judged(session: Session, found: list[Server]) -> Outcome:
     for pod in found:
         name = pod.metadata.name
         if pod.spec.host_network and pod.flags.get("secure-port", "10250") == "10250" and not pod.ready:
-            return failed(f"{name} uses the node's network and its port 10250", "port")
+            return failed(f"{name} uses the node's network and port 10250", "port")
         resolution = _seconds(pod.flags.get("metric-resolution", ""))
         if resolution is not None and resolution < 10:
             return failed(f"{name} runs with --metric-resolution={pod.flags['metric-resolution']}", "resolution")
         for item in pod.status.containers:
             if item.last.terminated and item.last.terminated.reason == "OOMKilled":
-                return failed(f"{name} was killed for want of memory ({item.restarts} restarts)", "memory")
+                return failed(f"{name} was OOMKilled ({counted(item.restarts, 'restart')})", "memory")
             waiting = item.state.waiting.reason if item.state.waiting else ""
             if waiting == "CrashLoopBackOff":
-                return failed(f"{name} is in CrashLoopBackOff ({item.restarts} restarts)", "crash")
+                return failed(f"{name} is in CrashLoopBackOff ({counted(item.restarts, 'restart')})", "crash")
             if waiting:
                 return failed(f"{name} is waiting: {waiting}", "waiting")
     unready = [pod.metadata.name for pod in found if not pod.ready]
@@ -201,7 +202,7 @@ def _judged(session: Session, found: list[Server]) -> Outcome:
 
 
 def _unrouted(session: Session) -> bool:
-    """Whether an apiserver that can be seen, as a static pod, was not told to ask pods themselves."""
+    """Whether an apiserver that runs as a static pod lacks --enable-aggregator-routing."""
     path, wanted = pods_path("kube-system"), {"labelSelector": "component=kube-apiserver"}
     found: list[Server] = list_all(session.client, path, decoder(ObjectList[Server]), wanted)
     return any(pod.flags.get("enable-aggregator-routing") != "true" for pod in found)
@@ -218,65 +219,65 @@ def _seconds(text: str) -> float | None:
 
 LOG = {
     "ip-sans": Cause(
-        "the kubelets' certificates hold names but no addresses, and metrics-server asks by address",
-        "serverTLSBootstrap: true in the kubelets' configuration, and approve their requests (kubectl get csr); or "
-        "--kubelet-preferred-address-types=Hostname; for tests only: --kubelet-insecure-tls",
+        "the kubelets' certificates have no IP SANs, and metrics-server connects to IP addresses",
+        "set serverTLSBootstrap: true in the kubelets' configuration and approve their requests (kubectl get csr); or "
+        "set --kubelet-preferred-address-types=Hostname; for tests only: --kubelet-insecure-tls",
         ISSUES + "196",
     ),
     "request-header": Cause(
-        "the certificate with which the apiserver asks is signed by another authority than metrics-server was told of",
-        "the authority of --proxy-client-cert-file must be that of --requestheader-client-ca-file",
+        "the apiserver's client certificate is not signed by the CA that metrics-server is configured with",
+        "--proxy-client-cert-file must be signed by the CA in --requestheader-client-ca-file",
         ISSUES + "146",
     ),
     "unknown-authority": Cause(
-        "the kubelets' certificates are not signed by the cluster's authority",
-        "serverTLSBootstrap: true in the kubelets' configuration; or --kubelet-certificate-authority; for tests only: "
-        "--kubelet-insecure-tls",
+        "the kubelets' certificates are not signed by the cluster CA",
+        "set serverTLSBootstrap: true in the kubelets' configuration, or --kubelet-certificate-authority; for tests "
+        "only: --kubelet-insecure-tls",
         ISSUES + "146",
     ),
     "allowed-names": Cause(
-        "the name of the apiserver's client certificate is not among those that are allowed",
+        "the common name of the apiserver's client certificate is not allowed",
         "add it to --requestheader-allowed-names of kube-apiserver, or leave that list empty",
         ISSUES + "40",
     ),
     "cluster-ip": Cause(
-        "pods cannot reach the apiserver's Service: kube-proxy or the network plugin is down, ranges overlap, or a "
-        "firewall drops what is forwarded",
-        "kubectl -n kube-system get pods -l k8s-app=kube-proxy; then the network plugin's own checks",
+        "pods cannot reach the apiserver's Service: kube-proxy or the network plugin is down, CIDRs overlap, or a "
+        "firewall drops forwarded packets",
+        "kubectl -n kube-system get pods -l k8s-app=kube-proxy, then check the network plugin",
         ISSUES + "375",
     ),
     "auth-reader": Cause(
-        "its account may not read extension-apiserver-authentication",
+        "its service account is not allowed to read extension-apiserver-authentication",
         "kubectl vmetrics manifests metrics-server | kubectl apply -f -   (RoleBinding metrics-server-auth-reader)",
         ISSUES + "1032",
     ),
     "kubelet-403": Cause(
-        "its account may not read the kubelets' metrics: since v0.6 it needs nodes/metrics",
+        "its service account is not allowed to read the kubelets' metrics; since v0.6 it needs nodes/metrics",
         "kubectl vmetrics manifests metrics-server | kubectl apply -f -   (ClusterRole system:metrics-server)",
         ISSUES + "990",
     ),
     "kubelet-401": Cause(
-        "the kubelets do not believe its token",
-        "authentication.webhook.enabled: true and authorization.mode: Webhook in the kubelets' configuration; compare "
-        "the clocks of the nodes",
+        "the kubelets do not accept its token",
+        "set authentication.webhook.enabled: true and authorization.mode: Webhook in the kubelets' configuration, and "
+        "compare the clocks of the nodes",
         ISSUES + "144",
     ),
     "no-such-host": Cause(
-        "the names of nodes cannot be resolved in pods",
-        "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+        "node names cannot be resolved in pods",
+        "set --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
     ),
     "kubelet-timeout": Cause(
-        "the kubelets cannot be reached from pods, or take too long",
-        "open port 10250 between pods and nodes; does the pods' range overlap with that of the nodes?",
+        "pods cannot reach the kubelets, or the kubelets take too long",
+        "open port 10250 between pods and nodes, and check that the pod CIDR does not overlap the node network",
     ),
     "address-in-use": Cause(
-        "its port is taken: with hostNetwork, 10250 is the kubelet's",
-        "--secure-port=4443, and the same containerPort",
+        "its port is in use: with hostNetwork, the kubelet uses port 10250",
+        "set --secure-port=4443, and the same containerPort",
         ISSUES + "1026",
     ),
-    "permission": Cause("it may not listen at a port below 1024", "--secure-port=10250", ISSUES + "782"),
+    "permission": Cause("it is not allowed to listen on a port below 1024", "set --secure-port=10250", ISSUES + "782"),
 }
-# In the order of the more special to the more general.
+# From the most specific to the most general.
 _PATTERNS = (
     ("ip-sans", r"doesn't contain any IP SANs"),
     ("allowed-names", r"is not in the allowed list"),
@@ -297,7 +298,7 @@ _PATTERNS = (
 
 
 def log(session: Session) -> Outcome:
-    """What its log says."""
+    """Whether its log contains a known error."""
     try:
         found = servers(session)
     except NotFound:
@@ -310,21 +311,21 @@ def log(session: Session) -> Outcome:
         matching = [line for line in lines if known.search(line)]
         if matching:
             said = f"its log: {_said(matching[-1])}"
-            # Of a server that works, an error is about one node, or is over.
+            # While the server is ready, an error concerns a single node or is in the past.
             judged = warned if all(pod.ready for pod in found) else failed
             return judged(said, key, "", [_said(line) for line in _latest(matching)])
     return passed(
-        f"its log has none of the known errors ({counted(len(lines), 'line')})", [_said(line) for line in lines[-LAST:]]
+        f"its log contains no known errors ({counted(len(lines), 'line')})", [_said(line) for line in lines[-LAST:]]
     )
 
 
 def _latest(lines: list[str]) -> list[str]:
-    """The last few, each once."""
+    """The last LAST distinct lines."""
     return list(dict.fromkeys(reversed(lines)))[:LAST][::-1]
 
 
 def _lines(session: Session, pod: Server) -> list[str]:
-    """The end of its log; of one that has just started again, of the time before, which holds why."""
+    """The end of its log; after a crash also that of the previous container, which holds the reason."""
     path = f"{pods_path(pod.metadata.namespace)}/{escape(pod.metadata.name)}/log"
     crashed = any(item.restarts and not item.ready for item in pod.status.containers)
     found: list[str] = []
@@ -338,7 +339,7 @@ def _lines(session: Session, pod: Server) -> list[str]:
 
 
 def _said(line: str) -> str:
-    """A line of klog without what is before the message, cut."""
+    """The message of a klog line, without secrets and truncated to WIDEST."""
     text = re.sub(r"^[IWEF]\d{4} [\d:.]+\s+\d+ [^\]]*\] ", "", line).strip()
     text = _SECRETS.sub(r"\1…", text)
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

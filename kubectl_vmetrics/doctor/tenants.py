@@ -1,4 +1,4 @@
-"""Kamaji's tenants, read once for all checks that are about them."""
+"""Kamaji's tenant control planes, read once for all checks."""
 
 from __future__ import annotations
 

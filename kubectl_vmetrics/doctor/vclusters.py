@@ -1,4 +1,4 @@
-"""Virtual clusters: whether they run, whose names can be told, and whether the host has anything of them."""
+"""Virtual clusters: whether they run, whether their pods' names resolve, and whether they have pods on the host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubectl_vmetrics.kube.client import escape
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound
 from kubectl_vmetrics.kube.lists import decoder
 from kubectl_vmetrics.metrics import metrics_api
-from kubectl_vmetrics.metrics.findings import counted, some
+from kubectl_vmetrics.metrics.findings import counted, is_, some
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import discovery, naming, origins
 from kubectl_vmetrics.vcluster.discovery import VCluster
@@ -31,12 +31,12 @@ def _vclusters(session: Session) -> list[VCluster]:
 
 _RUNNING = {
     "paused": Cause(
-        "a virtual cluster that is paused or scaled down has no pods, and so no metrics",
+        "a virtual cluster that is paused or scaled down has no pods, so it has no metrics",
         "vcluster resume NAME -n NAMESPACE",
         "https://www.vcluster.com/docs/vcluster/manage/sleep-wake",
     ),
     "not-ready": Cause(
-        "its control plane is not ready: pods that run stay, and are still measured",
+        "the control plane is not ready; its pods keep running and still have metrics",
         "kubectl -n NAMESPACE describe statefulset NAME",
     ),
 }
@@ -53,12 +53,13 @@ def _running(session: Session) -> Outcome:
     asleep = [item.ref.path for item in found if item.status in (discovery.PAUSED, discovery.SCALED_DOWN)]
     if asleep:
         return warned(f"asleep: {some(asleep)}", "paused", "", seen)
-    return passed(f"{counted(len(found), 'virtual cluster')} {'runs' if len(found) == 1 else 'run'}", seen)
+    return passed(f"{counted(len(found), 'virtual cluster')} {is_(len(found))} running", seen)
 
 
 _NAMES = {
     "hidden": Cause(
-        "names that grew too long were hashed, and the annotations that hold the virtual name may not be read",
+        "names that were too long are hashed, and you are not allowed to read the annotations that hold the virtual "
+        "name",
         "kubectl vmetrics manifests rbac --for 'top pods' --user YOU",
         "loft-sh/vcluster pkg/util/translate",
     )
@@ -66,8 +67,8 @@ _NAMES = {
 
 _EMPTY = {
     "elsewhere": Cause(
-        "none of its pods is on the host: with private nodes they run elsewhere, and the host measures none of them",
-        "ask inside of it: kubectl top pods there, with a metrics-server of its own",
+        "the host has no metrics of pods that run on private nodes",
+        "run kubectl top pods inside the virtual cluster; it needs its own metrics-server",
         "https://www.vcluster.com/docs/vcluster/deploy/worker-nodes/private-nodes",
     )
 }
@@ -91,12 +92,13 @@ def _names(session: Session) -> Outcome:
             if pod.metadata.namespace in homes and naming.may_be_hashed(pod.metadata.name)
         ]
         if hashed:
-            text = f"{counted(len(hashed), 'pod')} whose names cannot be resolved: {some(hashed)}"
+            names = "name" if len(hashed) == 1 else "names"
+            text = f"the {names} of {counted(len(hashed), 'pod')} cannot be resolved: {some(hashed)}"
             return warned(text, "hidden", "", hashed)
         return passed("no name is hashed")
     count = len(found)
     if not count:
-        return skipped("virtual clusters have no pods on the host")
+        return skipped("no virtual cluster has pods on the host")
     counts = Counter(pod.vcluster.path for pod in found if pod.vcluster)
     seen = [f"{path}: {counted(number, 'name')} resolved" for path, number in sorted(counts.items())]
     return passed("the name of 1 pod is resolved" if count == 1 else f"the names of {count} pods are resolved", seen)
@@ -105,7 +107,7 @@ def _names(session: Session) -> Outcome:
 def _synced(session: Session) -> Outcome:
     running = [item.ref for item in _vclusters(session) if item.status == discovery.RUNNING]
     if not running:
-        return skipped("no virtual cluster runs")
+        return skipped("no virtual cluster is running")
     counts = Counter(pod.vcluster for pod in _origins(session).all(PODS))
     seen = [f"{ref.path}: {counted(counts.get(ref, 0), 'pod')} on the host" for ref in running]
     without = [ref.path for ref in running if not counts.get(ref)]
@@ -117,8 +119,9 @@ def _synced(session: Session) -> Outcome:
 
 _FAKE = {
     "fake": Cause(
-        "nodes are not synced, so those inside are made up: their capacity, and shares of it, mean nothing there",
-        "sync.fromHost.nodes.enabled: true in the virtual cluster's values; `top nodes --vcluster` shows the host's",
+        "host nodes are not synced, so the tenant sees pseudo nodes, whose capacity and percentages have no meaning",
+        "set sync.fromHost.nodes.enabled: true in the virtual cluster's values; `top nodes --vcluster` shows host "
+        "nodes",
         "https://www.vcluster.com/docs/vcluster/configure/vcluster-yaml/sync/from-host/nodes",
     )
 }
@@ -134,7 +137,7 @@ def _nodes(session: Session) -> Outcome:
     for ref in running:
         config = _config(session, ref)
         if config is None:
-            seen.append(f"{ref.path}: its configuration may not be read")
+            seen.append(f"{ref.path}: you are not allowed to read its configuration")
             continue
         known += 1
         synced = {key: bool(_at(config, *key.split("."), "enabled")) for key in ("sync.fromHost.nodes", "privateNodes")}
@@ -143,15 +146,17 @@ def _nodes(session: Session) -> Outcome:
             fake.append(ref.path)
     if not known:
         if not running:
-            return skipped("no virtual cluster runs")
-        return skipped("no virtual cluster's configuration may be read", seen, refused=True)
+            return skipped("no virtual cluster is running")
+        return skipped("you are not allowed to read the configuration of any virtual cluster", seen, refused=True)
     if fake:
-        return warned(f"nodes are made up inside of {some(fake)}", "fake", "", seen)
-    return passed(f"{counted(known, 'virtual cluster')} {'has' if known == 1 else 'have'} real nodes", seen)
+        return warned(f"nodes are not synced: {some(fake)}", "fake", "", seen)
+    return passed(
+        f"{counted(known, 'virtual cluster')} {'has' if known == 1 else 'have'} synced or private nodes", seen
+    )
 
 
 def _config(session: Session, ref: VClusterRef) -> Any:
-    """The values of a virtual cluster, which its chart keeps in a Secret; None where they may not be read."""
+    """The values of a virtual cluster, which its chart stores in a Secret; None if they cannot be read."""
     path = f"/api/v1/namespaces/{escape(ref.host_namespace)}/secrets/{escape(f'vc-config-{ref.name}')}"
     try:
         text = base64.b64decode(session.client.decode(path, decoder(_Secret)).data.get("config.yaml", ""))
@@ -167,8 +172,8 @@ def _at(found: Any, *keys: str) -> Any:
 
 
 CHECKS = (
-    Check("VM301", AREA, "virtual clusters", _RUNNING, _running),
-    Check("VM302", AREA, "names", _NAMES, _names),
+    Check("VM301", AREA, "control planes", _RUNNING, _running),
+    Check("VM302", AREA, "names of pods", _NAMES, _names),
     Check("VM303", AREA, "pods on the host", _EMPTY, _synced),
-    Check("VM304", AREA, "nodes inside", _FAKE, _nodes),
+    Check("VM304", AREA, "synced nodes", _FAKE, _nodes),
 )

@@ -1,4 +1,4 @@
-"""What the doctor found: lines to read, a table, or a document; and the matrix of rights."""
+"""The doctor's findings as text, table or document, and the matrix of rights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kubectl_vmetrics.output.formats import View
 from . import cells
 
 MOST = 20
-"""Lines of evidence of a check that are shown to a person, and…"""
+"""The maximum number of evidence lines shown per check, and…"""
 WIDEST = 200
-"""…characters of each: what is in it was written in the cluster."""
+"""…their maximum length in characters, because their content comes from the cluster."""
 
 
 def text(
@@ -26,13 +26,13 @@ def text(
     *,
     coloured: bool = False,
 ) -> str:
-    """Lines to read, area by area, and a last one that counts.
+    """Findings as text, grouped by area, with a summary line.
 
     Args:
-        results: what was found.
-        granted: the matrix of rights, if it is to be shown.
-        asked: identifiers of the checks whose evidence is shown.
-        coloured: for a terminal.
+        results: the findings.
+        granted: the matrix of rights, if it is shown.
+        asked: the IDs of the checks whose evidence is shown.
+        coloured: whether to print colors, for a terminal.
     """
     found: list[str] = []
     area = ""
@@ -55,7 +55,7 @@ def text(
 
 
 def evidence(item: Result) -> list[str]:
-    """What a check saw, so much of it as one can read."""
+    """A check's evidence, truncated to MOST lines of WIDEST characters."""
     lines = [cells.short(line, WIDEST) for line in item.outcome.evidence]
     return lines if len(lines) <= MOST else [*lines[: MOST - 1], f"and {len(lines) - MOST + 1} more"]
 
@@ -70,7 +70,7 @@ def _row(item: Granted) -> list[str]:
 
 
 def view(results: Sequence[Result], granted: Sequence[Granted] = (), asked: Collection[str] = ()) -> View:
-    """The same for other programs."""
+    """The findings for other programs."""
 
     def document() -> dict[str, Any]:
         found: dict[str, Any] = {
