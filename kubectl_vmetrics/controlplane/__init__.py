@@ -1,1 +1,1 @@
-"""Control planes of tenants: those of Kamaji and of virtual clusters; who they are, how to log in, and how they are."""
+"""Tenant control planes of Kamaji and of virtual clusters: discovery, client certificates, scrapes and health."""

@@ -1,4 +1,4 @@
-"""To which service accounts the rights on a control plane are bound, and whether those are the right ones."""
+"""Which service accounts the roles of a control plane are bound to, and whether they are the right ones."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 
 class Bound(NamedTuple):
-    """An account that a RoleBinding of `manifests` names.
+    """The subject of a RoleBinding that `manifests` prints.
 
     Attributes:
         binding: its name, in the namespace of the control plane.
-        exists: whether the account does; None where that may not be read.
+        exists: whether the account exists; None if it cannot be read.
     """
 
     binding: str
@@ -36,10 +36,10 @@ class Bound(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """The Prometheus Operator, which reads the Secrets that a ServiceMonitor names.
+    """The Prometheus Operator, which reads the Secrets that a ServiceMonitor refers to.
 
     Attributes:
-        rules: what it may do in the namespace of the control plane; None where that may not be read.
+        rules: its rights in the namespace of the control plane; None if they cannot be read.
     """
 
     account: Account
@@ -51,7 +51,7 @@ class _Object(msgspec.Struct):
 
 
 def read(client: Client, plane: Plane) -> list[Bound]:
-    """The accounts of Prometheus and of its operator, as bound; those only that may be read.
+    """The bound accounts of Prometheus and of its operator, without those that cannot be read.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -68,7 +68,7 @@ def read(client: Client, plane: Plane) -> list[Bound]:
 
 
 def operators(client: Client, namespace: str) -> list[Operator]:
-    """The operators that run, by their Deployments; none where those may not be read. Raises as `read`."""
+    """The running operators, found by their Deployments; none if those cannot be read. Raises as `read`."""
     found = _readable(lambda: accounts.of_operator(client)) or []
     unique = dict.fromkeys(item.account for item in found)
     return [Operator(item, _readable(lambda item=item: rbac.rules(client, item, namespace))) for item in unique]  # type: ignore[misc]
@@ -77,12 +77,12 @@ def operators(client: Client, namespace: str) -> list[Operator]:
 def check(
     plane: Plane, found: Sequence[Bound], readers: Sequence[Account], running: Sequence[Operator]
 ) -> list[Finding]:
-    """What is wrong with the accounts. Pure.
+    """Problems with the accounts. Pure.
 
     Args:
         plane: the control plane.
         found: see `read`.
-        readers: the accounts of the Prometheus that read its ServiceMonitors.
+        readers: the accounts of the Prometheus servers that select its ServiceMonitors.
         running: see `operators`.
     """
     command = f"kubectl vmetrics manifests {plane.kind} {plane.name} -n {plane.namespace}"
@@ -98,16 +98,16 @@ def _judged(
     option = "prometheus" if bound.binding == names.targets(plane) else "operator"
     fix = f"{command} --{option}-namespace NAMESPACE --{option}-account NAME | kubectl apply -f -"
     if bound.exists is False:
-        yield Finding("account", FAIL, f"{what} is for the service account {account}, which does not exist", fix)
+        yield Finding("account", FAIL, f"{what} binds the service account {account}, which does not exist", fix)
     elif bound.exists is None:
-        yield Finding("account", SKIP, f"whether the service account {account} exists may not be read")
+        yield Finding("account", SKIP, f"you are not allowed to check whether the service account {account} exists")
     elif right and bound.account not in right:
         others = ", ".join(map(_title, right))
-        yield Finding("account", FAIL, f"{what} is for the service account {account}; {who} runs as {others}", fix)
+        yield Finding("account", FAIL, f"{what} binds the service account {account}, but {who} runs as {others}", fix)
 
 
 def reading(plane: Plane, secrets: Sequence[str], running: Sequence[Operator]) -> list[Finding]:
-    """Whether an operator may read some Secrets of the namespace. Pure."""
+    """Whether an operator is allowed to get these Secrets of the namespace. Pure."""
     if not running or any(item.rules is None for item in running):
         return []
     lacking = [
@@ -120,7 +120,7 @@ def reading(plane: Plane, secrets: Sequence[str], running: Sequence[Operator]) -
         Finding(
             "operator-rights",
             FAIL,
-            f"the Prometheus Operator runs as {who}, which may not get the Secret {', '.join(lacking)} in "
+            f"the Prometheus Operator runs as {who}, which is not allowed to get the Secret {', '.join(lacking)} in "
             f"{plane.namespace}",
             f"kubectl vmetrics manifests {plane.kind} {plane.name} -n {plane.namespace} | kubectl apply -f -",
         )

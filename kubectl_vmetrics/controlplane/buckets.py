@@ -1,4 +1,4 @@
-"""Whether a ServiceMonitor that leaves out buckets of an apiserver's histograms keeps those that are needed. Pure."""
+"""Whether a ServiceMonitor that drops buckets of an apiserver's histograms keeps the necessary ones. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _HISTOGRAMS = (
     "etcd_request_duration_seconds_bucket",
 )
 _OBJECTIVES = ("1", "5", "30")
-"""Bounds in seconds that the recording rules of the kubernetes-mixin need."""
+"""Bounds in seconds that the recording rules of kubernetes-mixin need."""
 _SMALL = ("0.005", "0.025")
-"""Those between which most requests lie; without them, a quantile of 5 ms is shown as one of 49."""
+"""The range of most requests; without these bounds, a quantile of 5 ms is reported as 49 ms."""
 _WHOLE = ("2", "3", "4", "6", "8", "10", "15", "20", "45", "60")
 
 
 def check(monitor: ServiceMonitor) -> Iterator[Finding]:
-    """The rule that leaves out buckets of the apiserver's histograms, where there is one."""
+    """The rule that drops buckets of the apiserver's histograms, if there is one."""
     dropping = [
         item
         for endpoint in monitor.spec.endpoints
@@ -34,7 +34,7 @@ def check(monitor: ServiceMonitor) -> Iterator[Finding]:
         yield Finding(
             "buckets",
             FAIL,
-            f"{monitor.path} drops the bounds {', '.join(lost)}, which the field's recording rules need",
+            f"{monitor.path} drops the bounds {', '.join(lost)}, which the recording rules of kubernetes-mixin need",
             "keep them",
         )
     first = _HISTOGRAMS[0]
@@ -42,7 +42,7 @@ def check(monitor: ServiceMonitor) -> Iterator[Finding]:
         yield Finding(
             "buckets",
             WARN,
-            f"{monitor.path} drops the bounds {', '.join(small)}: latencies below 50 ms cannot be told apart",
+            f"{monitor.path} drops the bounds {', '.join(small)}, so latencies below 50 ms cannot be distinguished",
             "keep them",
         )
     apart = [b for b in _WHOLE if _drops(dropping, first, b) != _drops(dropping, first, f"{b}.0")]
@@ -50,13 +50,16 @@ def check(monitor: ServiceMonitor) -> Iterator[Finding]:
         yield Finding(
             "buckets",
             WARN,
-            f"{monitor.path} drops the bounds {', '.join(apart)} on Prometheus 2 only: 3 writes {apart[0]}.0",
-            r"in its regex: (\.0)?",
+            f"{monitor.path} drops the bounds {', '.join(apart)} on Prometheus 2 only; version 3 writes {apart[0]}.0",
+            r"add (\.0)? to the regex",
         )
     kept = [name for name in _HISTOGRAMS if not any(_drops(dropping, name, bound) for bound in (*_SMALL, *_WHOLE))]
     if kept:
         yield Finding(
-            "buckets", WARN, f"{monitor.path} drops no buckets of {', '.join(kept)}, which are as many", "add them"
+            "buckets",
+            WARN,
+            f"{monitor.path} drops no buckets of {', '.join(kept)}, which has as many",
+            "add it to the rule",
         )
 
 
@@ -65,6 +68,6 @@ def _drops(rules: Sequence[Relabeling], name: str, bound: str) -> bool:
         try:
             if re.fullmatch(item.regex, f"{name};{bound}"):
                 return True
-        except re.error:  # RE2 knows what Python does not; what cannot be tried is taken for no match
+        except re.error:  # RE2 has syntax that Python does not; a regex that does not compile counts as no match
             continue
     return False

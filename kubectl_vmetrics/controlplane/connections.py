@@ -1,10 +1,10 @@
-"""Requests of a component that nobody answered, and whose failure that is: the apiserver's, or somebody else's. Pure.
+"""A component's requests without a response, and which server failed: the apiserver or another one. Pure.
 
-rest_client_requests_total has the code "<error>" for a request without an answer, and the host it went to
+rest_client_requests_total has the code "<error>" for a request without a response, and the host it was sent to
 (k8s.io/client-go rest/request.go). An apiserver sends requests to itself, at the loopback address or at the address
 that it is bound to (k8s.io/apiserver pkg/server/config_selfclient.go), and with the same client to webhooks and
 extension servers, as NAME.NAMESPACE.svc:PORT or by URL (k8s.io/apiserver pkg/util/webhook/client.go). Kamaji also asks
-its tenants' apiservers, by their Services. All other components talk to apiservers alone.
+its tenants' apiservers, by their Services. All other components send requests to apiservers only.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from kubectl_vmetrics.metrics.snapshot import Pair
 from .plane import APISERVER, OPERATOR, Component
 
 UNNAMED = "(not a host name)"
-"""Stands for a host that is none; a tenant can write anything there."""
+"""Replaces a value that is not a host name: tenants can write anything there."""
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>\d{1,5}))?")
 
 
 class Connections(NamedTuple):
-    """How a component reaches the servers it depends on; None is what it does not report.
+    """How a component reaches the servers it depends on; None if it does not report that.
 
     Attributes:
-        lost: requests to the apiserver without an answer, since the component started.
-        losing: how many of them since the earlier scrape.
-        hosts: of those apiservers, where the number grew.
+        lost: requests to the apiserver without a response since the component started.
+        losing: the number of them since the earlier scrape.
+        hosts: the apiservers for which the number increased.
         others: webhooks and extension servers (of an apiserver), tenants (of Kamaji) that did not answer, the worst
             first.
     """
@@ -43,7 +43,7 @@ class Connections(NamedTuple):
 
 
 def read(component: Component, pair: Pair) -> Connections:
-    """What two scrapes of a component say."""
+    """The connections of a component, from two scrapes."""
     found = process.unanswered(pair)
     if found is None:
         return Connections()
@@ -67,7 +67,7 @@ def _own(component: Component, hosts: Iterable[str]) -> set[str]:
     """Which hosts are the apiserver that the component depends on."""
     if component.name == APISERVER:
         near = {host: port for host in hosts if (port := _nearby(host, component.address)) is not None}
-        # A webhook may listen beside the apiserver, at another port.
+        # A webhook may run beside the apiserver, on another port.
         return {host for host, port in near.items() if port == component.port} or set(near)
     if component.name == OPERATOR:
         return {host for host in hosts if not _is_service(host)}
@@ -75,7 +75,7 @@ def _own(component: Component, hosts: Iterable[str]) -> set[str]:
 
 
 def _nearby(host: str, address: str) -> int | None:
-    """The port of a host that is this very machine, 443 where it has none; None for others."""
+    """The port of a loopback host, 443 if it has none; None for other hosts."""
     found = _HOST.fullmatch(host)
     if not found:
         return None
@@ -88,7 +88,7 @@ def _nearby(host: str, address: str) -> int | None:
 
 
 def _is_service(host: str) -> bool:
-    """Whether it is the name of a Service, other than that of the apiserver itself."""
+    """Whether this is the name of a Service other than the apiserver's own."""
     parts = host.partition(":")[0].lower().split(".")
     return len(parts) > 2 and parts[2] == "svc" and parts[:2] != ["kubernetes", "default"]
 

@@ -1,9 +1,9 @@
-"""With which certificate a control plane lets its metrics be read.
+"""The client certificates with which the metrics of a control plane can be read.
 
 The order is from the least to the most: a certificate made for monitoring, that of the kubelets' client while it still
-has a group, the administrator's, and last the one that no rule stops. Since kubeadm v1.35.5 and v1.36.1 the certificate
-of the kubelets' client names no group any more, and may read no metrics (kubernetes/kubernetes cmd/kubeadm, kubeadm:…;
-clastix/kamaji issue 1171). What is read here stays in memory.
+has a group, the administrator's, and last the one that bypasses authorization. Since kubeadm v1.35.5 and v1.36.1, the
+certificate of the kubelets' client has no group, so it may not read metrics (kubernetes/kubernetes cmd/kubeadm,
+kubeadm:…; clastix/kamaji issue 1171). What is read here stays in memory.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 MASTERS, ADMINS, MONITORING = "system:masters", "kubeadm:cluster-admins", "system:monitoring"
 SOON = 7 * 86_400
-"""Seconds before its end from which on a certificate is worth a word."""
+"""Seconds before it expires from which a certificate is reported."""
 
 
 MISSING, FORBIDDEN, EXPIRED, GROUPLESS, UNUSABLE = "missing", "forbidden", "expired", "groupless", "unusable"
-"""Why a Secret holds no certificate that may read metrics."""
+"""Why a Secret has no certificate that may read metrics."""
 
 
 class Refusal(NamedTuple):
-    """A Secret that holds no certificate that may read metrics.
+    """A Secret without a certificate that may read metrics.
 
     Attributes:
         source: its name.
         why: MISSING, FORBIDDEN (to the user), EXPIRED, GROUPLESS or UNUSABLE.
-        text: the same in words, with its name.
+        text: the same as a message, with the Secret's name.
     """
 
     source: str
@@ -55,15 +55,15 @@ class NoCredential(VmetricsError):
 
 
 class Credential(NamedTuple):
-    """Something to log in with.
+    """A client certificate with its key.
 
     Attributes:
-        source: the Secret and what of it, for messages.
-        ca: PEM of the authority that signed the control plane's certificate.
+        source: the Secret and its key, for messages.
+        ca: PEM of the CA that signed the control plane's serving certificate.
         user: the certificate's common name.
         groups: its organizations.
         expires: seconds since 1970.
-        powerful: whether it may do everything.
+        powerful: whether it has all rights.
     """
 
     source: str
@@ -102,10 +102,10 @@ class _Kubeconfig(msgspec.Struct):
 
 
 def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
-    """What may be used, the least powerful first; each Secret is read only when it is asked for.
+    """Usable certificates, the least powerful first; each Secret is read lazily.
 
     Raises:
-        NoCredential: at the end, with why each of them is not one.
+        NoCredential: at the end, with the reason for each Secret.
         ConnectionFailed, BadAnswer: as Client.get.
     """
     refusals: list[str] = []
@@ -118,7 +118,7 @@ def candidates(client: Client, plane: Plane) -> Iterator[Credential]:
 
 
 def examine(client: Client, plane: Plane) -> Iterator[Credential | Refusal]:
-    """What may be used, the least powerful first, and what may not; each Secret is read only when it is asked for.
+    """Usable certificates, the least powerful first, and refusals; each Secret is read lazily.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -127,7 +127,7 @@ def examine(client: Client, plane: Plane) -> Iterator[Credential | Refusal]:
         try:
             found: Credential | Refusal = read()
         except Forbidden:
-            found = Refusal(name, FORBIDDEN, f"Secret {name} may not be read")
+            found = Refusal(name, FORBIDDEN, f"you are not allowed to read Secret {name}")
         except NotFound:
             found = Refusal(name, MISSING, f"Secret {name} does not exist")
         except _Unusable as error:
@@ -136,10 +136,10 @@ def examine(client: Client, plane: Plane) -> Iterator[Credential | Refusal]:
 
 
 def of_kubelet(client: Client, plane: Plane) -> Credential:
-    """That of the kubelets' client of a tenant: the only one that is in a form which Prometheus reads.
+    """The certificate of a tenant's kubelet client: the only one in a format that Prometheus reads.
 
     Raises:
-        NoCredential: why it may not be used.
+        NoCredential: why it is not usable.
         Forbidden, ConnectionFailed, BadAnswer: as Client.get.
     """
     name = plane.secret(kamaji.KUBELET)
@@ -147,16 +147,16 @@ def of_kubelet(client: Client, plane: Plane) -> Credential:
 
 
 def in_keys(client: Client, plane: Plane, certificate: tuple[str, str], key: tuple[str, str]) -> Credential:
-    """What stands in two keys of Secrets in the namespace of a control plane, as a ServiceMonitor names them.
+    """The certificate in two Secret keys in the namespace of a control plane, as a ServiceMonitor refers to them.
 
     Args:
         client: the cluster.
         plane: the control plane.
         certificate: the name of the Secret with the certificate, and the key in it.
-        key: the same of its private key.
+        key: the same for its private key.
 
     Raises:
-        NoCredential: why it may not be used.
+        NoCredential: why it is not usable.
         Forbidden, ConnectionFailed, BadAnswer: as Client.get.
     """
     found: list[bytes] = []
@@ -179,7 +179,7 @@ def in_keys(client: Client, plane: Plane, certificate: tuple[str, str], key: tup
 
 
 def authority(client: Client, plane: Plane) -> bytes:
-    """PEM of the authority of a tenant's certificates; b"" where it may not be read. Raises as Client.get otherwise."""
+    """PEM of the CA of a tenant's certificates; b"" if it cannot be read. Raises as Client.get otherwise."""
     try:
         return _data(client, plane.namespace, plane.secret(kamaji.CA)).get("ca.crt", b"")
     except (Forbidden, NotFound, _Unusable):
@@ -187,11 +187,11 @@ def authority(client: Client, plane: Plane) -> bytes:
 
 
 def remedy(plane: Plane) -> str:
-    """How a control plane gets a credential that may read metrics and nothing else."""
+    """How to get a certificate for a control plane that may read metrics and nothing else."""
     if plane.kind == VCLUSTER:
         return f"grant: get on the Secret {plane.secret(vclusters.CERTIFICATE)} in {plane.namespace}"
     return (
-        f"make one that lasts: kubectl vmetrics manifests kamaji {plane.name} -n {plane.namespace} --credential; "
+        f"create one: kubectl vmetrics manifests kamaji {plane.name} -n {plane.namespace} --credential; "
         f"or grant: get on the Secret {plane.secret(kamaji.ADMIN)} in {plane.namespace}"
     )
 
@@ -203,7 +203,7 @@ class _Unusable(Exception):
 
 
 class _Read(NamedTuple):
-    """Reads one credential; called when the ones before it did not do."""
+    """Reads one certificate; called if the previous ones are not usable."""
 
     client: Client
     plane: Plane
@@ -226,7 +226,7 @@ class _Read(NamedTuple):
             )
             ca = b""
         if not certificate or not key:
-            raise _Unusable("holds no certificate" + (f" under {self.key}" if self.key else ""))
+            raise _Unusable("has no certificate" + (f" under {self.key}" if self.key else ""))
         if not ca:
             ca = _data(self.client, self.plane.namespace, self.plane.secret(kamaji.CA)).get("ca.crt", b"")
         return _checked(f"{self.secret}{f'/{self.key}' if self.key else ''}", certificate, key, ca)
@@ -263,7 +263,7 @@ def _from_kubeconfig(text: bytes) -> tuple[bytes, bytes, bytes]:
         user, cluster = found.users[0].user, found.clusters[0].cluster
         return base64.b64decode(user.certificate), base64.b64decode(user.key), base64.b64decode(cluster.ca)
     except (yaml.YAMLError, msgspec.ValidationError, binascii.Error, ValueError, IndexError, RecursionError):
-        raise _Unusable("holds no kubeconfig that can be read") from None
+        raise _Unusable("has no valid kubeconfig") from None
 
 
 def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credential:
@@ -276,27 +276,27 @@ def _checked(source: str, certificate: bytes, key: bytes, ca: bytes) -> Credenti
         names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         groups = tuple(str(item.value) for item in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
-        raise _Unusable("holds no certificate that can be read") from None
+        raise _Unusable("has no valid certificate") from None
     user = str(names[0].value) if names else ""
     expires = found.not_valid_after_utc.timestamp()
     if expires < time.time():
         raise _Unusable(f"its certificate expired at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}", EXPIRED)
     if not groups:
-        raise _Unusable(f'the certificate of "{user}" names no group, so it may not read /metrics', GROUPLESS)
+        raise _Unusable(f'the certificate of "{user}" has no group, so it may not read /metrics', GROUPLESS)
     if ca and not _signed(found, ca):
-        raise _Unusable("its certificate is signed by another authority than that of the control plane")
+        raise _Unusable("its certificate is not signed by the CA of the control plane")
     return Credential(source, Identity(certificate, key), ca, user, groups, expires, MASTERS in groups)
 
 
 def _signed(certificate: x509.Certificate, ca: bytes) -> bool:
-    """Whether one of some authorities signed it."""
+    """Whether it is signed by one of these CAs."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     try:
         authorities = x509.load_pem_x509_certificates(ca)
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
-        raise _Unusable("holds no authority that can be read") from None
+        raise _Unusable("has no valid CA certificate") from None
     for authority in authorities:
         try:
             certificate.verify_directly_issued_by(authority)

@@ -1,7 +1,7 @@
-"""What the metrics of a control plane's components say, between two scrapes. Pure.
+"""Figures of a control plane's components, from two scrapes. Pure.
 
 Names and meanings: k8s.io/apiserver pkg/endpoints/metrics, k8s.io/component-base metrics/prometheus, kubernetes
-pkg/scheduler/metrics; which requests count is that of the kubernetes-mixin's dashboards.
+pkg/scheduler/metrics; requests are selected as in the dashboards of kubernetes-mixin.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .plane import APISERVER, SCHEDULER, Component
 
 LONG_VERBS = ("WATCH", "WATCHLIST", "CONNECT", "PROXY")
 LONG_SUBRESOURCES = ("proxy", "log", "exec", "attach", "portforward")
-"""Requests that last as long as somebody looks; their duration says nothing of the server."""
+"""Long-running requests; their duration does not depend on the server."""
 READS = ("GET", "LIST")
 WRITES = ("POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION", "APPLY")
 
@@ -30,13 +30,13 @@ INFLIGHT = "apiserver_current_inflight_requests"
 LONG_RUNNING = "apiserver_longrunning_requests"
 ETCD = "etcd_request_duration_seconds_bucket"
 OBJECTS = ("apiserver_resource_objects", "apiserver_storage_objects")
-"""Since v1.34, and before."""
+"""The names since v1.34 and before."""
 VERSIONS = (
     ("kubernetes_build_info", "git_version"),
     ("kamaji_build_info", "version"),
     ("etcd_server_version", "server_version"),
 )
-"""Series whose label is a component's version."""
+"""Families with a component's version as a label."""
 LEADER = "leader_election_master_status"
 QUEUE = "workqueue_depth"
 PENDING = "scheduler_pending_pods"
@@ -44,7 +44,7 @@ ATTEMPTS = "scheduler_schedule_attempts_total"
 ATTEMPT_DURATIONS = "scheduler_scheduling_attempt_duration_seconds_bucket"
 TENANT_STATUS = "kamaji_tenant_control_plane_status"
 MOST = 20
-"""Different values of a label that are read: queues, results, statuses."""
+"""The maximum number of distinct values read of a label: queues, results, statuses."""
 _VERSION = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 
@@ -57,27 +57,27 @@ _ALL = (
 
 
 def wanted(name: str) -> bool:
-    """Whether a family is read here."""
+    """Whether this module reads a family."""
     return name in _ALL or process.wanted(name)
 
 
 class Figures(NamedTuple):
-    """A component between two scrapes; None is what it does not tell. Seconds, and counts a second.
+    """A component between two scrapes; None if it does not report a value. Seconds, and counts per second.
 
     Attributes:
-        leading: whether it is the one of several that works.
-        requests: that an apiserver answered; those that others sent.
-        failed: the share of them that failed: 5xx of an apiserver, 4xx, 5xx and no answer of others.
-        p99: of an apiserver's requests, of a scheduler's attempts.
-        p99_read, p99_write: the same of GET and LIST, and of requests that change something.
-        inflight: requests under way; watches: WATCH requests.
+        leading: whether it is the leader.
+        requests: requests that an apiserver answered, or that other components sent.
+        failed: the share of failed requests: 5xx for an apiserver; 4xx, 5xx and no response for other components.
+        p99: 99th percentile of an apiserver's requests, or of a scheduler's attempts.
+        p99_read, p99_write: the same for GET and LIST, and for requests that write.
+        inflight: requests in flight; watches: WATCH requests.
         queued: items in all work queues.
         pending: pods by queue.
-        attempts: to schedule, a second, by result.
-        objects: what is stored.
-        tenants: control planes by their status, as Kamaji counts them.
-        lost: requests to the apiserver without an answer since it started; losing: those since the earlier scrape.
-        unreached: apiservers to which they went, where the number grows.
+        attempts: scheduling attempts per second, by result.
+        objects: stored objects.
+        tenants: tenant control planes by status, as counted by Kamaji.
+        lost: requests to the apiserver without a response since it started; losing: since the earlier scrape.
+        unreached: the apiservers for which the number increases.
         unanswered: webhooks and extension servers of an apiserver, and tenants of Kamaji, that did not answer.
     """
 
@@ -104,7 +104,7 @@ class Figures(NamedTuple):
 
 
 def read(component: Component, pair: Pair) -> Figures:
-    """What two scrapes of a component say. Tenants write these texts: what cannot be true counts as not told."""
+    """The figures of a component, from two scrapes. Tenants control these texts: impossible values are ignored."""
     name, after = component.name, pair.after
     used = process.read(pair)
     reached = connections.read(component, pair)
@@ -139,7 +139,7 @@ def _apiserver(common: Figures, pair: Pair) -> Figures:
     after = pair.after
     answered = pair.rate(REQUESTS, is_short)
     failed = pair.rate(REQUESTS, lambda labels: is_short(labels) and labels.get("code", "").startswith("5"))
-    # -1 stands for a count that failed.
+    # -1 means that counting failed.
     stored = next((found for name in OBJECTS if (found := [i for i in after.series(name) if i.value >= 0])), [])
     return common._replace(
         requests=answered,
@@ -156,7 +156,7 @@ def _apiserver(common: Figures, pair: Pair) -> Figures:
 
 
 def is_short(labels: Labels) -> bool:
-    """Whether a request is one of those whose duration is the server's."""
+    """Whether the duration of a request depends on the server."""
     return labels.get("verb") not in LONG_VERBS and labels.get("subresource", "") not in LONG_SUBRESOURCES
 
 
@@ -177,13 +177,13 @@ def _version(pair: Pair) -> str:
 
 
 def _total(pair: Pair, name: str, where: Where | None = None) -> float | None:
-    """The sum of what counts things that there are: less than none is no such number."""
+    """The sum of a gauge that counts objects; negative values are ignored."""
     found = [item.value for item in pair.after.series(name, where) if item.value >= 0]
     return sum(found) if found else None
 
 
 def _by(label: str, series: Iterable[Series]) -> dict[str, float]:
-    """Sums by the values of a label, which are words of upstream's own; others, and more of them, are not repeated."""
+    """Sums by the values of a label; values that upstream does not use, and more than the limit, are left out."""
     found: dict[str, float] = {}
     for labels, value in series:
         key = labels.get(label, "")

@@ -1,4 +1,4 @@
-"""How control planes are: each component with its figures, and a verdict on the whole. Pure."""
+"""Health of control planes: each component with its figures, and a verdict for the whole. Pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from .plane import APISERVER, CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, 
 from .scrape import Instance
 
 NEEDED = (APISERVER, CONTROLLER_MANAGER, SCHEDULER)
-"""Components that have metrics of their own always."""
+"""Components that always have metrics of their own."""
 HEALTHY, DEGRADED, UNKNOWN = "Healthy", "Degraded", "Unknown"
 FAILING = 0.05
-"""Share of requests with 5xx from which on a control plane is degraded."""
+"""The share of 5xx responses above which a control plane is degraded."""
 SLOW = 1.0
-"""Seconds for 99 of 100 requests from which on it is, the field's usual objective."""
+"""The 99th percentile of request durations, in seconds, above which it is degraded, as in kubernetes-mixin."""
 STORAGE_SLOW = 0.5
-"""Seconds for 99 of 100 requests to etcd, likewise."""
+"""The same for requests to etcd, in seconds."""
 MOST = 5
-"""Servers that do not answer a component, which are named."""
+"""The maximum number of servers listed for a component."""
 
 
 class Health(NamedTuple):
     """One component of one replica.
 
     Attributes:
-        error: why it did not tell; None where it did.
-        seconds: between the two scrapes that the figures are of.
+        error: why it could not be scraped; None if it was.
+        seconds: the time between the two scrapes.
     """
 
     plane: Plane
@@ -53,10 +53,10 @@ class Verdict(NamedTuple):
     """A control plane as a whole.
 
     Attributes:
-        reasons: why it is degraded, the worst first; none where nothing is known to be wrong.
-        unknown: components whose health is not known, and why: they could not be asked.
-        details: more words on what did not answer, and what to do.
-        notes: what does not work beside the control plane: its webhooks and extension servers.
+        reasons: why it is degraded, the worst first; empty if no problem is known.
+        unknown: components whose health is not known, because they could not be scraped, and why.
+        details: the errors in full, and what to do.
+        notes: webhooks and extension servers that do not work; they are not part of the control plane.
     """
 
     plane: Plane
@@ -69,14 +69,14 @@ class Verdict(NamedTuple):
 
     @property
     def word(self) -> str:
-        """Healthy, Degraded, Unknown, or why it does not run."""
+        """Healthy, Degraded, Unknown, or the status if it is not meant to run."""
         if self.plane.asleep:
             return self.plane.status
         return DEGRADED if self.reasons else UNKNOWN if self.unknown else HEALTHY
 
     @property
     def because(self) -> list[str]:
-        """Why it is not healthy, or not known to be."""
+        """Why it is not healthy, or why its health is unknown."""
         return [*self.reasons, *self.unknown]
 
 
@@ -97,12 +97,12 @@ def read(planes: Iterable[Plane], sampled: Mapping[Instance, Pair | VmetricsErro
 
 
 def judge(plane: Plane, components: list[Health], credential: Credential | None, now: float | None = None) -> Verdict:
-    """What is wrong with a control plane, and what is not known of it.
+    """The problems of a control plane, and what is not known about it.
 
     Args:
         plane: the control plane.
         components: see `read`.
-        credential: with which it was read.
+        credential: the certificate used to scrape it.
         now: seconds since 1970.
     """
     if plane.asleep:
@@ -130,9 +130,9 @@ def judge(plane: Plane, components: list[Health], credential: Credential | None,
 
 
 def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str], list[str], list[str]]:
-    """Components that did not answer, and those that could not be asked, with one cause in one line; and the details.
+    """Components that did not answer, those that could not be scraped, grouped by cause, and the details.
 
-    What may not be looked at may well be in order.
+    A component that you are not allowed to scrape may be healthy.
     """
     wrong: dict[str, list[str]] = {}
     hidden: dict[str, list[str]] = {}
@@ -144,7 +144,7 @@ def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str],
             fix = remedy(plane, item.error)
             details.append(item.error.message + (f" -> {fix}" if fix else ""))
         elif item.component.name in NEEDED and item.figures == Figures():
-            hidden.setdefault("no known metrics in its answer", []).append(item.component.name)
+            hidden.setdefault("no known metrics in the response", []).append(item.component.name)
     reasons, unknown = (
         [f"{', '.join(dict.fromkeys(names))}: {cause}" for cause, names in causes.items()] for causes in (wrong, hidden)
     )
@@ -154,27 +154,27 @@ def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str],
 
 
 def why(error: VmetricsError) -> str:
-    """In few words."""
+    """The error in a few words."""
     message = error.message.lower()
     if isinstance(error, NoCredential):
         return "no usable client certificate"
     if isinstance(error, Forbidden):
         return next(
-            (f"no right to {what}" for what in ("pods/portforward", "pods/proxy") if what in message), "not let in"
+            (f"no right to {what}" for what in ("pods/portforward", "pods/proxy") if what in message), "access denied"
         )
     if isinstance(error, Unauthorized):
-        return "not let in"
+        return "access denied"
     if isinstance(error, NotFound):
-        return "not there"
+        return "not found"
     if "refused" in message:
-        return "nobody listens"
+        return "connection refused"
     if "time" in message:
-        return "no answer in time"
-    return "another certificate than expected" if "x509" in message or "tls" in message else "no answer"
+        return "timed out"
+    return "untrusted certificate" if "x509" in message or "tls" in message else "no answer"
 
 
 def remedy(plane: Plane, error: VmetricsError) -> str:
-    """What to do about it; "" where there is nothing to say."""
+    """What to do about it; "" if there is nothing to suggest."""
     if isinstance(error, Forbidden) and "pods/portforward" in error.message:
         return f"grant: get and create on pods/portforward in {plane.namespace}"
     if isinstance(error, Forbidden) and "pods/proxy" in error.message:
@@ -183,7 +183,7 @@ def remedy(plane: Plane, error: VmetricsError) -> str:
         return credentials.remedy(plane)
     if isinstance(error, NoCredential):
         return error.hint or ""
-    return "its certificates may be in rotation: try again in a minute" if "x509" in error.message else ""
+    return "its certificates may be rotating; try again in a minute" if "x509" in error.message else ""
 
 
 def _elections(components: Sequence[Health]) -> list[str]:
@@ -192,9 +192,9 @@ def _elections(components: Sequence[Health]) -> list[str]:
         here = [item for item in components if item.component.name == name and item.up]
         leaders = sum(1 for item in here if item.figures.leading)
         if leaders > 1:
-            told.append(f"{leaders} of {name} lead at once")
+            told.append(f"{name} has {leaders} leaders")
         elif here and not leaders and all(item.figures.leading is False for item in here):
-            told.append(f"no {name} leads")
+            told.append(f"{name} has no leader")
     return told
 
 
@@ -205,30 +205,30 @@ def _troubles(item: Health) -> list[str]:
         if found.failed is not None and found.failed > FAILING:
             told.append(f"{found.failed:.0%} of requests fail")
         if found.p99 is not None and found.p99 > SLOW:
-            told.append(f"99% of requests take up to {found.p99:.1f} s")
+            told.append(f"99th percentile of requests is {found.p99:.1f} s")
         if found.etcd_p99 is not None and found.etcd_p99 > STORAGE_SLOW:
-            told.append(f"99% of requests to its storage take up to {found.etcd_p99:.1f} s")
+            told.append(f"99th percentile of storage requests is {found.etcd_p99:.1f} s")
     if found.losing:
-        whom = "itself" if name == APISERVER else f"the apiserver{' at ' if found.unreached else ''}"
+        server = "itself" if name == APISERVER else f"the apiserver{' at ' if found.unreached else ''}"
         where = "" if name == APISERVER else ", ".join(found.unreached[:MOST])
-        told.append(f"{name} cannot reach {whom}{where}")
-    # A scheduler that does not lead may hold numbers of the time when it did.
+        told.append(f"{name} cannot reach {server}{where}")
+    # A scheduler that is not the leader may still report numbers from when it was.
     if found.leading is not False and (waiting := found.pending.get("unschedulable")):
         told.append(f"{counted(round(waiting), 'pod')} cannot be scheduled")
     if found.attempts.get("error"):
-        told.append("scheduling fails with errors")
+        told.append("scheduling attempts fail with errors")
     return told
 
 
 def _notes(item: Health) -> list[str]:
-    """Servers beside the control plane that do not answer it: they belong to its tenant."""
+    """Servers outside the control plane that do not answer it; they belong to the tenant."""
     name, pairs = item.component.name, item.figures.unanswered
     what = "the webhook or extension server " if name == APISERVER else ""
     grown = [one for one in pairs if one.grown]
     told = [
-        f"{name} gets no answer from {what}{one.host}: {counted(round(count), 'request')} in {item.seconds:.0f} s"
+        f"{name} gets no response from {what}{one.host}: {counted(round(count), 'request')} in {item.seconds:.0f} s"
         for one in grown[:MOST]
         if (count := one.grown)
     ]
     rest = len(grown) - MOST
-    return [*told, f"{name} gets no answer from {counted(rest, 'more host')}"] if rest > 0 else told
+    return [*told, f"{name} gets no response from {counted(rest, 'more host')}"] if rest > 0 else told

@@ -28,10 +28,10 @@ from .pods import Pod
 GROUP = "kamaji.clastix.io"
 NAME_LABEL = "kamaji.clastix.io/name"
 KUBELET, ADMIN, CA = "kubelet", "admin", "ca"
-"""What a Secret holds; those of generators are `generator:NAME`."""
+"""The kinds of Secrets; those of generators are `generator:NAME`."""
 SLEEPING = "Sleeping"
 KONNECTIVITY_TELLS = (0, 34)
-"""The version of konnectivity-server from which on its metrics are served beside its health, for everybody."""
+"""The version from which konnectivity-server serves metrics on its health port, without authentication."""
 
 
 class _Deployment(msgspec.Struct):
@@ -103,7 +103,7 @@ class _Group(msgspec.Struct):
 
 
 def served(client: Client) -> str | None:
-    """The path of the version of Kamaji's API that the server prefers; None where Kamaji is not installed."""
+    """The path of the preferred version of Kamaji's API; None if Kamaji is not installed."""
     try:
         found = client.decode(f"/apis/{GROUP}", decoder(_Group))
     except NotFound:
@@ -112,7 +112,7 @@ def served(client: Client) -> str | None:
 
 
 def find(client: Client, namespace: str | None, api: str) -> list[Plane]:
-    """The tenant control planes of a namespace, or of all.
+    """The tenant control planes of one namespace, or of all namespaces.
 
     Args:
         client: the cluster.
@@ -137,7 +137,7 @@ def find(client: Client, namespace: str | None, api: str) -> list[Plane]:
 
 
 def _generators(client: Client, api: str) -> list[str]:
-    """KubeconfigGenerators; none where they may not be listed, or their controller is not installed."""
+    """KubeconfigGenerators; none if they cannot be listed, or their controller is not installed."""
     try:
         found: list[_Named] = list_all(client, f"{api}/kubeconfiggenerators", decoder(ObjectList[_Named]))
     except (Forbidden, NotFound):
@@ -189,12 +189,12 @@ def _components(pod: Pod, apiserver_port: int) -> list[Component]:
 
 
 def operator(client: Client, api: str, warn: Callable[[str], object] = lambda _: None) -> list[Plane]:
-    """Kamaji itself, with its own series of all tenants; and the etcds of its datastores.
+    """Kamaji itself, which has its own series about all tenants, and the etcds of its datastores.
 
     Args:
         client: the cluster.
         api: see `served`.
-        warn: told what could not be read.
+        warn: called with what could not be read.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.

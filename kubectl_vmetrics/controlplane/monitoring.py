@@ -1,6 +1,6 @@
-"""Whether Prometheus gets to see a control plane: the mistakes that hand-made objects for it are known to have.
+"""Whether Prometheus scrapes a control plane: known mistakes in hand-written objects.
 
-Most are those of Kamaji's own guide (clastix/kamaji docs/content/guides/monitoring.md), which was right when it was
+Most come from Kamaji's guide (clastix/kamaji docs/content/guides/monitoring.md), which was correct when it was
 written; see `check` for each.
 """
 
@@ -39,23 +39,23 @@ class _ServiceSpec(msgspec.Struct):
 
 
 class Service(msgspec.Struct):
-    """A Service and where it leads."""
+    """A Service and its ports."""
 
     metadata: ObjectMeta
     spec: _ServiceSpec = msgspec.field(default_factory=_ServiceSpec)
 
 
 class Seen(msgspec.Struct):
-    """What there is for one control plane.
+    """The objects for one control plane.
 
     Attributes:
-        services: those that lead to its pods, its own one left out.
-        monitors: those that select one of these, each with it.
-        own: those that select its own Service, likewise.
-        credential: with which it would be asked if nobody named one; refused: why there is none.
-        used: what the ServiceMonitors name.
+        services: the Services that select its pods, without the control plane's own.
+        monitors: the ServiceMonitors that select one of these, each with its Service.
+        own: those that select the control plane's own Service, likewise.
+        credential: the certificate to use if none is configured; refused: why there is none.
+        used: the certificates that the ServiceMonitors refer to.
         twins: other control planes of the same name.
-        rules: what the account of each Prometheus may do in its namespace; None where that may not be read.
+        rules: the rights of each Prometheus' account in its namespace; None if they cannot be read.
     """
 
     plane: Plane
@@ -74,16 +74,16 @@ class Seen(msgspec.Struct):
 
     @property
     def readers(self) -> list[Prometheus]:
-        """The Prometheus objects that look at a ServiceMonitor of it."""
+        """The Prometheus objects that select one of its ServiceMonitors."""
         return [item for item in self.prometheuses if any(not self.why_not(item, m) for m, _ in self.monitors)]
 
     def why_not(self, prometheus: Prometheus, monitor: ServiceMonitor) -> str:
-        """Why a Prometheus does not look at a ServiceMonitor; "" where it does."""
+        """Why a Prometheus does not select a ServiceMonitor; "" if it does."""
         return prometheus.refuses(monitor, lambda space: self.namespaces.get(space, {}))
 
 
 def look(client: Client, plane: Plane, others: Sequence[Plane]) -> Seen:
-    """Read what there is for a control plane. Raises as Client.get."""
+    """Read the objects for a control plane. Raises as Client.get."""
     services: list[Service] = list_all(
         client, f"/api/v1/namespaces/{escape(plane.namespace)}/services", decoder(ObjectList[Service])
     )
@@ -135,12 +135,12 @@ def _rules(client: Client, account: Account, namespace: str) -> list[Rule] | Non
 
 
 def check(seen: Seen) -> list[Finding]:
-    """What is wrong for one control plane, in the order in which it has to be right. Pure."""
+    """The findings for one control plane, in the order in which the problems must be fixed. Pure."""
     plane = seen.plane
     command = f"kubectl vmetrics manifests {plane.kind} {plane.name} -n {plane.namespace}"
     findings = [*_logins(seen, command), *_accounts(seen)]
     if not seen.monitors:
-        what = "no Service leads to its metrics" if not seen.services else "no ServiceMonitor selects its Service"
+        what = "no Service selects its pods" if not seen.services else "no ServiceMonitor selects its Service"
         return [*findings, Finding("service-monitor", FAIL, what, f"{command} | kubectl apply -f -")]
     rights = _rights(seen)
     well = not any(item.result == FAIL for item in (*findings, *rights))
@@ -153,21 +153,23 @@ def check(seen: Seen) -> list[Finding]:
             *buckets.check(monitor),
         ]
         if well and not found:
-            found.append(Finding("service-monitor", PASS, f"{monitor.path} is well"))
+            found.append(Finding("service-monitor", PASS, f"{monitor.path} has no known mistakes"))
         findings += found
     return [*findings, *_twice(seen), *rights]
 
 
 def _logins(seen: Seen, command: str) -> list[Finding]:
-    """What the ServiceMonitors log in with; where none names anything, what they would."""
+    """The certificates of the ServiceMonitors; if they have none, the one to use."""
     check, found = "credential", seen.credential
     fix = f"{command} --credential" if seen.plane.kind == KAMAJI else f"{command} | kubectl apply -f -"
     findings = []
     for item in seen.used:
         if item.hidden:
-            findings.append(Finding(check, SKIP, f"what {item.monitor} logs in with is not known: {item.problem}"))
+            findings.append(
+                Finding(check, SKIP, f"the client certificate of {item.monitor} cannot be checked: {item.problem}")
+            )
         elif item.problem:
-            findings.append(Finding(check, FAIL, f"{item.monitor} cannot log in: {item.problem}", fix))
+            findings.append(Finding(check, FAIL, f"{item.monitor} cannot authenticate: {item.problem}", fix))
         elif item.credential:
             findings.append(_may_read(item.credential))
     if findings or seen.monitors:
@@ -190,7 +192,7 @@ def _accounts(seen: Seen) -> list[Finding]:
 
 
 def _twice(seen: Seen) -> Iterator[Finding]:
-    """The same port of the same pods by two ServiceMonitors, or by one through two Services."""
+    """Whether two ServiceMonitors scrape the same port of the same pods, or one does through two Services."""
     ways: dict[tuple[int | str, str], list[str]] = {}
     for monitor, service in (*seen.monitors, *seen.own):
         targets = {port.name: port.target or port.port for port in service.spec.ports}
@@ -200,7 +202,7 @@ def _twice(seen: Seen) -> Iterator[Finding]:
                 ways.setdefault((target, endpoint.path), []).append(way)
     for found in dict.fromkeys(tuple(way) for way in ways.values() if len(way) > 1):
         yield Finding(
-            "scraped-twice", WARN, f"the same pods are scraped by {' and by '.join(found)}", "delete all but one"
+            "scraped-twice", WARN, f"the same pods are scraped by {' and '.join(found)}", "delete all but one"
         )
 
 
@@ -209,16 +211,16 @@ def _selected(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
         yield Finding(
             "secret-namespace",
             FAIL,
-            f"{monitor.path} is not in {seen.plane.namespace}, where the Secrets are that it names",
+            f"{monitor.path} is not in {seen.plane.namespace}, so it cannot use the Secrets there",
             f"move it to {seen.plane.namespace}",
         )
     if not seen.prometheuses:
-        yield Finding("selected", FAIL, "there is no Prometheus object, so nobody reads ServiceMonitors", "install one")
+        yield Finding("selected", FAIL, "there is no Prometheus object, so nothing reads ServiceMonitors", "create one")
         return
     refusals = [(item, why) for item in seen.prometheuses if (why := seen.why_not(item, monitor))]
     if len(refusals) == len(seen.prometheuses):
         item, why = refusals[0]
-        yield Finding("selected", FAIL, f"Prometheus {item.path} does not look at {monitor.path}: {why}", "label it")
+        yield Finding("selected", FAIL, f"Prometheus {item.path} does not select {monitor.path}: {why}", "label it")
 
 
 def _service(seen: Seen, service: Service) -> Iterator[Finding]:
@@ -227,9 +229,9 @@ def _service(seen: Seen, service: Service) -> Iterator[Finding]:
         yield Finding(
             "service-label",
             FAIL,
-            f"the Service {name} has Kamaji's own label {kamaji.NAME_LABEL} with another value: a control plane called "
-            "so would take it over",
-            "give it a label of your own, and select by that",
+            f"the Service {name} has Kamaji's label {kamaji.NAME_LABEL} with another value, so a control plane with "
+            "that name would take it over",
+            "use a label of your own, and select the Service by it",
         )
     ports = {item.port for item in plane.components if item.authorized}
     wrong = [
@@ -238,10 +240,10 @@ def _service(seen: Seen, service: Service) -> Iterator[Finding]:
         if isinstance(port.target or port.port, int) and (port.target or port.port) not in ports
     ]
     if wrong:
-        named = ", ".join(f"{port.name or port.port} leads to {port.target or port.port}" for port in wrong)
+        named = ", ".join(f"port {port.name or port.port} targets {port.target or port.port}" for port in wrong)
         known = ", ".join(map(str, sorted(ports)))
         yield Finding(
-            "service-port", FAIL, f"of the Service {name}, {named}; the control plane listens at {known}", "correct it"
+            "service-port", FAIL, f"the Service {name}: {named}, but the control plane listens on {known}", "correct it"
         )
 
 
@@ -252,29 +254,29 @@ def _endpoints(seen: Seen, monitor: ServiceMonitor, service: Service) -> Iterato
             yield Finding(
                 "endpoint-port",
                 FAIL,
-                f"{monitor.path} names the port {endpoint.port}, which the Service has not",
+                f"{monitor.path} refers to port {endpoint.port}, which the Service does not have",
                 "correct it",
             )
         elif not endpoint.tls.cert or not endpoint.tls.key_secret:
             yield Finding(
                 "endpoint-certificate",
                 FAIL,
-                f"{monitor.path} asks {endpoint.port} without a certificate, and is answered 403",
+                f"{monitor.path} scrapes {endpoint.port} without a client certificate, which returns 403",
                 "tlsConfig: {cert: …, keySecret: …}",
             )
         if not _label(endpoint, "job"):
             yield Finding(
                 "job-label",
                 WARN,
-                f"{monitor.path}: without a job label for {endpoint.port}, dashboards do not find its series",
+                f"{monitor.path} sets no job label for {endpoint.port}, so dashboards do not find its series",
                 "relabelings: [{targetLabel: job, replacement: apiserver}]",
             )
         if endpoint.tls.insecure and endpoint.port in _verified(seen, service):
             yield Finding(
                 "verification",
                 WARN,
-                f"{monitor.path} sends its certificate to whoever answers at {endpoint.port}, though the "
-                "apiserver's own is signed",
+                f"{monitor.path} does not verify the server on {endpoint.port}, though the apiserver's certificate "
+                "is signed",
                 "tlsConfig: {ca: …, serverName: …}",
             )
 
@@ -294,15 +296,15 @@ def _cluster(seen: Seen, monitor: ServiceMonitor) -> Iterator[Finding]:
         yield Finding(
             "cluster-label",
             FAIL,
-            f"{monitor.path} gives no cluster label: the series of all tenants become one",
+            f"{monitor.path} sets no cluster label, so the series of all tenants are merged",
             f"relabelings: [{{targetLabel: cluster, replacement: {seen.plane.path}}}]",
         )
     elif seen.plane.name in labels:
-        twins = f", as it is of {', '.join(seen.twins)}" if seen.twins else ""
+        twins = f", like {', '.join(seen.twins)}" if seen.twins else ""
         yield Finding(
             "cluster-label",
             FAIL if seen.twins else WARN,
-            f"{monitor.path} has only the name as its cluster label{twins}; another namespace may have the same name",
+            f"{monitor.path} uses only the name as its cluster label{twins}; another namespace may have the same name",
             f"replacement: {seen.plane.path}",
         )
 
@@ -313,7 +315,9 @@ def _rights(seen: Seen) -> list[Finding]:
         account, rules = prometheus.runs_as, seen.rules.get(prometheus.runs_as)
         name = f"{account.namespace}/{account.name}"
         if rules is None:
-            findings.append(Finding("rights", SKIP, f"what {name} may do in {seen.plane.namespace} may not be read"))
+            findings.append(
+                Finding("rights", SKIP, f"you are not allowed to read the rights of {name} in {seen.plane.namespace}")
+            )
             continue
         for item in rules:
             wide = not item.names and ("secrets" in item.resources) and "*" not in item.resources
@@ -322,9 +326,9 @@ def _rights(seen: Seen) -> list[Finding]:
                     Finding(
                         "secrets",
                         FAIL,
-                        f"{name} may read every Secret in {seen.plane.namespace}: keys of authorities and passwords of "
-                        "databases are among them; Prometheus itself needs none, the operator reads them",
-                        "resourceNames: the one Secret, verbs: get, for the operator's account",
+                        f"{name} may read every Secret in {seen.plane.namespace}, including CA keys and database "
+                        "passwords; Prometheus itself needs none, because the operator reads them",
+                        "grant get on that one Secret (resourceNames) to the operator's account",
                     )
                 )
                 break
@@ -333,7 +337,7 @@ def _rights(seen: Seen) -> list[Finding]:
                 Finding(
                     "rights",
                     FAIL,
-                    f"{name} may not list and watch {', '.join(lacking)} in {seen.plane.namespace}",
+                    f"{name} is not allowed to list and watch {', '.join(lacking)} in {seen.plane.namespace}",
                     f"kubectl vmetrics manifests {seen.plane.kind} {seen.plane.name} -n {seen.plane.namespace} "
                     f"--prometheus-namespace {account.namespace} --prometheus-account {account.name} "
                     "| kubectl apply -f -",
@@ -341,5 +345,5 @@ def _rights(seen: Seen) -> list[Finding]:
             )
         else:
             served = True
-    # One that reads it is enough: anybody may have a Prometheus object that selects everything.
+    # One reader is enough: anyone may create a Prometheus object that selects everything.
     return [item._replace(result=WARN) if served and item.check == "rights" else item for item in findings]

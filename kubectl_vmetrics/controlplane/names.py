@@ -10,30 +10,30 @@ SUFFIX = "vmetrics"
 
 
 def own(plane: Plane) -> str:
-    """Of its Service and ServiceMonitor; a tenant of Kamaji and a virtual cluster of one name have different ones."""
+    """The name of its Service and ServiceMonitor; a tenant and a virtual cluster of one name have different ones."""
     return fitted(f"{plane.name}-{SUFFIX}" if plane.kind == KAMAJI else f"vc-{plane.name}-{SUFFIX}")
 
 
 def targets(plane: Plane) -> str:
-    """Of Prometheus' role and its binding: to find the replicas."""
+    """The name of Prometheus' role and its binding, which allow it to discover the replicas."""
     return fitted(f"{own(plane)}-targets", SUBDOMAIN)
 
 
 def secrets(plane: Plane) -> str:
-    """Of the operator's role and its binding: to read the certificate."""
+    """The name of the operator's role and its binding, which allow it to read the certificate."""
     return fitted(f"{own(plane)}-secrets", SUBDOMAIN)
 
 
 def client(plane: Plane) -> str:
-    """Of the Secret with a certificate that was made for monitoring, as Prometheus reads it."""
+    """The name of the Secret with a certificate for monitoring, in a format that Prometheus reads."""
     return fitted(f"{own(plane)}-client", SUBDOMAIN)
 
 
 def authority(plane: Plane) -> str:
-    """Of the ConfigMap with the certificate of a tenant's authority."""
+    """The name of the ConfigMap with the certificate of a tenant's CA."""
     return fitted(f"{own(plane)}-ca", SUBDOMAIN)
 
 
 def generator(namespace: str) -> str:
-    """Of what makes certificates for the tenants of a namespace; it is in none itself."""
+    """The name of the KubeconfigGenerator for the tenants of a namespace; it is cluster-scoped."""
     return fitted(f"{SUFFIX}-{namespace}", SUBDOMAIN)

@@ -1,4 +1,4 @@
-"""A control plane, its replicas, and what in them serves metrics."""
+"""A control plane, its replicas, and the components in them that serve metrics."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Component(NamedTuple):
 
     Attributes:
         pod: the replica's pod.
-        address: the pod's IP, or its name for those inside of the cluster; "" while it has none.
-        authorized: whether it asks for a client certificate; it is then reached by port-forward, else through the
-            apiserver's proxy.
-        verified: whether its certificate is signed by the control plane's authority; others make one for themselves.
+        address: the pod's IP, or its DNS name inside the cluster; "" while it has none.
+        authorized: whether it requires a client certificate. If so, it is reached by port-forward, otherwise through
+            the apiserver's proxy.
+        verified: whether its certificate is signed by the control plane's CA; otherwise, it is self-signed.
         scheme: http or https.
-        optional: whether it may not be there without anything being wrong.
-        fallback: another path to try where the first is not found.
+        optional: whether it may be missing without a problem.
+        fallback: the path to try if the first is not found.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Plane(NamedTuple):
     Attributes:
         kind: kamaji or vcluster.
         version: of Kubernetes (kamaji), or of vCluster.
-        status: in the words of whoever runs it: Ready, Sleeping, Running, Paused, …
-        asleep: whether it is meant not to run.
-        wanted: replicas; ready: those that are.
+        status: as reported by Kamaji or vCluster: Ready, Sleeping, Running, Paused, …
+        asleep: whether it is not meant to run.
+        wanted: desired replicas; ready: ready replicas.
         components: of all replicas.
-        secrets: names of what may hold credentials, by what they are; see `credentials`.
+        secrets: the names of Secrets that may hold credentials, by kind; see `credentials`.
     """
 
     kind: str
@@ -63,19 +63,19 @@ class Plane(NamedTuple):
 
     @property
     def path(self) -> str:
-        """namespace/name: also its `cluster` label, since two may have the same name."""
+        """namespace/name; also its `cluster` label, because names are unique only within a namespace."""
         return f"{self.namespace}/{self.name}"
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from every other one."""
+        """What identifies it."""
         return self.kind, self.namespace, self.name
 
     @property
     def server_name(self) -> str:
-        """A name that the certificate of its apiserver holds."""
+        """A DNS name in the certificate of its apiserver."""
         return f"{self.name}.{self.namespace}.svc" if self.kind == KAMAJI else "kubernetes.default"
 
     def secret(self, what: str) -> str:
-        """The name of one of its Secrets; "" where there is none of the sort."""
+        """The name of one of its Secrets; "" if there is none of this kind."""
         return dict(self.secrets).get(what, "")

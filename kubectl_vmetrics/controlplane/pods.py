@@ -1,4 +1,4 @@
-"""The pods of control planes: where they are, and what their containers were told."""
+"""The pods of control planes: their addresses, and the flags of their containers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Pod(msgspec.Struct):
         return next((item for item in self.spec.containers if item.name == name), None)
 
     def has(self, name: str) -> bool:
-        """Whether it has a container of that name."""
+        """Whether it has a container with this name."""
         return self.container(name) is not None
 
     def flag(self, container: str, flag: str) -> str:
-        """What a container was told by a flag, the last time it was; "" where it was not."""
+        """The value of a container's flag, the last one if it is repeated; "" if it is not set."""
         found = self.container(container)
         words = [*found.command, *found.args] if found else []
         value = ""
@@ -48,18 +48,18 @@ class Pod(msgspec.Struct):
         return value
 
     def port(self, container: str, flag: str, default: int) -> int:
-        """The port that a flag names, alone or behind an address."""
+        """The port in a flag's value, with or without an address."""
         found = re.search(r"(\d+)$", self.flag(container, flag))
         return int(found[1]) if found and 0 < int(found[1]) < 65536 else default
 
     def version(self, container: str) -> tuple[int, ...]:
-        """The numbers of the tag of a container's image; none where it has no such tag."""
+        """The version in the tag of a container's image; empty if the tag is not a version."""
         found = self.container(container)
         return version(found.image.partition("@")[0].rpartition("/")[2].partition(":")[2] if found else "")
 
 
 def version(text: str) -> tuple[int, ...]:
-    """The numbers of a version.
+    """Parse a version.
 
     >>> version("v0.37.1-rc.2")
     (0, 37, 1)
@@ -69,6 +69,6 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def find(client: Client, namespace: str | None, labels: str) -> list[Pod]:
-    """Pods by label, those that have ended left out. Raises as Client.get."""
+    """Pods by label, without those that have terminated. Raises as Client.get."""
     listed: list[Pod] = list_all(client, pods_path(namespace), decoder(ObjectList[Pod]), {"labelSelector": labels})
     return [pod for pod in listed if pod.status.phase not in ("Succeeded", "Failed")]

@@ -1,4 +1,4 @@
-"""One scrape of control planes, each with its own credential, several at once."""
+"""One scrape of control planes, concurrently, each with its own client certificate."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .credentials import Credential, NoCredential
 from .plane import Component, Plane
 
 LIMIT = 20.0
-"""Seconds for all components of one replica."""
+"""Timeout for all components of one replica, in seconds."""
 KEPT = 30.0
-"""Seconds after which a tenant's Secret is read again: it may hold something else, or be gone."""
+"""Seconds after which a tenant's Secret is read again, because it may have changed or been deleted."""
 PATIENCE = 2.5
-"""Seconds after which a replica is slow, and keeps the others waiting no longer; two scrapes are a table."""
+"""Seconds after which the others no longer wait for a slow replica; a table needs two scrapes."""
 CONCURRENCY = 16
-"""Replicas at once; each is a connection to the apiserver, and through it to a kubelet."""
+"""Replicas scraped at a time; each needs a connection to the apiserver, and through it to a kubelet."""
 TEXT = "text/plain;version=0.0.4"
 
 
@@ -44,14 +44,14 @@ Ask = Callable[[str], AbstractContextManager[Stream]]
 
 
 class Scraper:
-    """Scrapes control planes, and keeps the credential that each of them took.
+    """Scrapes control planes, and remembers the certificate that each of them accepted.
 
     Args:
         client: the cluster.
         wanted: which families are read.
 
     Attributes:
-        used: the credential of each control plane that took one.
+        used: the certificate that each control plane accepted.
     """
 
     def __init__(self, client: Client, wanted: Callable[[str], bool]) -> None:
@@ -62,7 +62,7 @@ class Scraper:
         self._peers: dict[tuple[Identity, str, bytes | None], Peer] = {}
 
     def take(self, planes: Sequence[Plane]) -> Taken:
-        """What all their components tell, or why they do not; of optional ones, only those that are there."""
+        """A snapshot of each component, or its error; optional components only if they exist."""
         calls = [
             partial(self._replica, plane, pod)
             for plane in planes
@@ -124,7 +124,7 @@ class Scraper:
                     try:
                         self._all(found, plane, parts, ways, credential)
                     except (Forbidden, Unauthorized) as error:
-                        refused.append(f"Secret {credential.source} is not let in: {error.message}")
+                        refused.append(f"Secret {credential.source} is not authorized: {error.message}")
                         continue
                 self.used[plane.key] = credential
                 return
@@ -134,7 +134,7 @@ class Scraper:
     def _all(
         self, found: Taken, plane: Plane, parts: Sequence[Component], ways: Forward, credential: Credential
     ) -> None:
-        """Raises Forbidden and Unauthorized of the first component: it is the credential's then."""
+        """Raises Forbidden and Unauthorized of the first component, because the certificate is the cause."""
         for port in dict.fromkeys(item.port for item in parts):
             here = [item for item in parts if item.port == port]
             try:
@@ -155,14 +155,14 @@ class Scraper:
         return self._peers[key]
 
     def _credentials(self, plane: Plane) -> Iterator[Credential]:
-        """The one that was taken before, and each that may do."""
+        """The certificate accepted before, then each candidate."""
         known = self.used.get(plane.key)
         if known and time.monotonic() - self._read.get(plane.key, -math.inf) < KEPT:
-            yield known  # and if that was renewed meanwhile, those that there are now
+            yield known  # and if that one has been renewed, the current ones
         self._read[plane.key] = time.monotonic()
         yield from credentials.candidates(self._client, plane)
 
 
 def through(plane: Plane, item: Component) -> str:
-    """The path of a component that asks for no certificate, through the apiserver."""
+    """The apiserver's proxy path of a component that requires no client certificate."""
     return f"{pods_path(plane.namespace)}/{item.scheme}:{escape(item.pod)}:{item.port}/proxy{item.path}"

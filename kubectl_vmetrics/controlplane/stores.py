@@ -1,7 +1,7 @@
-"""Kamaji's datastores: what tenants' objects are kept in, and the etcd behind those that are one.
+"""Kamaji's datastores, which store the tenants' objects, and the etcd behind those with the etcd driver.
 
 A DataStore's endpoints are host:port without a scheme, of pods (etcd-0.etcd.kamaji-system.svc.cluster.local:2379), of
-Services (kamaji-etcd.kamaji-system.svc:2379) or of something outside of the cluster; whether it is usable is in
+Services (kamaji-etcd.kamaji-system.svc:2379) or of something outside the cluster; whether it is usable is in
 status.ready, and in older versions in a condition (clastix/kamaji api/v1alpha1 datastore_types.go).
 """
 
@@ -23,15 +23,15 @@ from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from .plane import ETCD, KAMAJI, Component, Plane
 
 VALID = "kamaji.clastix.io/DataStoreValidation"
-"""The condition that says whether Kamaji could use it."""
+"""The condition that reports whether Kamaji can use it."""
 METRICS_PORT = 2381
-"""Of an etcd, where the chart kamaji-etcd has it: --listen-metrics-urls."""
+"""The metrics port of etcd in the chart kamaji-etcd: --listen-metrics-urls."""
 ETCD_DRIVER = "etcd"
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class Host(NamedTuple):
-    """Where an endpoint inside of the cluster leads: to a Service, or to one pod behind it.
+    """An endpoint inside the cluster: a Service, or one pod behind it.
 
     Attributes:
         address: as the DataStore has it, without the port.
@@ -49,9 +49,9 @@ class Store(NamedTuple):
 
     Attributes:
         driver: etcd, MySQL, PostgreSQL or NATS.
-        ready: whether Kamaji can use it; None where its status does not say so.
-        reason: one word of why not, as its condition has it.
-        hosts: its endpoints inside of the cluster.
+        ready: whether Kamaji can use it; None if its status does not report that.
+        reason: the reason of its condition.
+        hosts: its endpoints inside the cluster.
     """
 
     name: str
@@ -78,7 +78,7 @@ class _Store(msgspec.Struct):
 
 
 def find(client: Client, api: str) -> list[Store]:
-    """All datastores, of whatever driver.
+    """All datastores, with any driver.
 
     Args:
         client: the cluster.
@@ -101,7 +101,7 @@ def _store(item: _Store) -> Store:
 
 
 def inside(endpoint: str) -> Host | None:
-    """Where an endpoint leads in the cluster; None outside of it.
+    """Parse an endpoint; None if it is outside the cluster.
 
     >>> inside("kamaji-etcd.kamaji-system.svc:2379")
     Host(address='kamaji-etcd.kamaji-system.svc', namespace='kamaji-system', service='kamaji-etcd', pod='')
@@ -118,7 +118,7 @@ def inside(endpoint: str) -> Host | None:
 
 
 def members(client: Client, store: Store) -> list[Address]:
-    """The pods behind a datastore's endpoints, each once. A pod that is named itself counts as ready.
+    """The pods behind a datastore's endpoints, without duplicates. A pod that is an endpoint itself counts as ready.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
@@ -135,12 +135,12 @@ def members(client: Client, store: Store) -> list[Address]:
 
 
 def planes(client: Client, api: str, warn: Callable[[str], object]) -> list[Plane]:
-    """The etcds of datastores, as far as they are pods of this cluster.
+    """The etcds of datastores that run as pods of this cluster.
 
     Args:
         client: the cluster.
         api: see `kamaji.served`.
-        warn: told what could not be read.
+        warn: called with what could not be read.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
@@ -150,7 +150,7 @@ def planes(client: Client, api: str, warn: Callable[[str], object]) -> list[Plan
     except NotFound:
         return []
     except Forbidden as error:
-        warn(f"the etcd of datastores is missing: {error.message}")
+        warn(f"cannot list the etcd of datastores: {error.message}")
         return []
     found = []
     for store in listed:
@@ -159,7 +159,7 @@ def planes(client: Client, api: str, warn: Callable[[str], object]) -> list[Plan
         try:
             everything = members(client, store)
         except (Forbidden, NotFound) as error:
-            warn(f"the etcd of datastore {store.name} is missing: {error.message}")
+            warn(f"cannot list the etcd of datastore {store.name}: {error.message}")
             continue
         pods = [item for item in everything if item.pod]
         if pods or not everything:

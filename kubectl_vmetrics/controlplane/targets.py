@@ -20,24 +20,24 @@ from .scrape import through
 
 KIND = "controlplanes"
 JOBS = {CONTROLLER_MANAGER: "kube-controller-manager", SCHEDULER: "kube-scheduler"}
-"""What dashboards of the field call them; the others have the name of the component."""
+"""The job names that kubernetes-mixin uses; other components are called by their own names."""
 
 
 class Source(NamedTuple):
-    """Where the client certificate of a control plane is, as `controlplanes` would choose it.
+    """Where the client certificate of a control plane is: the one that `controlplanes` uses.
 
     Attributes:
-        secret: the name of the Secret; "" where there is none.
-        key: of a kubeconfig in it; "" where the certificate has a key of its own.
+        secret: the name of the Secret; "" if there is none.
+        key: the key of a kubeconfig in it; "" if the certificate has its own key.
         why: why there is none.
     """
 
     secret: str = ""
     key: str = ""
-    why: str = "it was not looked for"
+    why: str = "not looked up"
 
     def recipe(self, plane: Plane) -> tuple[str, ...]:
-        """Shell commands that write tls.crt, tls.key and ca.crt; `get` prints a key of a Secret."""
+        """Shell commands that write tls.crt, tls.key and ca.crt; `get` prints one key of a Secret."""
         if not self.secret:
             return (f"# no usable client certificate: {self.why}",)
 
@@ -55,7 +55,7 @@ class Source(NamedTuple):
         powerful = self.secret == plane.secret(kamaji.ADMIN)
         command = f"kubectl vmetrics manifests kamaji {plane.name} -n {plane.namespace} --credential"
         return (
-            *([f"# the administrator's, which may do everything; for one that may read metrics: {command}"] * powerful),
+            *([f"# the administrator's certificate, which has all rights; one for metrics only: {command}"] * powerful),
             get(self.secret, self.key, "tenant.conf"),
             f"{view} jsonpath='{{.users[0].user.client-certificate-data}}' | base64 -d > tls.crt",
             f"{view} jsonpath='{{.users[0].user.client-key-data}}' | base64 -d > tls.key",
@@ -65,7 +65,7 @@ class Source(NamedTuple):
 
 
 def sources(client: Client, planes: Iterable[Plane]) -> dict[tuple[str, str, str], Source]:
-    """Where the client certificate of each control plane is; what is read stays in memory.
+    """Where the client certificate of each control plane is; Secrets are kept in memory only.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -88,16 +88,16 @@ def _source(client: Client, plane: Plane) -> Source:
 
 
 def folder(plane: Plane) -> str:
-    """The name of the folder with the files for a control plane: also that of a Secret, and no other one's."""
+    """The name of the folder with a control plane's files, and of its Secret; it is unique."""
     return fitted(f"{plane.kind}.{plane.namespace}.{plane.name}", SUBDOMAIN)
 
 
 def find(planes: Iterable[Plane], known: Mapping[tuple[str, str, str], Source] | None = None) -> list[Target]:
-    """Each component of each replica, with `cluster` for the control plane; optional ones are left out.
+    """Each component of each replica, with a `cluster` label for the control plane, without optional components.
 
     Args:
         planes: the control planes.
-        known: where their certificates are, for whoever needs to be told.
+        known: where their certificates are, for formats that need them.
     """
     chosen = known or {}
     return [
@@ -109,12 +109,12 @@ def find(planes: Iterable[Plane], known: Mapping[tuple[str, str, str], Source] |
 
 
 def _left_out(item: Component) -> bool:
-    # Whether a virtual cluster has it is known by asking only; its controller-manager is always there.
+    # Only a scrape shows whether a virtual cluster has it; its controller-manager always exists.
     return item.optional and item.name != CONTROLLER_MANAGER
 
 
 def job(component: str) -> str:
-    """The name of a component's job."""
+    """The job name of a component."""
     return JOBS.get(component, component)
 
 

@@ -1,6 +1,6 @@
-"""With which certificate Prometheus asks a control plane: what ServiceMonitors name, as it is in the cluster.
+"""The client certificates that ServiceMonitors of a control plane use, as they are in the cluster.
 
-The Prometheus Operator rejects the whole ServiceMonitor where a Secret, a ConfigMap or a key that it names is missing
+The Prometheus Operator rejects the whole ServiceMonitor if a Secret, ConfigMap or key that it refers to is missing
 (prometheus-operator/prometheus-operator pkg/assets).
 """
 
@@ -22,13 +22,13 @@ from .plane import Plane
 
 
 class Used(NamedTuple):
-    """A certificate that a ServiceMonitor names, or the authority by which it trusts the other side.
+    """A client certificate or a CA that a ServiceMonitor refers to.
 
     Attributes:
         monitor: namespace/name of the ServiceMonitor.
-        credential: the certificate, where it may be used.
-        problem: why it may not; "" where it may.
-        hidden: whether it may not be read, so that nobody knows.
+        credential: the certificate, if it is usable.
+        problem: why it is not usable; "" if it is.
+        hidden: whether you are not allowed to read it, so that its state is unknown.
     """
 
     monitor: str
@@ -48,7 +48,7 @@ class _Named(NamedTuple):
 
 
 def read(client: Client, plane: Plane, monitors: Iterable[ServiceMonitor]) -> list[Used]:
-    """What ServiceMonitors in the namespace of a control plane log in with, each certificate once.
+    """The client certificates of ServiceMonitors in the namespace of a control plane, without duplicates.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -56,7 +56,7 @@ def read(client: Client, plane: Plane, monitors: Iterable[ServiceMonitor]) -> li
     found: list[Used] = []
     for monitor in monitors:
         if monitor.metadata.namespace != plane.namespace:
-            continue  # another mistake, which is found elsewhere
+            continue  # another mistake, which another check reports
         named = dict.fromkeys(_named(endpoint.tls) for endpoint in monitor.spec.endpoints)
         complete = [item for item in named if all(item.certificate) and all(item.key)]
         found += [_credential(client, plane, monitor.path, item) for item in complete]
@@ -68,7 +68,7 @@ def read(client: Client, plane: Plane, monitors: Iterable[ServiceMonitor]) -> li
 
 def _named(tls: TlsConfig) -> _Named:
     secret = tls.cert.get("secret", {})
-    # Of a certificate in a ConfigMap, which is allowed, only the place differs; nobody does that.
+    # A certificate may also be in a ConfigMap, but that is unusual.
     certificate = str(secret.get("name", "")), str(secret.get("key", ""))
     key = str(tls.key_secret.get("name", "")), str(tls.key_secret.get("key", ""))
     for kind, resource in (("secret", "secrets"), ("configMap", "configmaps")):
@@ -87,7 +87,7 @@ def _credential(client: Client, plane: Plane, monitor: str, named: _Named) -> Us
 
 
 def _authority(client: Client, plane: Plane, resource: str, name: str, key: str) -> Used | None:
-    """What is wrong with the authority; None for nothing."""
+    """The problem with the CA; None if there is none."""
     kind = "Secret" if resource == "secrets" else "ConfigMap"
     path = f"/api/v1/namespaces/{escape(plane.namespace)}/{resource}/{escape(name)}"
     try:

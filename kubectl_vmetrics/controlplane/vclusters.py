@@ -1,7 +1,7 @@
-"""The control planes of virtual clusters: their own apiserver, and what it passes on to the processes beside it.
+"""The control planes of virtual clusters: their apiserver, and the processes beside it that it proxies requests to.
 
 /metrics is the apiserver's; since v0.24 the controller-manager and the scheduler have paths of their own, which were
-turned round in v0.35, when etcd and kine came; v0.37 added the syncer (loft-sh/vcluster pkg/server/filters).
+swapped in v0.35, when etcd and kine were added; v0.37 added the syncer (loft-sh/vcluster pkg/server/filters).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _RELEASE = re.compile(r"v?\d+\.\d+\.\d+(-(alpha|beta|rc)\.?\d+)?")
 
 
 def find(client: Client, namespace: str | None, warn: Callable[[str], object] = lambda _: None) -> list[Plane]:
-    """The control planes of the virtual clusters of a host namespace, or of all. Raises as Client.get.
+    """The control planes of the virtual clusters of one host namespace, or of all. Raises as Client.get.
 
     Args:
         client: the host.
         namespace: None for all.
-        warn: told what could not be listed.
+        warn: called with what could not be listed.
     """
     known = discovery.find(client, namespace, warn)
     if not known:
@@ -88,8 +88,8 @@ def _components(pod: Pod, tag: str) -> list[Component]:
 
 
 def _is_old(tag: str) -> bool:
-    """Whether the image is a release that has no paths for components; of anything else, they are asked for.
+    """Whether the image is a release without paths for components; for other images, the paths are tried.
 
-    What was built from source has tags such as 0.0.1, latest, a commit's hash or a branch.
+    Images built from source have tags such as 0.0.1, latest, a commit hash or a branch.
     """
     return bool(_RELEASE.fullmatch(tag)) and (0, 0) < pods.version(tag)[:2] < (0, 24)

@@ -96,7 +96,7 @@ AVAILABLE = {
         "the Service has no endpoints: its selector matches no pods", "compare its selector with the labels of the pods"
     ),
     "MissingEndpoints": Cause(
-        "none of the Service's pods is ready", "kubectl vmetrics doctor --only VM104 shows what they are waiting for"
+        "none of the Service's pods is ready", "kubectl vmetrics doctor --only VM104: what they are waiting for"
     ),
     "refused": Cause(
         "nothing is listening behind the Service: its pods have just stopped, or listen on another port",

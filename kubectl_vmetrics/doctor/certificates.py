@@ -26,7 +26,7 @@ CERTIFICATES = {
     ),
     "none": Cause(
         "there is no usable client certificate for a control plane",
-        "kubectl vmetrics doctor --only VM502 shows why each Secret is not usable",
+        "kubectl vmetrics doctor --only VM502: why each Secret is not usable",
     ),
     "expired": Cause(
         "a client certificate has expired; Kamaji should have renewed it a day before",

@@ -176,6 +176,6 @@ CHECKS = (
     Check("VM202", AREA, "kubelets through the apiserver", _REACHED, _reached),
     Check("VM203", AREA, "container metrics of kubelets", _COMPLETE, _complete, ("VM202",)),
     Check("VM204", AREA, "response times of kubelets", _FAST, _fast, ("VM202",)),
-    Check("VM205", AREA, "cgroup version", kernel.CGROUPS, kernel.cgroups, ("VM202",)),
-    Check("VM206", AREA, "pressure (PSI)", kernel.PRESSURE, kernel.stalls, ("VM202",)),
+    Check("VM205", AREA, "cgroups", kernel.CGROUPS, kernel.cgroups, ("VM202",)),
+    Check("VM206", AREA, "pressure", kernel.PRESSURE, kernel.stalls, ("VM202",)),
 )

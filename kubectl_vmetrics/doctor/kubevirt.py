@@ -63,7 +63,7 @@ _COMPONENTS = {
     ),
     "lost": Cause(
         "a component cannot reach the apiserver, so its requests get no response",
-        "kubectl vmetrics components -w, and see whether LOST grows",
+        "kubectl vmetrics components, twice: LOST increases",
         "kubevirt/user-guide docs/cluster_admin/component_monitoring.md",
     ),
 }
@@ -188,8 +188,8 @@ def _guests(session: Session) -> Outcome:
 
 
 CHECKS = (
-    Check("VM401", AREA, "deployment", _DEPLOYED, _deployed),
+    Check("VM401", AREA, "KubeVirt", _DEPLOYED, _deployed),
     Check("VM402", AREA, "components", _COMPONENTS, _components, ("VM401",)),
-    Check("VM403", AREA, "scraping by Prometheus", _MONITORED, _monitored, ("VM401",)),
-    Check("VM404", AREA, "metrics of guests", _GUESTS, _guests, ("VM402",)),
+    Check("VM403", AREA, "Prometheus", _MONITORED, _monitored, ("VM401",)),
+    Check("VM404", AREA, "guests", _GUESTS, _guests, ("VM402",)),
 )

@@ -131,9 +131,9 @@ _NODES = {
         "the kubelets of these nodes do not answer metrics-server, or report zeros",
         "kubectl vmetrics doctor kubelets; or metrics-server's --node-selector may exclude the nodes",
     ),
-    "stale": Cause("metrics-server has stopped measuring", "kubectl vmetrics doctor --only VM103 shows its log"),
+    "stale": Cause("metrics-server has stopped measuring", "kubectl vmetrics doctor --only VM103: its log"),
     "unavailable": Cause(
-        "the Metrics API does not answer", "kubectl vmetrics doctor --only VM105 shows what the aggregator reports"
+        "the Metrics API does not answer", "kubectl vmetrics doctor --only VM105: what the aggregator reports"
     ),
 }
 

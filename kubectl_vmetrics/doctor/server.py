@@ -121,7 +121,7 @@ def servers(session: Session) -> list[Server]:
 
 PODS = {
     "none": Cause("its Service selects no pods", "kubectl -n kube-system get deployment metrics-server"),
-    "crash": Cause("its pods restart repeatedly", "kubectl vmetrics doctor --only VM103 shows their log"),
+    "crash": Cause("its pods restart repeatedly", "kubectl vmetrics doctor --only VM103: their log"),
     "memory": Cause(
         "its memory limit is too low for the number of nodes",
         "allow 1m of CPU and 2Mi of memory per node: kubectl -n kube-system set resources deployment metrics-server "

@@ -172,8 +172,8 @@ def _at(found: Any, *keys: str) -> Any:
 
 
 CHECKS = (
-    Check("VM301", AREA, "control planes", _RUNNING, _running),
-    Check("VM302", AREA, "names of pods", _NAMES, _names),
+    Check("VM301", AREA, "virtual clusters", _RUNNING, _running),
+    Check("VM302", AREA, "names", _NAMES, _names),
     Check("VM303", AREA, "pods on the host", _EMPTY, _synced),
     Check("VM304", AREA, "synced nodes", _FAKE, _nodes),
 )

@@ -91,6 +91,6 @@ def test_the_doctor_without_rights(run: Callable[..., Result]) -> None:
     refused = run("doctor kubelets", "/api/v1/nodes", HIDDEN)
     assert refused.code == 1
     assert "FAIL" not in refused.stdout
-    assert "may not be read: it is forbidden" in refused.stdout
+    assert "not allowed: it is forbidden" in refused.stdout
     assert run("doctor kubelets --fail-on=never", "/api/v1/nodes", HIDDEN).code == 0
     assert run("doctor kubelets -o json", "/api/v1/nodes", HIDDEN).code == 1

@@ -171,8 +171,8 @@ def test_a_tenant_that_lets_nobody_in_is_named(tmp_path: Path) -> None:
     assert result.code == 0
     assert (
         "#   # no usable client certificate: Secret globex-api-server-kubelet-client-certificate: the certificate of "
-        '"kube-apiserver-kubelet-client" names no group, so it may not read /metrics; Secret globex-admin-kubeconfig does '
-        "not exist; make one that lasts: kubectl vmetrics manifests kamaji globex -n tenants --credential"
+        '"kube-apiserver-kubelet-client" has no group, so it may not read /metrics; Secret globex-admin-kubeconfig does '
+        "not exist; create one: kubectl vmetrics manifests kamaji globex -n tenants --credential"
     ) in result.stdout
 
 

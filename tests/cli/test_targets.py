@@ -227,7 +227,7 @@ UNREAD: dict[str, tuple[str, int, str]] = {
     "datastores": (
         "/apis/kamaji.clastix.io/v1alpha1/datastores",
         403,
-        "the etcd of datastores is missing: it is forbidden",
+        "cannot list the etcd of datastores: it is forbidden",
     ),
 }
 

@@ -28,21 +28,21 @@ def monitor(regex: str, action: str = "drop", sources: tuple[str, ...] = ("__nam
         (f"{ALL}(3)(\\.0)?", []),
         (
             f"{ALL}(0\\.005|0\\.025|3(\\.0)?)",
-            [("WARN", "n/m drops the bounds 0.005, 0.025: latencies below 50 ms cannot be told apart")],
+            [("WARN", "n/m drops the bounds 0.005, 0.025, so latencies below 50 ms cannot be distinguished")],
         ),
-        (f"{ALL}0\\.025", [("WARN", "n/m drops the bounds 0.025: latencies below 50 ms cannot be told apart")]),
+        (f"{ALL}0\\.025", [("WARN", "n/m drops the bounds 0.025, so latencies below 50 ms cannot be distinguished")]),
         (
             f"{ALL}(1|5|30)(\\.0)?|{ALL}3(\\.0)?",
-            [("FAIL", "n/m drops the bounds 1, 5, 30, which the field's recording rules need")],
+            [("FAIL", "n/m drops the bounds 1, 5, 30, which the recording rules of kubernetes-mixin need")],
         ),
-        (f"{ALL}3", [("WARN", "n/m drops the bounds 3 on Prometheus 2 only: 3 writes 3.0")]),
+        (f"{ALL}3", [("WARN", "n/m drops the bounds 3 on Prometheus 2 only; version 3 writes 3.0")]),
         (
             f"{FIRST}3(\\.0)?",
             [
                 (
                     "WARN",
                     "n/m drops no buckets of apiserver_request_sli_duration_seconds_bucket, "
-                    "etcd_request_duration_seconds_bucket, which are as many",
+                    "etcd_request_duration_seconds_bucket, which has as many",
                 )
             ],
         ),

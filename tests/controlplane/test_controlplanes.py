@@ -159,7 +159,7 @@ def test_a_tenant_that_lets_nobody_in_is_one_row_and_the_rest_is_intact(run: Cal
     assert rows[-1][3:6] == ["<none>", "<none>", "no"]
     assert result.stdout.splitlines()[-1].rstrip().endswith("no usable client certificate")
     assert result.code == 1
-    assert "names no group, so it may not read /metrics" in result.stderr
+    assert "has no group, so it may not read /metrics" in result.stderr
     assert "kubectl vmetrics manifests kamaji globex -n tenants --credential" in result.stderr
 
 
@@ -255,7 +255,9 @@ def test_the_administrators_certificate_where_the_first_is_not_let_in(
     own = host[0].planes._certificates[NAMESPACE, "acme"]
     own._groups = ("kubeadm:strangers",)
     result = run("acme", "-n", "tenants")
-    assert 'is not let in: forbidden: User "kube-apiserver-kubelet-client" cannot get path "/metrics"' in result.stderr
+    assert (
+        'is not authorized: forbidden: User "kube-apiserver-kubelet-client" cannot get path "/metrics"' in result.stderr
+    )
     assert "Secret acme-admin-kubeconfig does not exist" in result.stderr
 
 

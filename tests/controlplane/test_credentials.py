@@ -113,17 +113,17 @@ BROKEN = Pair(b"no certificate", b"no key")
 CASES = {
     "no group": (
         kubelet(CA.client("kube-apiserver-kubelet-client")),
-        'the certificate of "kube-apiserver-kubelet-client" names no group, so it may not read /metrics',
+        'the certificate of "kube-apiserver-kubelet-client" has no group, so it may not read /metrics',
     ),
     "expired": (kubelet(CA.client("u", "system:masters", days=-2)), "its certificate expired at 20"),
     "another authority": (
         kubelet(OTHER.client("u", "system:masters")),
-        "its certificate is signed by another authority than that of the control plane",
+        "its certificate is not signed by the CA of the control plane",
     ),
-    "no certificate": (secret(other=b"x"), "holds no certificate"),
-    "not a certificate": (kubelet(BROKEN), "holds no certificate that can be read"),
+    "no certificate": (secret(other=b"x"), "has no certificate"),
+    "not a certificate": (kubelet(BROKEN), "has no valid certificate"),
     "not base64": ({"data": {"apiserver-kubelet-client.crt": "%"}}, "is not valid base64"),
-    "empty": ({}, "holds no certificate"),
+    "empty": ({}, "has no certificate"),
 }
 
 
@@ -135,14 +135,14 @@ def test_each_reason_is_said_and_nothing_of_the_secret(name: str, first: Callabl
 
     assert f"Secret acme-kubelet: {why}" in error.value.message
     assert "Secret acme-mon does not exist" in error.value.message
-    assert "Secret acme-admin-kubeconfig may not be read" in error.value.message
+    assert "you are not allowed to read Secret acme-admin-kubeconfig" in error.value.message
     assert "PRIVATE KEY" not in str(error.value)
     assert "kubectl vmetrics manifests kamaji acme -n t --credential" in (error.value.hint or "")
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"users: 5", b"users: [{user: {client-certificate-data: '%'}}]", b"\x00"])
 def test_kubeconfigs_that_are_none(text: bytes, first: Callable[..., Credential]) -> None:
-    with pytest.raises(NoCredential, match=r"acme-mon: holds no (kubeconfig that can be read|certificate)"):
+    with pytest.raises(NoCredential, match=r"acme-mon: has no (valid kubeconfig|certificate)"):
         first(acme_mon=secret(value=text))
 
 

@@ -80,7 +80,7 @@ def lost(before: dict[str, float], after: dict[str, float]) -> Pair:
 
 ITSELF = "127.0.0.1:6443"
 WEBHOOK = "webhook.default.svc:443"
-NOTE = "apiserver gets no answer from the webhook or extension server"
+NOTE = "apiserver gets no response from the webhook or extension server"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ NOTE = "apiserver gets no answer from the webhook or extension server"
             [],
             [
                 *(f"{NOTE} h{index}.a.svc:443: {index} requests in 15 s" for index in (8, 7, 6, 5, 4)),
-                "apiserver gets no answer from 3 more hosts",
+                "apiserver gets no response from 3 more hosts",
             ],
         ),
         (
@@ -142,7 +142,7 @@ NOTE = "apiserver gets no answer from the webhook or extension server"
             {},
             {"globex.tenants.svc:6443": 2},
             [],
-            ["operator gets no answer from globex.tenants.svc:6443: 2 requests in 15 s"],
+            ["operator gets no response from globex.tenants.svc:6443: 2 requests in 15 s"],
         ),
         (
             OPERATOR,
@@ -193,10 +193,10 @@ REFUSED = ConnectionFailed("nothing is listening on the port: connection refused
             ["apiserver, scheduler: no usable client certificate"],
         ),
         ({APISERVER: FORWARD}, {}, UNKNOWN, [], ["apiserver: no right to pods/portforward"]),
-        ({APISERVER: Forbidden("forbidden", code=403)}, {}, UNKNOWN, [], ["apiserver: not let in"]),
-        ({APISERVER: Unauthorized("Unauthorized", code=401)}, {}, UNKNOWN, [], ["apiserver: not let in"]),
+        ({APISERVER: Forbidden("forbidden", code=403)}, {}, UNKNOWN, [], ["apiserver: access denied"]),
+        ({APISERVER: Unauthorized("Unauthorized", code=401)}, {}, UNKNOWN, [], ["apiserver: access denied"]),
         ({APISERVER: FINE, SCHEDULER: NOTHING}, {}, UNKNOWN, [], ["scheduler: no usable client certificate"]),
-        ({APISERVER: pair("", "<html>")}, {}, UNKNOWN, [], ["apiserver: no known metrics in its answer"]),
+        ({APISERVER: pair("", "<html>")}, {}, UNKNOWN, [], ["apiserver: no known metrics in the response"]),
         ({KAMAJI: pair("", "<html>")}, {}, HEALTHY, [], []),
         # What is known to be wrong is wrong, whatever else is not known.
         (
@@ -206,12 +206,12 @@ REFUSED = ConnectionFailed("nothing is listening on the port: connection refused
             ["1 of 2 replicas are ready"],
             ["apiserver: no usable client certificate"],
         ),
-        ({APISERVER: FINE, SCHEDULER: REFUSED}, {}, DEGRADED, ["scheduler: nobody listens"], []),
+        ({APISERVER: FINE, SCHEDULER: REFUSED}, {}, DEGRADED, ["scheduler: connection refused"], []),
         (
             {APISERVER: ConnectionFailed("i/o timeout")},
             {},
             DEGRADED,
-            ["apiserver: no answer in time"],
+            ["apiserver: timed out"],
             [],
         ),
         ({APISERVER: ConnectionFailed("EOF")}, {}, DEGRADED, ["apiserver: no answer"], []),
@@ -219,17 +219,17 @@ REFUSED = ConnectionFailed("nothing is listening on the port: connection refused
             {APISERVER: ConnectionFailed("tls: x509: unknown authority")},
             {},
             DEGRADED,
-            ["apiserver: another certificate than expected"],
+            ["apiserver: untrusted certificate"],
             [],
         ),
         (
             {APISERVER: ConnectionFailed("tls: bad record")},
             {},
             DEGRADED,
-            ["apiserver: another certificate than expected"],
+            ["apiserver: untrusted certificate"],
             [],
         ),
-        ({APISERVER: NotFound("404 page not found", code=404)}, {}, DEGRADED, ["apiserver: not there"], []),
+        ({APISERVER: NotFound("404 page not found", code=404)}, {}, DEGRADED, ["apiserver: not found"], []),
         ({}, {}, DEGRADED, ["it has no pods"], []),
         ({}, {"wanted": 3, "ready": 0}, DEGRADED, ["it has no pods", "0 of 3 replicas are ready"], []),
     ],
@@ -319,20 +319,20 @@ LATENCY, STORAGE = figures.DURATIONS, figures.ETCD
         (one(APISERVER, failing(0.0)), []),
         (one(APISERVER, failing(1.0)), ["100% of requests fail"]),
         (one(APISERVER, slow(LATENCY, "1")), []),
-        (one(APISERVER, slow(LATENCY, "2")), ["99% of requests take up to 2.0 s"]),
+        (one(APISERVER, slow(LATENCY, "2")), ["99th percentile of requests is 2.0 s"]),
         (one(APISERVER, slow(STORAGE, "0.5")), []),
-        (one(APISERVER, slow(STORAGE, "0.6")), ["99% of requests to its storage take up to 0.6 s"]),
+        (one(APISERVER, slow(STORAGE, "0.6")), ["99th percentile of storage requests is 0.6 s"]),
         # Of other components these say nothing.
         (one(SCHEDULER, failing(1.0)), []),
         (one(SCHEDULER, slow(LATENCY, "2")), []),
         # One leads: none is wrong if all say so, two are.
         (both(SCHEDULER, elected(1), elected(0)), []),
-        (both(SCHEDULER, elected(0), elected(0)), ["no scheduler leads"]),
-        (both(CONTROLLER_MANAGER, elected(1), elected(1)), ["2 of controller-manager lead at once"]),
+        (both(SCHEDULER, elected(0), elected(0)), ["scheduler has no leader"]),
+        (both(CONTROLLER_MANAGER, elected(1), elected(1)), ["controller-manager has 2 leaders"]),
         (both(CONTROLLER_MANAGER, elected(0), FINE), []),
         (both(SCHEDULER, FINE, FINE), []),
-        (both(SCHEDULER, elected(0), REFUSED), ["scheduler: nobody listens", "no scheduler leads"]),
-        (both(SCHEDULER, elected(1), REFUSED), ["scheduler: nobody listens"]),
+        (both(SCHEDULER, elected(0), REFUSED), ["scheduler: connection refused", "scheduler has no leader"]),
+        (both(SCHEDULER, elected(1), REFUSED), ["scheduler: connection refused"]),
         (both(APISERVER, elected(1), elected(1)), []),
         # Pods that cannot be scheduled: as the leader has it, or one that is alone and elects nobody.
         (one(SCHEDULER, waiting(0)), []),
@@ -340,7 +340,7 @@ LATENCY, STORAGE = figures.DURATIONS, figures.ETCD
         (one(SCHEDULER, waiting(3)), ["3 pods cannot be scheduled"]),
         (both(SCHEDULER, waiting(3, 1), waiting(7, 0)), ["3 pods cannot be scheduled"]),
         (both(SCHEDULER, waiting(0, 1), waiting(7, 0)), []),
-        (one(SCHEDULER, attempts("error")), ["scheduling fails with errors"]),
+        (one(SCHEDULER, attempts("error")), ["scheduling attempts fail with errors"]),
         (one(SCHEDULER, attempts("unschedulable")), []),
         (both(APISERVER, versioned("v1.36.2"), versioned("v1.36.2")), []),
         (
@@ -348,10 +348,10 @@ LATENCY, STORAGE = figures.DURATIONS, figures.ETCD
             ["replicas of different versions: v1.35.9, v1.36.2"],
         ),
         (both(SCHEDULER, versioned("v1.36.2"), versioned("v1.35.9")), []),
-        (both(APISERVER, versioned("v1.36.2"), REFUSED), ["apiserver: nobody listens"]),
+        (both(APISERVER, versioned("v1.36.2"), REFUSED), ["apiserver: connection refused"]),
         # The same of two replicas is said once.
         (both(APISERVER, failing(0.06), failing(0.06)), ["6% of requests fail"]),
-        (both(APISERVER, REFUSED, REFUSED), ["apiserver: nobody listens"]),
+        (both(APISERVER, REFUSED, REFUSED), ["apiserver: connection refused"]),
     ],
 )
 def test_what_is_wrong(told: dict[Component, Any], reasons: list[str]) -> None:
@@ -411,7 +411,7 @@ def test_replicas(wanted: int, ready: int, reasons: list[str]) -> None:
         ),
         (
             ConnectionFailed("tls: x509: unknown authority"),
-            ["tls: x509: unknown authority -> its certificates may be in rotation: try again in a minute"],
+            ["tls: x509: unknown authority -> its certificates may be rotating; try again in a minute"],
         ),
         (ConnectionFailed("EOF"), ["EOF"]),
         # It is the refusal that counts, and not a word in it.
@@ -426,9 +426,7 @@ def test_what_to_do(error: VmetricsError, details: list[str]) -> None:
 def test_who_is_not_let_in_is_told_of_a_credential() -> None:
     for error in (Forbidden("forbidden: no", code=403), Unauthorized("Unauthorized", code=401)):
         (text,) = judged({component(APISERVER): error}).details
-        assert text.startswith(
-            f"{error.message} -> make one that lasts: kubectl vmetrics manifests kamaji acme -n tenants"
-        )
+        assert text.startswith(f"{error.message} -> create one: kubectl vmetrics manifests kamaji acme -n tenants")
 
 
 def test_no_number_that_is_none_is_a_verdict() -> None:

@@ -107,11 +107,11 @@ def test_the_etcds_of_datastores(
 @pytest.mark.parametrize(
     ("answers", "warnings"),
     [
-        ({f"{API}/datastores": refused}, ["the etcd of datastores is missing: secrets is forbidden: "]),
+        ({f"{API}/datastores": refused}, ["cannot list the etcd of datastores: secrets is forbidden: "]),
         ({}, []),
         (
             {f"{API}/datastores": {"items": [store("a", "etcd", SERVICE)]}, SLICES: refused},
-            ["the etcd of datastore a is missing: secrets is forbidden: "],
+            ["cannot list the etcd of datastore a: secrets is forbidden: "],
         ),
     ],
 )

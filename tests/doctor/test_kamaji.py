@@ -98,7 +98,7 @@ def secrets(name: str, *, kubelet: Any = None, admin: Any = None, ca: Any = None
 
 # ------------------------------------------------------------------------------------------------------- certificates
 
-LETS = "1 tenant control plane lets metrics be read"
+LETS = "1 tenant control plane has a certificate that may read metrics"
 NO = "no certificate may read the metrics of tenants/a"
 
 
@@ -106,14 +106,14 @@ NO = "no certificate may read the metrics of tenants/a"
     ("tenants", "answers", "expected"),
     [
         ([], {}, (0, "SKIP", "there are no tenant control planes")),
-        ([tenant("a", 0, 0, "Sleeping")], {}, (0, "SKIP", "no tenant control plane is awake")),
+        ([tenant("a", 0, 0, "Sleeping")], {}, (0, "SKIP", "all tenant control planes are asleep")),
         ([tenant("a")], secrets("a", kubelet=GOOD), (0, "PASS", LETS)),
         ([tenant("a")], secrets("a", admin=GOOD), (0, "PASS", LETS)),
         ([tenant("a"), tenant("b", 0, 0, "Sleeping")], secrets("a", kubelet=GOOD), (0, "PASS", LETS)),
         (
             [tenant("a"), tenant("b")],
             {**secrets("a", kubelet=GOOD), **secrets("b", kubelet=GOOD)},
-            (0, "PASS", "2 tenant control planes let metrics be read"),
+            (0, "PASS", "2 tenant control planes have a certificate that may read metrics"),
         ),
         # A tenant that has no Secret at all is not readable.
         ([tenant("a")], {}, (1, "FAIL", NO)),
@@ -134,7 +134,7 @@ NO = "no certificate may read the metrics of tenants/a"
         (
             [tenant("a"), tenant("b")],
             {**secrets("a", kubelet=refused, admin=refused), **secrets("b", kubelet=GOOD)},
-            (1, "SKIP", "the Secrets of tenants/a may not be read"),
+            (1, "SKIP", "you are not allowed to read the Secrets of tenants/a"),
         ),
         ([tenant("a")], secrets("a", kubelet=GROUPLESS, admin=refused), (1, "FAIL", NO)),
         (
@@ -189,9 +189,9 @@ def test_the_evidence_names_each_secret_and_shows_nothing_of_it(run: Callable[..
     lines = found["VM502"]["evidence"]
 
     assert lines == [
-        'tenants/a: Secret a-api-server-kubelet-client-certificate: the certificate of "somebody" names no group, so it '
+        'tenants/a: Secret a-api-server-kubelet-client-certificate: the certificate of "somebody" has no group, so it '
         "may not read /metrics; Secret a-admin-kubeconfig does not exist",
-        "tenants/b: b-api-server-kubelet-client-certificate as somebody (system:monitoring), for 90 more days",
+        "tenants/b: b-api-server-kubelet-client-certificate as somebody (system:monitoring), valid for 90 more days",
     ]
     assert "PRIVATE" not in json.dumps(found)
 
@@ -231,7 +231,7 @@ def slices(*ready: bool) -> dict[str, Any]:
     ("stores", "answers", "expected"),
     [
         ([], {}, (0, "SKIP", "there are no datastores")),
-        (refused, {}, (1, "SKIP", 'may not be read: secrets is forbidden: User "x" cannot get resource "secrets"')),
+        (refused, {}, (1, "SKIP", 'not allowed: secrets is forbidden: User "x" cannot get resource "secrets"')),
         (
             lambda _: (404, b"404 page not found"),
             {},
@@ -336,7 +336,7 @@ def test_the_evidence_of_datastores(run: Callable[..., Any]) -> None:
             [tenant("a", 0, 0, "Sleeping"), tenant("b", 0, 0, "Sleeping")],
             (0, "PASS", "2 tenant control planes, of which 2 are asleep"),
         ),
-        ([tenant("a", 2, 1)], (1, "FAIL", "replicas that are not ready: tenants/a")),
+        ([tenant("a", 2, 1)], (1, "FAIL", "replicas not ready: tenants/a")),
     ],
 )
 def test_tenants(tenants: list[dict[str, Any]], expected: tuple[int, str, str], run: Callable[..., Any]) -> None:
@@ -374,7 +374,7 @@ DOWN = lambda _: (503, b"error trying to reach service")  # noqa: E731
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        ({}, (0, "SKIP", "no konnectivity server reports its agents without a login (v0.34 and newer do)")),
+        ({}, (0, "SKIP", "no konnectivity server reports its agents to unauthenticated requests (v0.34 and newer do)")),
         (
             {**konnectivity("a-0"), **backends("a-0", ready("2"))},
             (0, "PASS", "agents are connected to 1 konnectivity server"),

@@ -310,20 +310,20 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: of(o, "Service")["metadata"]["labels"].update({"kamaji.clastix.io/name": "acme-metrics"}),  # type: ignore[func-returns-value]
         "service-label",
         "FAIL",
-        "has Kamaji's own label kamaji.clastix.io/name with another value",
+        "has Kamaji's label kamaji.clastix.io/name with another value",
     ),
     "3: another port": (
         lambda o, h: of(o, "Service")["spec"]["ports"][0].update(targetPort=6444),
         "service-port",
         "FAIL",
-        "apiserver leads to 6444; the control plane listens at 6443, 10257, 10259",
+        "port apiserver targets 6444, but the control plane listens on 6443, 10257, 10259",
     ),
     "4: all Secrets": (all_secrets, "secrets", "FAIL", "may read every Secret in tenants"),
     "7: another namespace": (
         lambda o, h: of(o, "ServiceMonitor")["metadata"].update(namespace="monitoring"),
         "secret-namespace",
         "FAIL",
-        "is not in tenants, where the Secrets are",
+        "is not in tenants, so it cannot use the Secrets",
     ),
     "7: not selected": (
         lambda o, h: h.prometheus.update(serviceMonitorSelector={"matchLabels": {"release": "stack"}}),
@@ -341,7 +341,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         drops(str(manifest.DROP["regex"]).replace("(3|", "(1|5|30|3|")),
         "buckets",
         "FAIL",
-        "drops the bounds 1, 5, 30, which the field's recording rules need",
+        "drops the bounds 1, 5, 30, which the recording rules of kubernetes-mixin need",
     ),
     "9: one histogram of three": (
         drops(
@@ -357,7 +357,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: relabelled(o, "cluster", "acme"),
         "cluster-label",
         "WARN",
-        "has only the name as its cluster label",
+        "uses only the name as its cluster label",
     ),
     "no cluster": (lambda o, h: relabelled(o, "cluster", None), "cluster-label", "FAIL", "gives no cluster label"),
     "no job": (lambda o, h: relabelled(o, "job", None), "job-label", "WARN", "without a job label for apiserver"),
@@ -365,7 +365,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: endpoint(o)["tlsConfig"].update(insecureSkipVerify=True),
         "verification",
         "WARN",
-        "sends its certificate to whoever answers at apiserver",
+        "does not verify the server on apiserver",
     ),
     "no certificate": (
         lambda o, h: endpoint(o, 1).update(tlsConfig={"insecureSkipVerify": True}),
@@ -377,7 +377,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: endpoint(o, 2).update(port="scheduler"),
         "endpoint-port",
         "FAIL",
-        "names the port scheduler, which the Service has not",
+        "refers to port scheduler, which the Service does not have",
     ),
     "no monitor": (
         lambda o, h: o.remove(of(o, "ServiceMonitor")),
@@ -389,7 +389,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: o.remove(of(o, "Service")),
         "service-monitor",
         "FAIL",
-        "no Service leads to its metrics",
+        "no Service selects its pods",
     ),
     "no rights": (
         lambda o, h: next(i for i in o if i["metadata"]["name"] == "acme-vmetrics-targets")["rules"][0].update(
@@ -397,7 +397,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         ),
         "rights",
         "FAIL",
-        "may not list and watch services, endpoints in tenants",
+        "is not allowed to list and watch services, endpoints in tenants",
     ),
 }
 
@@ -424,7 +424,7 @@ def test_1_a_certificate_that_lost_its_group(host: Host, run: Callable[..., Resu
 
     found = [item for item in json.loads(answer.stdout)["items"] if item["result"] == "FAIL"]
     assert [item["check"] for item in found] == ["credential"]
-    assert "names no group, so it may not read /metrics" in found[0]["found"]
+    assert "has no group, so it may not read /metrics" in found[0]["found"]
     assert found[0]["remedy"] == "kubectl vmetrics manifests kamaji globex -n tenants --credential"
 
 
@@ -466,9 +466,7 @@ def to_own_service(objects: Objects, host: Host) -> None:
     objects += [service, second]
 
 
-LOGIN = (
-    "tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/acme-api-server-kubelet-client-certificate"
-)
+LOGIN = "tenants/acme: tenants/acme-vmetrics cannot authenticate: the Secret tenants/acme-api-server-kubelet-client-certificate"
 TARGETS, SECRETS = "acme-vmetrics-targets", "acme-vmetrics-secrets"
 WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "the Secret is gone": (
@@ -485,7 +483,7 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "credential",
                 "FAIL",
-                f'{LOGIN}: the certificate of "kube-apiserver-kubelet-client" names no group, so it may not read /metrics',
+                f'{LOGIN}: the certificate of "kube-apiserver-kubelet-client" has no group, so it may not read /metrics',
             )
         ],
     ),
@@ -499,7 +497,7 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "credential",
                 "FAIL",
-                "tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/made does not exist",
+                "tenants/acme: tenants/acme-vmetrics cannot authenticate: the Secret tenants/made does not exist",
             ),
         ],
     ),
@@ -509,7 +507,7 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "credential",
                 "FAIL",
-                "tenants/acme: tenants/acme-vmetrics cannot log in: the ConfigMap tenants/acme-vmetrics-ca does not exist",
+                "tenants/acme: tenants/acme-vmetrics cannot authenticate: the ConfigMap tenants/acme-vmetrics-ca does not exist",
             )
         ],
     ),
@@ -519,12 +517,12 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "account",
                 "FAIL",
-                f"tenants/acme: the RoleBinding tenants/{TARGETS} is for the service account monitoring/nobody, which does not exist",
+                f"tenants/acme: the RoleBinding tenants/{TARGETS} binds the service account monitoring/nobody, which does not exist",
             ),
             (
                 "rights",
                 "FAIL",
-                "tenants/acme: monitoring/prometheus-k8s may not list and watch services, endpoints, pods in tenants",
+                "tenants/acme: monitoring/prometheus-k8s is not allowed to list and watch services, endpoints, pods in tenants",
             ),
         ],
     ),
@@ -534,13 +532,13 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "account",
                 "FAIL",
-                f"tenants/acme: the RoleBinding tenants/{TARGETS} is for the service account monitoring/prometheus-operator; "
+                f"tenants/acme: the RoleBinding tenants/{TARGETS} binds the service account monitoring/prometheus-operator, but "
                 "Prometheus runs as monitoring/prometheus-k8s",
             ),
             (
                 "rights",
                 "FAIL",
-                "tenants/acme: monitoring/prometheus-k8s may not list and watch services, endpoints, pods in tenants",
+                "tenants/acme: monitoring/prometheus-k8s is not allowed to list and watch services, endpoints, pods in tenants",
             ),
         ],
     ),
@@ -550,12 +548,12 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "account",
                 "FAIL",
-                f"tenants/acme: the RoleBinding tenants/{SECRETS} is for the service account monitoring/nobody, which does not exist",
+                f"tenants/acme: the RoleBinding tenants/{SECRETS} binds the service account monitoring/nobody, which does not exist",
             ),
             (
                 "operator-rights",
                 "FAIL",
-                f"tenants/acme: the Prometheus Operator runs as monitoring/prometheus-operator, which may not get the Secret {KUBELET} in tenants",
+                f"tenants/acme: the Prometheus Operator runs as monitoring/prometheus-operator, which is not allowed to get the Secret {KUBELET} in tenants",
             ),
         ],
     ),
@@ -609,7 +607,7 @@ def test_a_certificate_that_is_still_to_be_made_is_missed(host: Host, run: Calla
     before = run(*ACME, "--check")
     assert before.code == 1
     assert (
-        "FAIL  credential: tenants/acme: tenants/acme-vmetrics cannot log in: the Secret tenants/acme-vmetrics-client "
+        "FAIL  credential: tenants/acme: tenants/acme-vmetrics cannot authenticate: the Secret tenants/acme-vmetrics-client "
         "does not exist"
     ) in before.stdout
 
@@ -650,7 +648,7 @@ def test_12_two_of_the_same_name(host: Host, run: Callable[..., Result], monkeyp
     found = json.loads(run("kamaji", "--all", "-A", "--check", "-o", "json").stdout)["items"]
     labels = [item for item in found if item["check"] == "cluster-label"]
     assert labels[0]["result"] == "FAIL"
-    assert "has only the name as its cluster label, as it is of elsewhere/acme" in labels[0]["found"]
+    assert "uses only the name as its cluster label, like elsewhere/acme" in labels[0]["found"]
 
 
 def test_without_the_operator(run: Callable[..., Result], host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
