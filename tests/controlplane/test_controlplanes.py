@@ -24,6 +24,7 @@ from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.demo.controlplanes import ControlPlanes
 from kubectl_vmetrics.demo.exchange import Refusal, Reply, Request
 from kubectl_vmetrics.demo.forward import Listener
+from kubectl_vmetrics.kube import gather
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import ConnectionFailed, Forbidden, NotFound, StatusError
 from kubectl_vmetrics.kube.forward import Identity, Peer, forward
@@ -333,7 +334,9 @@ def test_a_tenants_secret_is_read_again(
     assert taken() == ["NoCredential"]
 
 
-def test_a_hundred_tenants(now: None, tmp_path: Path) -> None:
+def test_a_hundred_tenants(now: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine some are slow; that slow ones are given up is held elsewhere.
+    monkeypatch.setattr(gather, "SLOW", 1000.0)
     with serving(Shape(pods=3, vclusters=0, machines=0, tenants=100)) as (_, url):
         result = invoke("controlplanes", "-A", "--summary", "-o", "json", kubeconfig=write_kubeconfig(tmp_path, url))
 

@@ -359,8 +359,8 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         "WARN",
         "uses only the name as its cluster label",
     ),
-    "no cluster": (lambda o, h: relabelled(o, "cluster", None), "cluster-label", "FAIL", "gives no cluster label"),
-    "no job": (lambda o, h: relabelled(o, "job", None), "job-label", "WARN", "without a job label for apiserver"),
+    "no cluster": (lambda o, h: relabelled(o, "cluster", None), "cluster-label", "FAIL", "sets no cluster label"),
+    "no job": (lambda o, h: relabelled(o, "job", None), "job-label", "WARN", "sets no job label for apiserver"),
     "nothing is checked": (
         lambda o, h: endpoint(o)["tlsConfig"].update(insecureSkipVerify=True),
         "verification",
@@ -371,7 +371,7 @@ MISTAKES: dict[str, tuple[Change, str, str, str]] = {
         lambda o, h: endpoint(o, 1).update(tlsConfig={"insecureSkipVerify": True}),
         "endpoint-certificate",
         "FAIL",
-        "asks kube-controller-manager without a certificate",
+        "scrapes kube-controller-manager without a client certificate",
     ),
     "a port that there is not": (
         lambda o, h: endpoint(o, 2).update(port="scheduler"),
@@ -563,7 +563,7 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "scraped-twice",
                 "WARN",
-                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and by "
+                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and "
                 "tenants/by-hand through the Service acme-vmetrics",
             )
         ],
@@ -574,7 +574,7 @@ WRONG: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
             (
                 "scraped-twice",
                 "WARN",
-                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and by "
+                "tenants/acme: the same pods are scraped by tenants/acme-vmetrics through the Service acme-vmetrics and "
                 "tenants/by-hand through the Service acme",
             )
         ],
