@@ -117,9 +117,15 @@ class Proxy:
         return "metrics-api" if "/metrics.k8s.io/" in request.path else "api"
 
     def client(self, request: Request) -> str:
-        """Who asks, as far as turns go: an address, and the view that it asks for."""
+        """The key by which clients take turns: an address, and the view it requests.
+
+        A Prometheus requests many views from one address. Only views that are known count, so that invented names
+        give nobody more turns.
+        """
         found = _VCLUSTER.match(request.path)
-        return f"{request.address} {found[1]}/{found[2]}" if found else request.address
+        if found and self._views.serves(VClusterRef(found[1], found[2])):
+            return f"{request.address} {found[1]}/{found[2]}"
+        return request.address
 
     def limit(self, request: Request) -> float:
         """Seconds that a request may take: a little less than the client waits, where it says so."""

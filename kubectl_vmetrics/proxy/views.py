@@ -80,6 +80,10 @@ class Views:
             raise self._failed
         return [vcluster.ref for vcluster in self._homes.clusters]
 
+    def serves(self, vcluster: VClusterRef) -> bool:
+        """Whether a virtual cluster is known, without asking the host."""
+        return self._homes.exists(vcluster) is True
+
     def close(self) -> None:
         """End the watches."""
         self.informer.stop()

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.kubeconfig import Connection
+from kubectl_vmetrics.proxy.application import Proxy
+from kubectl_vmetrics.proxy.exchange import Request
 from kubectl_vmetrics.proxy.turns import Turn, Turns
+from kubectl_vmetrics.proxy.views import Views
+from kubectl_vmetrics.vcluster.discovery import Inventory, VCluster
+from kubectl_vmetrics.vcluster.homes import Homes
+from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 
 def turns(threads: int = 8, room: int = 2, most: int = 100) -> Turns[str]:
@@ -74,3 +85,16 @@ def test_too_many_are_refused_and_those_who_left_are_forgotten() -> None:
     assert words([turn for turn in (found.next(),) if turn]) == "2"
     found.remove(second)  # which is under way: nothing to forget
     assert len(found) == 1
+
+
+def test_views_that_do_not_exist_give_a_client_no_more_turns() -> None:
+    homes = Homes(Inventory([VCluster(VClusterRef("team-a", name)) for name in ("vc1", "vc2")], everywhere=True))
+    client = Client(Connection(server="http://127.0.0.1:1"))
+    with contextlib.closing(Views(client, homes=homes)) as views:
+        proxy = Proxy(views, accept_hosts=re.compile("localhost"))
+
+        def key(path: str) -> str:
+            return proxy.client(Request("GET", path, "", {}, "10.0.0.1"))
+
+        assert len({key(f"/vclusters/team-a/{name}/api") for name in ("vc1", "vc2")} | {key("/api")}) == 3
+        assert {key(f"/vclusters/{name}/vc1/api") for name in ("x", "y", "team-a%2fvc1")} == {key("/api")}
