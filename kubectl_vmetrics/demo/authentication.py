@@ -1,4 +1,7 @@
-"""Who asks the embedded cluster: by a token, and as whom (k8s.io/apiserver pkg/endpoints/filters/impersonation.go)."""
+"""Authentication to the demo cluster: tokens and impersonation.
+
+Upstream: k8s.io/apiserver pkg/endpoints/filters/impersonation.go.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Step(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
         metrics_server: edits of metrics-server's pod, which is not ready then.
         log: a line of metrics-server's log; its pod is not ready then.
         pause: a virtual cluster, NAMESPACE/NAME.
-        as_: whoever asks is this user.
+        as_: every client is this user.
     """
 
     alter: str = ""

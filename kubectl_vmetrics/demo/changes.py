@@ -130,5 +130,5 @@ def alias(part: str, of: str) -> Change:
 
 
 def impersonate(user: User) -> Change:
-    """Let whoever asks be a user."""
+    """Make every client this user."""
     return lambda request, answer: answer(request._replace(user=user))

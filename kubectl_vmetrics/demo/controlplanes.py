@@ -125,7 +125,7 @@ class ControlPlanes:
         }
 
     def sign_up(self) -> None:
-        """Hold what there is."""
+        """Hold the world."""
         world = self._world
         version = partial(ApiResource, "kamaji.clastix.io", "v1alpha1")
         listed = [Key(NAMESPACE, t.name, {}, {}, partial(self._tenant, t)) for t in self.tenants]

@@ -72,7 +72,7 @@ class Resource(NamedTuple):
     """A kind of object that can be listed.
 
     Attributes:
-        entries: what there is in a namespace, or in all; each before it is made.
+        entries: the objects of a namespace, or of all; each before it is built.
     """
 
     api: ApiResource

@@ -10,7 +10,7 @@ _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0, 10.0, 60
 
 
 class Process(NamedTuple):
-    """A process as it tells of itself.
+    """A process as it reports itself.
 
     Attributes:
         name: what its numbers are made of.

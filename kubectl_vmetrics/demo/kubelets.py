@@ -24,7 +24,7 @@ _GIBI = 1 << 30
 
 
 class Scope(NamedTuple):
-    """What one kubelet tells of."""
+    """What one kubelet reports."""
 
     node: DemoNode
     pods: list[DemoPod]

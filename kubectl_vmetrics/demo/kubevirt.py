@@ -44,7 +44,7 @@ class KubeVirt:
         self._launchers = {machine: _launcher(machine) for machine in self._machines}
 
     def sign_up(self) -> None:
-        """Hold what there is."""
+        """Hold the world."""
         world = self._world
         there = [Key(NAMESPACE, "kubevirt", {}, {}, self._kubevirt)]
         world.add(ApiResource("kubevirt.io", "v1", "kubevirts", "KubeVirt", True, ("kv",)), there)

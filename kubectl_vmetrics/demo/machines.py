@@ -19,7 +19,7 @@ class Machine(NamedTuple):
 
     Attributes:
         busy: the share of its vCPUs' time that it uses.
-        agent: whether a guest agent tells of file systems; balloon: whether a balloon driver tells of memory.
+        agent: whether a guest agent reports file systems; balloon: whether a balloon driver reports memory.
         target: the node to which it is moving.
         vcluster: whose it is, with its namespace there.
     """

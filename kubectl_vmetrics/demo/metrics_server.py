@@ -39,7 +39,7 @@ class MetricsServer:
         self._own = DemoPod(NAMESPACE, POD, uid, node, LABELS, (container,), owner, None, 1.0, _MINUTES)
 
     def sign_up(self) -> None:
-        """Hold what there is."""
+        """Hold the world."""
         registered = Key("", "v1beta1.metrics.k8s.io", LABELS, {}, self._api_service)
         world = self._world
         world.add(ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False), [registered])

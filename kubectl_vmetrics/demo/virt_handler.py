@@ -22,7 +22,7 @@ class Ran(NamedTuple):
 
 
 def component(item: Component, ran: Ran, memory_bytes: int) -> Iterator[str]:
-    """What each component tells of itself."""
+    """What each component reports about itself."""
     weight = item.weight
     yield "# TYPE process_cpu_seconds_total counter"
     yield f"process_cpu_seconds_total {item.millicores / 1000 * ran.worked:.2f}"
@@ -46,7 +46,7 @@ def component(item: Component, ran: Ran, memory_bytes: int) -> Iterator[str]:
 
 
 def exposition(listed: Iterable[tuple[Machine, Ran]]) -> str:
-    """What a virt-handler tells of the machines of its node."""
+    """What a virt-handler reports about the machines on its node."""
     families: dict[str, list[str]] = {
         "kubevirt_info": [f'kubevirt_info{{goversion="go1.27",kubeversion="{VERSION}"}} 1']
     }

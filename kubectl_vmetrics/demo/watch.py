@@ -29,7 +29,7 @@ def held(
     Args:
         request: the watch.
         stopping: set when the server ends.
-        existing: what there is; told first where the watch starts from no version.
+        existing: the objects; sent first if the watch starts without a version.
     """
     version = request.query.get("resourceVersion", "")
     if version.isdigit() and 0 < int(version) < int(VERSION):

@@ -99,7 +99,7 @@ class Direct:
         return made
 
     def _renew(self) -> None:
-        """Connect anew where the certificate or the authority changed; what cannot be used changes nothing."""
+        """Reconnect if the certificate or the authority changed; files that cannot be used change nothing."""
         with self._made:
             if self._tls is None or self._credentials.generation == self._generation:
                 return

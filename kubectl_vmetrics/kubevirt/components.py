@@ -111,7 +111,7 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
                 at = (asked + time.time()) / 2
                 return read(Answered(text.Checked(stream.chunks, stream.content_type), at))
         except Unavailable as error:
-            # Prometheus, twice, and somebody else are scraping it just now; others' turns end soon.
+            # Others are scraping it at this moment; their scrapes end soon.
             wait = _JITTER.uniform(1.0, 3.0) if BUSY in error.body else None
             if wait is None or attempt == ATTEMPTS - 1 or time.monotonic() + wait > end:
                 raise

@@ -109,7 +109,7 @@ def find(client: Client, installation: Installation, source: str | None = None) 
 
 
 def _components(addresses: list[Address]) -> list[Component]:
-    """Of an address only the pod's name tells which component it is."""
+    """The component behind an address, which only the pod's name shows."""
     return [
         Component(
             next((kind for kind in KINDS if item.pod.startswith(f"{kind}-")), ""),

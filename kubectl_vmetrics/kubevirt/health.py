@@ -122,7 +122,7 @@ def missing(found: Sequence[Health], expected: Sequence[str]) -> list[str]:
 def _election(kind: str, found: Sequence[Health]) -> list[str]:
     leaders = [item.component.name for item in found if item.leading]
     if len(leaders) > 1:
-        return [f"{len(leaders)} {kind} pods lead at once: {some(leaders)}"]
+        return [f"{len(leaders)} {kind} pods are leaders: {some(leaders)}"]
     # A pod that does not answer may be the leader.
     if not leaders and all(item.leading is False for item in found):
         return [f"no {kind} pod leads, so its work is not done"]

@@ -1,8 +1,8 @@
 """From two samples of a virtual machine to what it uses: cores, bytes a second, latencies. Pure.
 
 The formulas are those of KubeVirt's own recording rules and dashboards (kubevirt/kubevirt pkg/monitoring/rules,
-kubevirt/monitoring dashboards). A counter that went back was begun anew, by a migration or a restart: what happened
-meanwhile is not known, so the rate is None.
+kubevirt/monitoring dashboards). A counter that went back was reset by a migration or a restart: what happened
+in between is not known, so the rate is None.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Rates(msgspec.Struct):
 def between(before: Guest, after: Guest) -> Rates | None:
     """The rates between two samples of one virtual machine; None where they are none.
 
-    They are none if it moved to another node meanwhile, if no time passed, or if the samples are so close to each
+    They are None if it moved to another node in between, if no time passed, or if the samples are so close to each
     other that both may be the same cached answer, and are.
     """
     seconds = after.at - before.at
@@ -168,7 +168,7 @@ Device = TypeVar("Device")
 
 
 def _pairs(before: Mapping[str, Device], after: Mapping[str, Device]) -> dict[str, tuple[Device, Device]]:
-    """Devices that both samples have; one that was plugged in meanwhile has nothing to be compared with."""
+    """Devices that both samples have; one that was plugged in since the first has nothing to be compared with."""
     return {name: (before[name], device) for name, device in after.items() if name in before}
 
 
@@ -195,7 +195,7 @@ class Memory(msgspec.Struct, frozen=True):
     """Memory of a guest in bytes.
 
     Attributes:
-        used: by the guest's programs; of the QEMU process where the guest does not tell (`estimated`).
+        used: by the guest's programs; of the QEMU process if the guest does not report it (`estimated`).
         total: what the guest has.
     """
 
@@ -225,7 +225,7 @@ def memory(guest: Guest, current: float | None = None) -> Memory:
 
 
 def filesystems(guest: Guest) -> dict[str, float]:
-    """How full each mount is, as a share; those that cannot fill up are left out."""
+    """Usage of each mount as a share; those that cannot fill up are left out."""
     found = {}
     for mount, held in guest.filesystems.items():
         kind = held.kind.lower()

@@ -44,5 +44,5 @@ def _target(item: Component) -> Target:
         labels=tuple((key, value) for key, value in labels.items() if value),
         ready=item.ready,
         seconds=int(LIMIT),
-        honor=True,  # a machine's series carry its own namespace, not that of the handler that tells of it
+        honor=True,  # a machine's series carry its own namespace, not that of the handler that reports it
     )

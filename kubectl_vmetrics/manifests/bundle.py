@@ -18,7 +18,7 @@ class Bundle(NamedTuple):
 
     Attributes:
         objects: in the order in which they are applied.
-        notes: what whoever applies them must know; comments in YAML.
+        notes: what the user must know before applying them; comments in YAML.
     """
 
     objects: list[Object]

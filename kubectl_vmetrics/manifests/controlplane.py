@@ -176,7 +176,7 @@ def _endpoint(plane: Plane, item: Component, secrets: _Secrets) -> Object:
     if item.verified and secrets.authority:
         tls |= {"ca": secrets.authority, "serverName": plane.server_name}
     else:
-        tls["insecureSkipVerify"] = True  # others make their certificates for themselves, anew at each start
+        tls["insecureSkipVerify"] = True  # other components create self-signed certificates at each start
     endpoint: Object = {
         "port": _port(plane, item),
         "path": item.path,

@@ -1,4 +1,4 @@
-"""The least rights for commands, and who gets them."""
+"""Least-privilege roles for commands, and their subjects."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _notes(wanted: Iterable[Right]) -> list[str]:
     notes = []
     resources = {(right.group, right.resource) for right in wanted}
     if ("", "nodes/proxy") in resources:
-        notes.append("nodes/proxy: whoever may get it can run commands in every pod of every node. For operators only.")
+        notes.append("nodes/proxy: its holders can run commands in every pod on every node. For operators only.")
     if ("", "secrets") in resources:
         notes.append(
             "secrets: those of tenants hold the keys to their control planes. For operators only; better in their"

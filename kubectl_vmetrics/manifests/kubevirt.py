@@ -1,7 +1,7 @@
 """What Prometheus needs to scrape KubeVirt: the objects that virt-operator makes where it can, under names of our own.
 
-virt-operator writes its own objects anew again and again and takes away labels that were added to them, so these are
-apart (kubevirt/kubevirt pkg/virt-operator/resource/generate/components/prometheus.go, …/rbac/servicemonitor.go).
+virt-operator keeps rewriting its own objects and removes labels that were added to them, so these are
+separate (kubevirt/kubevirt pkg/virt-operator/resource/generate/components/prometheus.go, …/rbac/servicemonitor.go).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Settings(NamedTuple):
     """What can be chosen.
 
     Attributes:
-        resolution: between two looks at the kubelets.
+        resolution: the interval between scrapes of the kubelets.
         insecure: whether kubelets' certificates are not checked; for tests.
         addresses: kinds of addresses of nodes, in the order in which they are tried.
         host_network: whether it uses the node's network, for control planes that reach no pods.
@@ -130,9 +130,7 @@ def _api_service() -> Object:
 def _notes(settings: Settings) -> list[str]:
     notes = []
     if settings.insecure:
-        notes.append(
-            "--kubelet-insecure-tls: whoever can stand between metrics-server and a kubelet is believed. For tests."
-        )
+        notes.append("--kubelet-insecure-tls: kubelets' certificates are not verified. For tests only.")
     if settings.replicas > 1:
         notes.append("Both replicas are used only with --enable-aggregator-routing=true on kube-apiserver.")
     return [*notes, ""] if notes else []

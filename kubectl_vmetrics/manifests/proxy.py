@@ -180,10 +180,10 @@ def _notes(settings: Settings) -> list[str]:
     space, host = settings.namespace, f"{settings.name}.{settings.namespace}.svc"
     create = f"kubectl -n {space} create secret"
     return [
-        "The proxy reads nodes/proxy: whoever has its token reads all metrics that it serves, and whoever takes over",
-        f"its service account may run commands in pods. Keep others out of the namespace {space}.",
+        "The proxy reads nodes/proxy: anyone with its token can read all metrics it serves, and anyone who takes over",
+        f"its service account can run commands in pods. Keep others out of namespace {space}.",
         "",
-        "It needs two Secrets, which are made once; cert-manager may make the second:",
+        "It needs two Secrets. Create them once; cert-manager can create the second:",
         f"  {create} generic {settings.token_secret} --from-literal=token=$(openssl rand -hex 32)",
         f"  {create} tls {settings.tls_secret} --cert=tls.crt --key=tls.key",
         f"The certificate is for {host}.",

@@ -20,7 +20,7 @@ CACHE_BYTES = 32 << 20
 LONGEST_NAME = 256
 """Bytes of a label's name that is remembered."""
 COMMENTS = 8
-"""Comments that wait for a sample: HELP, TYPE and UNIT of its family, and what somebody wrote beside them."""
+"""Comments that wait for a sample: HELP, TYPE and UNIT of its family, and free comments."""
 
 _FEW = 32
 
@@ -89,7 +89,7 @@ class Rewriter:
         decide: what becomes of a sample with labels.
         glance: decides most label blocks as they stand, the same as `decide` would; for speed alone.
         bare: whether samples without any label are kept.
-        strict: whether a line that cannot be read is dropped rather than passed on: nobody can tell whose it is. Then
+        strict: whether a line that cannot be read is dropped rather than passed on: its owner is unknown. Then
             exemplars and comments of any other kind than HELP, TYPE and UNIT are left out, too.
         without: families to drop; takes effect with `strict`.
 
@@ -119,7 +119,7 @@ class Rewriter:
         self.kept = self.dropped = self.malformed = 0
 
     def forget(self, word: str) -> None:
-        """Decide anew about label blocks that hold a word; what is under way goes on from line to line."""
+        """Decide again about label blocks that contain a word, from the next line on."""
         self._outdated.add(word.encode())
 
     def _forget(self) -> None:
@@ -223,7 +223,7 @@ class Rewriter:
         if changes is None:
             return self._remember(block, None)
         if 2 * len(labels) + 1 != len(parts):
-            return UNSEEN  # a label that stands there twice
+            return UNSEEN  # a duplicate label
         if not changes:
             return self._remember(block, _SAME)
         if _SPECIAL.search("".join(changes.values())):

@@ -50,7 +50,7 @@ class Owner(msgspec.Struct, gc=False):
 
 
 class PodMeta(msgspec.Struct, gc=False):
-    """metadata of a PodMetrics; labels stay JSON until somebody asks for them."""
+    """metadata of a PodMetrics; labels stay JSON until they are needed."""
 
     name: str
     namespace: str = ""

@@ -1,4 +1,4 @@
-"""What every Go process of the field tells of itself, and of the apiserver that it talks to.
+"""What every Go process reports about itself, and about its requests to the apiserver.
 
 Sources: prometheus/client_golang prometheus/process_collector.go; k8s.io/component-base metrics/prometheus/restclient.
 """
@@ -18,7 +18,7 @@ UNREACHABLE = "<error>"
 
 
 class Process(NamedTuple):
-    """A process between two scrapes; None is what it does not tell.
+    """A process between two scrapes; None is what it does not report.
 
     Attributes:
         cores: CPU that it uses.

@@ -20,7 +20,7 @@ MOST = 100_000
 LARGEST = 1e18
 """Of any value: an exbibyte, or ten billion years. A text from a tenant may hold more, and NaN."""
 KNOWN = 16 << 20
-"""Bytes of names and label blocks that are remembered; then it is begun anew."""
+"""Maximum bytes of cached names and label blocks; beyond it, the cache is cleared."""
 
 
 class Sample(NamedTuple):
@@ -137,7 +137,7 @@ def _sample(name: str, labels: Labels, fields: list[bytes]) -> Sample:
 
 
 def _number(text: bytes) -> float:
-    """A number whose sums and quotients are finite. Raises ValueError for NaN, Inf and their like."""
+    """A number whose sums and quotients are finite. Raises ValueError for NaN and Inf."""
     value = float(text)
     if not abs(value) <= LARGEST:
         raise ValueError("not a number")

@@ -1,4 +1,4 @@
-"""Snapshots of several processes, again and again, each beside an earlier one."""
+"""Repeated snapshots of several processes, each with an earlier one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubectl_vmetrics.kube.errors import VmetricsError
 from .snapshot import Pair, Snapshot
 
 WINDOW = 60.0
-"""Seconds over which rates are averaged at most, where samples are taken again and again."""
+"""Seconds over which rates are averaged at most, if samples are taken repeatedly."""
 
 Key = TypeVar("Key")
 Progress = Callable[[int, int], None]

@@ -1,4 +1,4 @@
-"""What is used, by whom: the values that every table is made of.
+"""Resource usage: the values every table is made of.
 
 Host names and virtual names are different types, so that one cannot be printed as the other.
 """

@@ -1,4 +1,4 @@
-"""-w: a table painted again and again, in place on a terminal, one after the other on a pipe."""
+"""-w: a table that refreshes, in place on a terminal, appended on a pipe."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def yes_no(value: bool | None) -> str:
 
 
 def short(text: str, longest: int) -> str:
-    """A text that somebody else chose, cut."""
+    """A text of unknown origin, truncated."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

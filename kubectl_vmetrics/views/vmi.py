@@ -25,7 +25,7 @@ class Shown(NamedTuple):
     """One virtual machine and all that is known of it.
 
     Attributes:
-        machine: None where VirtualMachineInstances may not be read.
+        machine: None without the right to read VirtualMachineInstances.
         guest: None where no virt-handler told of it.
         virtual: its names inside its virtual cluster.
         pod_bytes: working set of its virt-launcher pod, if that was asked for.

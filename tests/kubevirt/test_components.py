@@ -128,7 +128,7 @@ def test_a_restart_is_no_wild_number(run: Callable[..., Result]) -> None:
     ("leads", "said"),
     [
         ((False, False), "no virt-controller pod leads, so its work is not done"),
-        ((True, True), "2 virt-controller pods lead at once: virt-controller-a, virt-controller-b"),
+        ((True, True), "2 virt-controller pods are leaders: virt-controller-a, virt-controller-b"),
     ],
 )
 def test_elections(leads: tuple[bool, bool], said: str, run: Callable[..., Result]) -> None:
