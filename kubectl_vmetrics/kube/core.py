@@ -77,24 +77,45 @@ class Resources(msgspec.Struct):
 
 
 class ContainerSpec(msgspec.Struct):
-    """A container as asked for."""
+    """A container as asked for.
+
+    Attributes:
+        restart: of init containers: "Always" makes one a sidecar.
+    """
 
     name: str = ""
     resources: Resources = msgspec.field(default_factory=Resources)
     image: str = ""
+    restart: str | None = msgspec.field(default=None, name="restartPolicy")
+
+
+class ContainerStatus(msgspec.Struct):
+    """What a container has: None before the kubelet reports it, and before Kubernetes 1.33."""
+
+    name: str = ""
+    resources: Resources | None = None
+    allocated: dict[str, str] = msgspec.field(default_factory=dict, name="allocatedResources")
 
 
 class _PodSpec(msgspec.Struct):
     node: str = msgspec.field(default="", name="nodeName")
     containers: list[ContainerSpec] = []
+    init_containers: list[ContainerSpec] = msgspec.field(default_factory=list, name="initContainers")
+    resources: Resources | None = None
+    overhead: dict[str, str] = {}
 
 
 class _PodStatus(msgspec.Struct):
     phase: str = ""
+    conditions: list[Condition] = []
+    containers: list[ContainerStatus] = msgspec.field(default_factory=list, name="containerStatuses")
+    init_containers: list[ContainerStatus] = msgspec.field(default_factory=list, name="initContainerStatuses")
+    resources: Resources | None = None
+    allocated: dict[str, str] = msgspec.field(default_factory=dict, name="allocatedResources")
 
 
 class Pod(msgspec.Struct):
-    """v1.Pod: where it runs and what it asked for."""
+    """v1.Pod: where it runs, what it asked for and what it has."""
 
     metadata: ObjectMeta
     spec: _PodSpec = msgspec.field(default_factory=_PodSpec)

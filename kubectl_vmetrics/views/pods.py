@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubectl_vmetrics.metrics.metrics_api import Container, PodMetrics, TimedPodMetrics
 from kubectl_vmetrics.metrics.metrics_api import usage as container_usage
-from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes, render_cpu, render_memory
+from kubectl_vmetrics.metrics.quantity import render_cpu, render_memory
 from kubectl_vmetrics.metrics.usage import NOTHING, HostPod, Usage
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
@@ -243,26 +243,17 @@ def _stalls(psi: Psi | None) -> tuple[Stall | None, Stall | None]:
 
 
 def _shares(core: CorePod, container: Container | None, usage: Usage) -> list[str]:
-    """What is used against what was asked for."""
-    specs = [spec for spec in core.spec.containers if container is None or spec.name == container.name]
-    cells = []
-    for resource, used, read in (
-        ("cpu", usage.cpu_nanocores, cpu_nanocores),
-        ("memory", usage.memory_bytes, memory_bytes),
-    ):
-        requests = _total([spec.resources.requests.get(resource) for spec in specs], read)
-        limits = _total([spec.resources.limits.get(resource) for spec in specs], read, need_all=True)
-        cells += [share(used, requests), share(used, limits)]
-    return cells
+    """Usage relative to requests and limits."""
+    from kubectl_vmetrics.metrics import requests
 
-
-def _total(quantities: list[str | None], read: Callable[[str], int], *, need_all: bool = False) -> int | None:
-    """The sum; for limits only if every container has one, since the pod is unlimited otherwise."""
     try:
-        found = [read(text) for text in quantities if text is not None]
+        reserved = requests.of_pod(core) if container is None else requests.of_container(core, container.name)
     except ValueError:
-        return None
-    return sum(found) if found and (not need_all or len(found) == len(quantities)) else None
+        return ["-"] * 4
+    cells = []
+    for resource, used in (("cpu", usage.cpu_nanocores), ("memory", usage.memory_bytes)):
+        cells += [share(used, reserved.requests.get(resource)), share(used, reserved.limit(resource))]
+    return cells
 
 
 def _total_usage(pods: AnyPods) -> Usage:
