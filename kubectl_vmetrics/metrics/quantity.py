@@ -12,6 +12,9 @@ import re
 NANOS = 1_000_000_000
 MEBI = 1 << 20
 
+# A number beyond 2^63 units is held at that limit, as Go's int64 forces upstream to (maxAllowed).
+_LIMIT = (2**63 - 1) * NANOS
+
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _GRAMMAR = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d{1,4})?", re.ASCII)
@@ -27,7 +30,7 @@ def nanos(text: str) -> int:
         raise ValueError(f"not a quantity: {text[:40]!r}")
     sign, digits, suffix = found[1], found[2], found[3] or ""
     whole, _, fraction = digits.partition(".")
-    number, exponent = int(whole + fraction or "0"), -len(fraction)
+    number, exponent = int(whole + fraction), 9 - len(fraction)
     factor = 1
     if suffix in _BINARY:
         factor = 1 << _BINARY[suffix]
@@ -35,12 +38,12 @@ def nanos(text: str) -> int:
         exponent += _DECIMAL[suffix]
     else:
         exponent += int(suffix[1:])
-    exponent += 9
-    # A number beyond 2^63 units is held at that limit, as Go's int64 forces upstream to.
+    # Higher powers would cost time and change nothing: the result is the limit, or a single nano.
     if exponent >= 0:
-        value = min(number * factor * _power(min(exponent, 40)), (2**63 - 1) * NANOS)
+        value = number * factor * _power(min(exponent, 28))
     else:
-        value = min(ceil_div(number * factor, _power(min(-exponent, 400))), (2**63 - 1) * NANOS)
+        value = ceil_div(number * factor, _power(min(-exponent, len(digits))))
+    value = min(value, _LIMIT)
     return -value if sign == "-" else value
 
 
