@@ -202,8 +202,7 @@ def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:
     while "-x-" in pod.name:
         name = labels.get(naming.label_key(pod.vcluster.name, naming.MANAGED_BY))
         namespace = labels.get(naming.label_key(pod.vcluster.name, naming.NAMESPACE))
-        inner = naming.virtual_name(pod.name, namespace, name) if name and namespace else None
-        if not (name and namespace and inner):
+        if not name or not namespace or not (inner := naming.virtual_name(pod.name, namespace, name)):
             break
         pod = VirtualPod(VClusterRef(pod.namespace, name, pod.vcluster), namespace, inner)
     return pod

@@ -1,7 +1,6 @@
 """The names that vCluster gives to what it syncs to the host: pure functions, no I/O.
 
-Upstream: loft-sh/vcluster pkg/util/translate (translate.go, single_namespace.go; multi_namespace.go up to v0.25),
-unchanged since v0.3 but where said.
+Upstream: loft-sh/vcluster pkg/util/translate (translate.go, single_namespace.go), unchanged since v0.3 but where said.
 """
 
 from __future__ import annotations
@@ -56,11 +55,6 @@ def may_be_hashed(host: str) -> bool:
     return _HASHED.search(host) is not None
 
 
-def host_cluster_scoped(name: str, host_namespace: str, vcluster: str) -> str:
-    """The host's name for an object without a namespace, a PersistentVolume for one."""
-    return safe_concat("vcluster", name, "x", host_namespace, "x", vcluster)
-
-
 def cluster_marker(host_namespace: str, vcluster: str) -> str:
     """The value of managed-by on objects without a namespace, Namespaces included."""
     return safe_concat(host_namespace, "x", vcluster)
@@ -76,29 +70,6 @@ def label_key(vcluster: str, key: str) -> str:
 def namespace_label_key(vcluster: str, key: str) -> str:
     """The host pod's key for a label of the pod's virtual namespace."""
     return safe_concat("vcluster.loft.sh/ns-label", vcluster, "x", _digest(key))
-
-
-def node_service(vcluster: str, node: str) -> str:
-    """The Service that stands for a node's kubelet inside a virtual cluster (nodes/nodeservice/node_service.go)."""
-    return safe_concat(vcluster, "node", node.replace(".", "-"))
-
-
-def multi_namespace(host_namespace: str, namespace: str, vcluster: str) -> str:
-    """The host namespace of a virtual one in the multi-namespace mode of v0.14 to v0.25."""
-    return f"vcluster-{_sha256(namespace)[:8]}-{_sha256(f'{host_namespace}x{vcluster}')[:8]}"
-
-
-def short_name(name: str, namespace: str, vcluster: str) -> str:
-    """The short form of some integrations, KubeVirt's among them: "v" and 13 digits of base 36."""
-    import hashlib
-
-    digest = hashlib.sha256("-".join([name, "x", namespace, "x", vcluster]).encode()).digest()
-    number, digits = int.from_bytes(digest, "big"), ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    leading = len(digest) - len(digest.lstrip(b"\0"))
-    return "v" + ("0" * leading + digits)[:13]
 
 
 def _digest(key: str) -> str:

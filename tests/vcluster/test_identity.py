@@ -135,12 +135,14 @@ def namespace(**changes: Any) -> Origin:
         "vcluster.loft.sh/object-kind": "/v1, Kind=Namespace",
         "vcluster.loft.sh/object-host-name": "synced",
     }
-    annotations |= {f"vcluster.loft.sh/{key.replace('_', '-')}": value for key, value in changes.items()}
     labels = {
         "vcluster.loft.sh/vcluster-name": "vc",
         "vcluster.loft.sh/vcluster-namespace": "home",
         naming.MANAGED_BY: changes.pop("marker", "home-x-vc"),
     }
+    if "without" in changes:
+        del labels[changes.pop("without")]
+    annotations |= {f"vcluster.loft.sh/{key.replace('_', '-')}": value for key, value in changes.items()}
     meta = {
         "name": "synced",
         "labels": {k: v for k, v in labels.items() if v},
@@ -159,6 +161,11 @@ def test_synced_namespaces() -> None:
     # A tenant chooses labels, but not the syncer's own marker.
     assert identity.synced_namespace(namespace(marker="elsewhere-x-evil")) is None
     assert identity.synced_namespace(namespace(marker=None)) is None
+
+
+@pytest.mark.parametrize("label", ["vcluster-name", "vcluster-namespace", "managed-by"])
+def test_a_namespace_without_one_of_its_three_labels_is_the_hosts(label: str) -> None:
+    assert identity.synced_namespace(namespace(without=f"vcluster.loft.sh/{label}")) is None
 
 
 def test_pods_in_a_target_namespace_belong_to_the_control_plane_elsewhere() -> None:
@@ -184,6 +191,9 @@ def test_nested() -> None:
     assert found == VirtualPod(VClusterRef("team", "inner", outer), "default", "nginx")
     assert found.vcluster.path == "home/outer/team/inner"
     assert identity.nested(pod, {naming.MANAGED_BY: "outer"}) == pod
+    for key in ("vcluster.loft.sh/label-outer-x-e5f1b28ab2", "vcluster.loft.sh/label-outer-x-101dcd4e86"):
+        assert identity.nested(pod, {**labels, key: ""}) == pod
+        assert identity.nested(pod, {name: value for name, value in labels.items() if name != key}) == pod
     # What a tenant of the outer one writes that does not fit the name changes nothing.
     assert identity.nested(pod, {**labels, "vcluster.loft.sh/label-outer-x-101dcd4e86": "kube-system"}) == pod
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -26,38 +28,44 @@ DOTTED = "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeef.gggggg"
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("translate", "parts", "expected"),
     [
         # Published by upstream: its unit tests and its documentation.
-        (naming.host_name("test-pod", "default", "suffix"), "test-pod-x-default-x-suffix"),
-        (naming.host_name("my-pod", "default", "123"), "my-pod-x-default-x-123"),
-        (naming.host_cluster_scoped("stuff", "test", "suffix"), "vcluster-stuff-x-test-x-suffix"),
+        (naming.host_name, ("test-pod", "default", "suffix"), "test-pod-x-default-x-suffix"),
+        (naming.host_name, ("my-pod", "default", "123"), "my-pod-x-default-x-123"),
         (
-            naming.host_name("nginx-from-other-namespace", "some-other-namespace", "default-namespace-sync"),
+            naming.host_name,
+            ("nginx-from-other-namespace", "some-other-namespace", "default-namespace-sync"),
             "nginx-from-other-namespace-x-some-other-namespace-x--4b96e8f948",
         ),
-        (naming.label_key("suffix", "release"), "vcluster.loft.sh/label-suffix-x-a4d451ec23"),
-        (naming.label_key("suffix", "vcluster.loft.sh/namespace"), "vcluster.loft.sh/label-suffix-x-101dcd4e86"),
-        (naming.label_key("suffix", "vcluster.loft.sh/managed-by"), "vcluster.loft.sh/label-suffix-x-e5f1b28ab2"),
+        (naming.label_key, ("suffix", "release"), "vcluster.loft.sh/label-suffix-x-a4d451ec23"),
+        (naming.label_key, ("suffix", "vcluster.loft.sh/namespace"), "vcluster.loft.sh/label-suffix-x-101dcd4e86"),
+        (naming.label_key, ("suffix", "vcluster.loft.sh/managed-by"), "vcluster.loft.sh/label-suffix-x-e5f1b28ab2"),
         # Computed from the published formula by another implementation.
-        (naming.host_name(LONG, "production-environment", "tenant-a"), f"{LONG}-x-produ-33526a435e"),
-        (naming.host_name("p" * 53, "ns", "vc"), "p" * 53 + "-x-ns-x-vc"),
-        (naming.host_name("p" * 54, "ns", "vc"), "p" * 52 + "-8a6e3050df"),
-        (naming.host_name(DOTTED, "ns", "vc"), "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeef-c21b8138f8"),
-        (naming.host_name("nginx-x-default-x-inner", "team", "outer"), "nginx-x-default-x-inner-x-team-x-outer"),
+        (naming.host_name, (LONG, "production-environment", "tenant-a"), f"{LONG}-x-produ-33526a435e"),
+        (naming.host_name, ("p" * 53, "ns", "vc"), "p" * 53 + "-x-ns-x-vc"),
+        (naming.host_name, ("p" * 54, "ns", "vc"), "p" * 52 + "-8a6e3050df"),
+        (naming.host_name, (DOTTED, "ns", "vc"), "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeef-c21b8138f8"),
+        (naming.host_name, ("nginx-x-default-x-inner", "team", "outer"), "nginx-x-default-x-inner-x-team-x-outer"),
         (
-            naming.namespace_label_key("my-vc", "kubernetes.io/metadata.name"),
+            naming.namespace_label_key,
+            ("my-vc", "kubernetes.io/metadata.name"),
             "vcluster.loft.sh/ns-label-my-vc-x-cf1227b7b2",
         ),
-        (naming.label_key("my-vc", "app"), "vcluster.loft.sh/label-my-vc-x-a172cedcae"),
-        (naming.multi_namespace("vcluster-my-vc", "default", "my-vc"), "vcluster-37a8eec1-49b8ff1b"),
-        (naming.short_name("my-pod", "default", "my-vc"), "v5zk1p4huzlojy"),
-        (naming.node_service("my-vc", "ip-10-0-0-1.ec2.internal"), "my-vc-node-ip-10-0-0-1-ec2-internal"),
-        (naming.cluster_marker("vcluster-my-vc", "my-vc"), "vcluster-my-vc-x-my-vc"),
+        (naming.label_key, ("my-vc", "app"), "vcluster.loft.sh/label-my-vc-x-a172cedcae"),
+        (naming.cluster_marker, ("vcluster-my-vc", "my-vc"), "vcluster-my-vc-x-my-vc"),
     ],
 )
-def test_vectors(found: str, expected: str) -> None:
-    assert found == expected
+def test_vectors(translate: Callable[..., str], parts: tuple[str, ...], expected: str) -> None:
+    assert translate(*parts) == expected
+
+
+def test_a_hashed_name_ends_in_ten_hexadecimal_digits() -> None:
+    assert naming.may_be_hashed("web-0123456789") is True
+    assert naming.may_be_hashed(naming.host_name("p" * 54, "ns", "vc")) is True
+    # A digit too few; one that is not hexadecimal; nothing in front; text behind.
+    for name in ("web-012345678", "web-012345678g", "0123456789", "web-0123456789-0", "web-x-shop-x-vc"):
+        assert naming.may_be_hashed(name) is False
 
 
 def test_two_pods_can_have_one_host_name() -> None:
