@@ -1,7 +1,7 @@
 """What Kubernetes and the Prometheus Operator accept, as JSON schemas: the fields that are used, and no others.
 
-After the CustomResourceDefinitions of prometheus-operator v0.9x and the OpenAPI of Kubernetes 1.36; a field that is
-misspelt there is dropped without a word, here it is an error.
+After the CustomResourceDefinitions of prometheus-operator (v0.85 to v0.9x) and cert-manager v1, and the OpenAPI of
+Kubernetes 1.36; a field that is misspelt there is dropped without a word, here it is an error.
 """
 
 from __future__ import annotations
@@ -71,8 +71,19 @@ _RELABELING = _object(
         "modulus": {"type": "integer"},
     }
 )
+_TLS = _object(
+    {
+        "insecureSkipVerify": _BOOLEAN,
+        "serverName": _STRING,
+        "ca": _SECRET_OR_MAP,
+        "cert": _SECRET_OR_MAP,
+        "keySecret": _KEY,
+    }
+)
+_AUTHORIZATION = _object({"type": {"enum": ["Bearer"]}, "credentials": _KEY})
 _ENDPOINT = _object(
     {
+        "authorization": _AUTHORIZATION,
         "port": _STRING,
         "path": _STRING,
         "scheme": {"enum": ["http", "https"]},
@@ -80,15 +91,7 @@ _ENDPOINT = _object(
         "scrapeTimeout": {"type": "string", "pattern": _DURATION},
         "honorLabels": _BOOLEAN,
         "honorTimestamps": _BOOLEAN,
-        "tlsConfig": _object(
-            {
-                "insecureSkipVerify": _BOOLEAN,
-                "serverName": _STRING,
-                "ca": _SECRET_OR_MAP,
-                "cert": _SECRET_OR_MAP,
-                "keySecret": _KEY,
-            }
-        ),
+        "tlsConfig": _TLS,
         "relabelings": _list(_RELABELING),
         "metricRelabelings": _list(_RELABELING),
     }
@@ -155,6 +158,66 @@ KINDS: dict[str, Schema] = {
             "endpoints",
         ),
     ),
+    "ScrapeConfig": _kind(
+        "monitoring.coreos.com/v1alpha1",
+        "ScrapeConfig",
+        # pkg/apis/monitoring/v1alpha1/scrapeconfig_types.go; the scheme is written in capitals up to v0.85.
+        spec=_object(
+            {
+                "httpSDConfigs": _list(
+                    _object(
+                        {
+                            "url": {"type": "string", "pattern": "^http(s)?://.+$"},
+                            "refreshInterval": {"type": "string", "pattern": _DURATION},
+                            "authorization": _AUTHORIZATION,
+                            "tlsConfig": _TLS,
+                        },
+                        "url",
+                    ),
+                    1,
+                ),
+                "jobName": _STRING,
+                "metricsPath": _STRING,
+                "scheme": {"enum": ["HTTP", "HTTPS"]},
+                "honorLabels": _BOOLEAN,
+                "scrapeInterval": {"type": "string", "pattern": _DURATION},
+                "scrapeTimeout": {"type": "string", "pattern": _DURATION},
+                "authorization": _AUTHORIZATION,
+                "tlsConfig": _TLS,
+                "relabelings": _list(_RELABELING, 1),
+            }
+        ),
+    ),
+    "Certificate": _kind(
+        "cert-manager.io/v1",
+        "Certificate",
+        # pkg/apis/certmanager/v1/types_certificate.go of cert-manager
+        spec=_object(
+            {
+                "secretName": _STRING,
+                "dnsNames": _list(_STRING, 1),
+                "usages": _list({"enum": ["server auth", "digital signature", "key encipherment"]}, 1),
+                "privateKey": _object(
+                    {
+                        "algorithm": {"enum": ["RSA", "ECDSA", "Ed25519"]},
+                        "size": {"type": "integer"},
+                        "rotationPolicy": {"enum": ["Never", "Always"]},
+                    }
+                ),
+                "issuerRef": _object(
+                    {
+                        "group": {"const": "cert-manager.io"},
+                        "kind": {"enum": ["Issuer", "ClusterIssuer"]},
+                        "name": _STRING,
+                    },
+                    "name",
+                ),
+            },
+            "secretName",
+            "issuerRef",
+        ),
+    ),
+    "ServiceAccount": _kind("v1", "ServiceAccount"),
     "ConfigMap": _kind("v1", "ConfigMap", data={"type": "object", "additionalProperties": _STRING}),
     "KubeconfigGenerator": _kind(
         "kamaji.clastix.io/v1alpha1",

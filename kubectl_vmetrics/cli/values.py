@@ -85,6 +85,10 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         from kubectl_vmetrics.metrics.needs import COMMANDS
 
         return list(COMMANDS)
+    if name == "monitor":
+        from kubectl_vmetrics.manifests.monitor import KINDS
+
+        return KINDS
     if name == "only":
         return _checks()
     if name == "folder" and top == "manifests":

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from kubectl_vmetrics.kube.names import SUBDOMAIN
+
 Object = dict[str, Any]
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -34,6 +36,11 @@ class _Plain(yaml.SafeDumper):
 def is_name(text: str) -> bool:
     """Whether this can be the name of an object or a namespace (RFC 1123 label)."""
     return bool(_NAME.fullmatch(text))
+
+
+def is_subdomain(text: str) -> bool:
+    """Whether this can be the name of any other object (RFC 1123 subdomain)."""
+    return len(text) <= SUBDOMAIN and all(is_name(part) for part in text.split("."))
 
 
 def to_yaml(bundle: Bundle) -> str:

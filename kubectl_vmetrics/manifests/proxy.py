@@ -5,17 +5,13 @@ It keeps nothing but the map of where pods come from, so replicas need not know 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from kubectl_vmetrics.kube import names
-from kubectl_vmetrics.vcluster.identity import VClusterRef
-
-from . import rbac, workload
+from . import certificate, monitor, rbac, workload
 from .bundle import Bundle, Object
-from .rbac import FOLLOW, READ, rule
+from .proxy_notes import notes
+from .proxy_settings import Settings
+from .rbac import FOLLOW, READ, WATCH, rule
 from .workload import probe
 
-NAME = "vmetrics-proxy"
 PORT = 8443
 APISERVERS = (443, 6443, 8443, 16443)
 """Ports of apiservers: of the Service, kubeadm and most others, minikube, MicroK8s."""
@@ -23,56 +19,46 @@ USER = 65532
 """Nobody: an id that no user of the node has."""
 
 
-class Settings(NamedTuple):
-    """What can be chosen.
-
-    Attributes:
-        image: holds the plugin, and runs it without further arguments.
-        name: of the objects; no two proxies of a namespace may share it.
-        token_secret: Secret with the key `token`, which clients present.
-        tls_secret: Secret of type kubernetes.io/tls.
-        vcluster: the one virtual cluster to serve; None for all.
-        clients: namespaces whose pods may connect; all of the cluster's where there are none.
-        targets: host namespaces, and the virtual cluster elsewhere that syncs its pods there.
-    """
-
-    image: str
-    namespace: str
-    name: str = NAME
-    replicas: int = 2
-    token_secret: str = f"{NAME}-token"
-    tls_secret: str = f"{NAME}-tls"
-    vcluster: VClusterRef | None = None
-    isolate: bool = False
-    clients: tuple[str, ...] = ()
-    targets: tuple[tuple[str, VClusterRef], ...] = ()
-
-
-def own_name(vcluster: VClusterRef | None) -> str:
-    """The name of a proxy for all virtual clusters, or for one: no other one's has it, so each has its own token."""
-    return names.joined(NAME, vcluster.host_namespace, vcluster.name) if vcluster else NAME
-
-
 def bundle(settings: Settings) -> Bundle:
-    """ServiceAccount, roles and their bindings, Deployment, PodDisruptionBudget, Service, NetworkPolicy."""
+    """ServiceAccount, roles, Deployment, PodDisruptionBudget, Service, NetworkPolicy, and what more was asked for."""
     labels = {"app.kubernetes.io/name": "vmetrics-proxy", "app.kubernetes.io/instance": settings.name}
     meta = {"name": settings.name, "namespace": settings.namespace, "labels": labels}
     deployment = workload.deployment(meta, labels, settings.replicas, _pod(settings, labels))
     objects = [workload.account(meta), *roles(settings), deployment]
     if settings.replicas > 1:
         objects.append(workload.budget(meta, labels, maxUnavailable=1))
-    return Bundle([*objects, workload.service(meta, labels), _policy(settings, meta, labels)], _notes(settings))
+    objects += [workload.service(meta, labels), _policy(settings, meta, labels)]
+    if settings.issuer:
+        # A Certificate has the Secret's name: what opens it, and what renews it, are found together.
+        own = {**meta, "name": settings.tls_secret}
+        objects.append(certificate.certificate(own, settings.tls_secret, settings.name, settings.issuer))
+    if settings.monitor != monitor.NONE:
+        objects += _monitors(settings, meta, labels)
+    return Bundle(objects, notes(settings, APISERVERS))
+
+
+def _monitors(settings: Settings, meta: Object, labels: Object) -> list[Object]:
+    own = {**meta, "labels": {**labels, **settings.labels}}
+    scraped = settings.monitor == monitor.SCRAPE_CONFIG
+    found = [monitor.service_monitor(own, labels, settings.access, names=not scraped)]
+    if scraped:
+        endpoints = (*(() if settings.only_names else monitor.ENDPOINTS), monitor.NAMES)
+        found.insert(0, monitor.scrape_config(own, settings.access, endpoints))
+    return found
 
 
 def roles(settings: Settings) -> list[Object]:
     """The least that the proxy needs, and no right to write."""
     subject = rbac.service_account(settings.name, settings.namespace)
-    pods = [rule("", ["pods", "persistentvolumeclaims"], FOLLOW)]
     workloads = [rule("apps", ["deployments", "statefulsets"], ["list"])]
-    used = [rule("metrics.k8s.io", ["pods"], READ)]
-    of_nodes = [rule("", ["nodes/proxy"], ["get"]), rule("", ["namespaces"], ["list", "watch"])]
-    if not settings.isolate or settings.vcluster is None:
-        of_nodes += [rule("", ["nodes"], READ), rule("metrics.k8s.io", ["nodes"], READ)]
+    spaces = rule("", ["namespaces"], WATCH)
+    pods, used, of_nodes = [rule("", ["pods", "persistentvolumeclaims"], WATCH)], list[Object](), [spaces]
+    if not settings.only_names:
+        pods = [rule("", ["pods", "persistentvolumeclaims"], FOLLOW)]
+        used = [rule("metrics.k8s.io", ["pods"], READ)]
+        of_nodes = [rule("", ["nodes/proxy"], ["get"]), spaces]
+        if not settings.isolate or settings.vcluster is None:
+            of_nodes += [rule("", ["nodes"], READ), rule("metrics.k8s.io", ["nodes"], READ)]
     # Neither a cluster role nor the virtual cluster's namespace is the proxy's own: two of one name would share it.
     name = f"{settings.namespace}:{settings.name}"
     if settings.vcluster is None:
@@ -127,6 +113,7 @@ def _pod(settings: Settings, labels: Object) -> Object:
         *([f"--vcluster={settings.vcluster.path}"] if settings.vcluster else []),
         *(f"--target-namespace={namespace}={ref.path}" for namespace, ref in settings.targets),
         *(["--isolate"] if settings.isolate else []),
+        *(["--only-names"] if settings.only_names else []),
     ]
     container = {
         "name": "proxy",
@@ -174,31 +161,3 @@ def _pod(settings: Settings, labels: Object) -> Object:
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         ],
     }
-
-
-def _notes(settings: Settings) -> list[str]:
-    space, host = settings.namespace, f"{settings.name}.{settings.namespace}.svc"
-    create = f"kubectl -n {space} create secret"
-    return [
-        "The proxy reads nodes/proxy: anyone with its token can read all metrics it serves, and anyone who takes over",
-        f"its service account can run commands in pods. Keep others out of namespace {space}.",
-        "",
-        "It needs two Secrets. Create them once; cert-manager can create the second:",
-        f"  {create} generic {settings.token_secret} --from-literal=token=$(openssl rand -hex 32)",
-        f"  {create} tls {settings.tls_secret} --cert=tls.crt --key=tls.key",
-        f"The certificate is for {host}.",
-        "",
-        "Prometheus finds everything that it serves with:",
-        "  http_sd_configs:",
-        f"  - url: https://{host}/sd",
-        "    authorization: {credentials_file: …}",
-        "    tls_config: {ca_file: …}",
-        "and scrapes it with the same authorization, tls_config and `scheme: https`.",
-        "",
-        "The NetworkPolicy lets pods of "
-        + (", ".join(settings.clients) if settings.clients else "every namespace (see --from-namespace)")
-        + " connect, and the proxy the apiserver",
-        f"(on port {', '.join(map(str, APISERVERS))}) and the DNS of kube-system.",
-        "Pods that use the network of their node (hostNetwork) are not matched by namespaces.",
-        "",
-    ]

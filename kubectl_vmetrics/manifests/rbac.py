@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .bundle import Object
 
 READ = ("get", "list")
+WATCH = ("list", "watch")
 FOLLOW = ("get", "list", "watch")
 API_GROUP = "rbac.authorization.k8s.io"
 

@@ -169,6 +169,7 @@ FREE = {
     "replicas": "a number",
     "token_secret": "the name of a Secret, which need not be listed",
     "tls_secret": "likewise",
+    "issuer": "an issuer of cert-manager",
     "labels": "what the user's Prometheus looks for",
     "folder": "a folder of Grafana",
     "user": "a user that the cluster need not know",
@@ -204,7 +205,7 @@ def test_no_option_is_without_completion(path: tuple[str, ...], option: click.Op
 
 
 LISTS = re.compile(r"(?:accepts only|there are|choose from|allowed formats are:) ([\w, =\-]+)$", re.MULTILINE)
-NEEDED = {"manifests proxy": ["--image=x"], "manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
+NEEDED = {"manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
 
 
 def test_completion_offers_what_the_error_about_a_wrong_value_lists(complete: Cli, on_demo: Cli) -> None:

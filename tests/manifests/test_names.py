@@ -94,7 +94,7 @@ def test_two_proxies_of_one_virtual_cluster_share_nothing() -> None:
 def test_names_that_were_given_are_kept() -> None:
     objects = proxy("team-a/shop", "--name=metrics", "--token-secret=t")
     volumes = next(i for i in objects if i["kind"] == "Deployment")["spec"]["template"]["spec"]["volumes"]
-    assert [v["secret"]["secretName"] for v in volumes if "secret" in v] == ["t", "metrics-tls"]
+    assert [v["secret"]["secretName"] for v in volumes if "secret" in v] == ["t", "metrics-serving-cert"]
     assert {name for kind, _, name in keys(objects) if kind not in RBAC} == {"metrics"}
 
 

@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
+import kubectl_vmetrics
 from kubectl_vmetrics.cli.main import root
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.exchange import Refusal
+from kubectl_vmetrics.manifests import image
+from kubectl_vmetrics.manifests.proxy_settings import own_name
 from kubectl_vmetrics.metrics import quantity
 from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.vcluster.identity import VClusterRef
+from tests import schemas
 from tests.abuse.bench import MEMORY
 from tests.conftest import invoke
 from tests.proxy.test_proxy import EVERYTHING, get, serve
@@ -222,10 +226,168 @@ def test_json_and_one_replica() -> None:
     assert "&id" not in invoke("manifests", "proxy", "--image=a").stdout
 
 
+# ---------------------------------------------------------------------------------- only names, monitors, certificates
+
+
+def test_only_names_in_target_namespaces() -> None:
+    rights = Rights(printed("--only-names", "--vcluster=team-a/vc1", "--target-namespace=pods-of-a=team-a/vc1"))
+
+    assert {rule for rule in rights.allowed if rule[0] == "pods-of-a"} == {
+        ("pods-of-a", "", kind, verb) for kind in ("pods", "persistentvolumeclaims") for verb in ("list", "watch")
+    }
+
+
+def access(secret: str, key: str) -> dict[str, Any]:
+    return {
+        "authorization": {"type": "Bearer", "credentials": {"name": "vmetrics-proxy-client-token", "key": "token"}},
+        "tlsConfig": {
+            "ca": {"secret": {"name": secret, "key": key}},
+            "serverName": "vmetrics-proxy.monitoring.svc",
+        },
+    }
+
+
+LABELS = {"app.kubernetes.io/name": "vmetrics-proxy", "app.kubernetes.io/instance": "vmetrics-proxy"}
+
+
+@pytest.mark.parametrize(
+    ("args", "endpoints"),
+    [
+        ([], "metrics,metrics/cadvisor,metrics/probes,names"),
+        (["--only-names"], "names"),
+    ],
+)
+def test_a_scrape_config_leads_to_what_the_proxy_lists(args: list[str], endpoints: str) -> None:
+    objects = printed("-n", "monitoring", "--monitor=scrapeconfig", "--label=release=prometheus", *args)
+    scraped, watched = objects[-2:]
+    let_in = access("vmetrics-proxy-serving-cert", "tls.crt")
+
+    for item in (scraped, watched):
+        schemas.validate(item)
+        assert item["metadata"] == {
+            "name": "vmetrics-proxy",
+            "namespace": "monitoring",
+            "labels": {**LABELS, "release": "prometheus"},
+        }
+    assert scraped["kind"] == "ScrapeConfig"
+    assert scraped["spec"] == {
+        "httpSDConfigs": [{"url": f"https://vmetrics-proxy.monitoring.svc/sd?endpoints={endpoints}", **let_in}],
+        **let_in,
+        "scheme": "HTTPS",
+        "honorLabels": True,
+        "scrapeInterval": "30s",
+        "scrapeTimeout": "20s",
+    }
+    assert [(item["path"], item["relabelings"][0]["replacement"]) for item in watched["spec"]["endpoints"]] == [
+        ("/metrics", "vmetrics-proxy")
+    ]
+
+
+def test_a_service_monitor_scrapes_names_and_the_proxy_itself() -> None:
+    objects = printed("-n", "monitoring", "--monitor=servicemonitor")
+    found, service = objects[-1], of_kind(objects, "Service")
+
+    schemas.validate(found)
+    assert [item["kind"] for item in objects].count("ServiceMonitor") == 1
+    assert "ScrapeConfig" not in {item["kind"] for item in objects}
+    assert found["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert found["spec"]["endpoints"] == [
+        {
+            "port": service["spec"]["ports"][0]["name"],
+            "scheme": "https",
+            "path": path,
+            "interval": "30s",
+            "honorLabels": True,
+            **access("vmetrics-proxy-serving-cert", "tls.crt"),
+            "relabelings": [{"action": "replace", "targetLabel": "job", "replacement": job}],
+        }
+        for path, job in (("/metrics/names", "vmetrics-names"), ("/metrics", "vmetrics-proxy"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "reference"),
+    [
+        ("internal", {"group": "cert-manager.io", "kind": "Issuer", "name": "internal"}),
+        ("issuer/internal", {"group": "cert-manager.io", "kind": "Issuer", "name": "internal"}),
+        ("ClusterIssuer/ca.example", {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "ca.example"}),
+    ],
+)
+def test_cert_manager_issues_the_certificate(issuer: str, reference: dict[str, str]) -> None:
+    result = invoke("manifests", "proxy", "-n", "monitoring", "--monitor=scrapeconfig", f"--cert-manager={issuer}")
+    objects = list(yaml.safe_load_all(result.stdout))
+    found = of_kind(objects, "Certificate")
+    secrets = [v["secret"]["secretName"] for v in volumes(objects) if "secret" in v]
+
+    schemas.validate(found)
+    assert found["metadata"]["namespace"] == "monitoring"
+    assert found["spec"] == {
+        "secretName": secrets[1],
+        "dnsNames": ["vmetrics-proxy.monitoring.svc", "vmetrics-proxy.monitoring", "vmetrics-proxy"],
+        "usages": ["server auth"],
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        "issuerRef": reference,
+    }
+    scraped = of_kind(objects, "ScrapeConfig")["spec"]
+    assert scraped["tlsConfig"] == access(secrets[1], "ca.crt")["tlsConfig"]
+    assert scraped["tlsConfig"]["serverName"] in found["spec"]["dnsNames"]
+    notes = result.stdout.partition("---")[0]
+    assert "create secret tls" not in notes
+    assert "create secret generic vmetrics-proxy-client-token --from-literal=token=" in notes
+
+
+def volumes(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = of_kind(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    return found
+
+
+def test_secrets_are_named_after_what_they_open() -> None:
+    for args, name in (([], "vmetrics-proxy"), (["--vcluster=team-a/vc1"], own_name(VC1)), (["--name=m"], "m")):
+        names = [volume["secret"]["secretName"] for volume in volumes(printed(*args))[:2]]
+        assert names == [f"{name}-client-token", f"{name}-serving-cert"]
+
+
+def test_the_image_is_that_of_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke("manifests", "proxy")
+    version = kubectl_vmetrics.__version__
+    assert f"image: ghcr.io/kubectl-vmetrics/kubectl-vmetrics:{version}\n" in result.stdout
+    assert "# The image is pushed when this version is released." in result.stdout
+    assert "is released" not in invoke("manifests", "proxy", "--image=example/vmetrics:1").stdout
+
+    monkeypatch.setattr(image.of_release, "__defaults__", ("1.2.0.dev1",))
+    assert invoke("manifests", "proxy") == (
+        1,
+        "",
+        "error: --image is required: this is a development version, and only releases have an image\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        ([], "error: --image is required: the image of this plugin\n"),
+        (["--image=a b"], "error: --image: 'a b' is not an image\n"),
+        (
+            ["--monitor=podmonitor"],
+            'error: --monitor: unknown kind "podmonitor"; choose from scrapeconfig, servicemonitor, none\n',
+        ),
+        (["--label=a=b"], "error: --label requires --monitor scrapeconfig or servicemonitor\n"),
+        (["--monitor=scrapeconfig", "--label=a"], "error: --label: 'a' is not a label KEY=VALUE\n"),
+        (
+            ["--only-names", "--isolate"],
+            "error: --only-names and --isolate cannot be used together: names have no metrics of nodes\n",
+        ),
+        (
+            ["--cert-manager=pod/x"],
+            "error: --cert-manager: 'pod/x' is not the name of an issuer: use NAME or clusterissuer/NAME\n",
+        ),
+        (
+            ["--cert-manager=/x"],
+            "error: --cert-manager: '/x' is not the name of an issuer: use NAME or clusterissuer/NAME\n",
+        ),
+        (
+            ["--cert-manager="],
+            "error: --cert-manager: '' is not the name of an issuer: use NAME or clusterissuer/NAME\n",
+        ),
         (["--image=a", "--replicas=0"], "error: --replicas must be 1 or more\n"),
         (
             ["--image=a", "--vcluster=vc1"],
