@@ -30,19 +30,21 @@ _AVAILABLE, _USABLE = (
 MACHINES = Dashboard(
     "vmetrics-machines",
     "Virtual machines",
-    "What KubeVirt's virtual machines use, as their guests see it where these tell.",
+    "What KubeVirt's virtual machines use, as reported by the guests where possible.",
     [_HOSTS, _SPACES, _NAMES],
     [
         (
             "CPU",
             [
                 Panel("Cores", [(_vm("cpu_usage_seconds_total"), _LEGEND)]),
-                Panel("Of their vCPUs", [(f"{_vm('cpu_usage_seconds_total')} / {_COUNT}", _LEGEND)], "percentunit"),
+                Panel(
+                    "Share of vCPUs used", [(f"{_vm('cpu_usage_seconds_total')} / {_COUNT}", _LEGEND)], "percentunit"
+                ),
                 Panel(
                     "Steal",
                     [(f"{_vm('vcpu_delay_seconds_total')} / {_COUNT}", _LEGEND)],
                     "percentunit",
-                    about="Ready to run, and not run: the host has not enough.",
+                    about="Runnable but not running: the host is short of CPU.",
                 ),
             ],
         ),
@@ -53,9 +55,9 @@ MACHINES = Dashboard(
                     "Used by the guest",
                     [(f"{_AVAILABLE} - {_USABLE}", _LEGEND)],
                     "bytes",
-                    about="Of guests with a balloon driver.",
+                    about="Only guests with a balloon driver report it.",
                 ),
-                Panel("Used of what it has", [(f"1 - {_USABLE} / {_AVAILABLE}", _LEGEND)], "percentunit"),
+                Panel("Share of guest memory used", [(f"1 - {_USABLE} / {_AVAILABLE}", _LEGEND)], "percentunit"),
                 Panel(
                     "Resident on the host",
                     [(f"sum by ({_BY}) (kubevirt_vmi_memory_resident_bytes{{{_VM}}})", _LEGEND)],
@@ -67,13 +69,13 @@ MACHINES = Dashboard(
             "Network and disks",
             [
                 Panel("Received", [(_vm("network_receive_bytes_total"), _LEGEND)], "Bps", width=6),
-                Panel("Sent", [(_vm("network_transmit_bytes_total"), _LEGEND)], "Bps", width=6),
+                Panel("Transmitted", [(_vm("network_transmit_bytes_total"), _LEGEND)], "Bps", width=6),
                 Panel("Read", [(_vm("storage_read_traffic_bytes_total"), _LEGEND)], "Bps", width=6),
                 Panel("Written", [(_vm("storage_write_traffic_bytes_total"), _LEGEND)], "Bps", width=6),
-                Panel("Latency of reads", [(_latency("read"), _LEGEND)], "s", width=8),
-                Panel("Latency of writes", [(_latency("write"), _LEGEND)], "s", width=8),
+                Panel("Read latency", [(_latency("read"), _LEGEND)], "s", width=8),
+                Panel("Write latency", [(_latency("write"), _LEGEND)], "s", width=8),
                 Panel(
-                    "File systems, the fullest",
+                    "Fullest file systems",
                     [
                         (
                             f"max by ({_BY}, mount_point) (kubevirt_vmi_filesystem_used_bytes{{{_VM}}} / "
@@ -90,12 +92,12 @@ MACHINES = Dashboard(
             "Live migration",
             [
                 Panel(
-                    "Left to move",
+                    "Data remaining",
                     [(f"max by ({_BY}) (kubevirt_vmi_migration_data_remaining_bytes{{{_VM}}})", _LEGEND)],
                     "bytes",
                 ),
                 Panel(
-                    "Memory made dirty",
+                    "Dirty rate",
                     [(f"max by ({_BY}) (kubevirt_vmi_dirty_rate_bytes_per_second{{{_VM}}})", _LEGEND)],
                     "Bps",
                 ),

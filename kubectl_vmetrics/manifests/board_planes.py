@@ -19,17 +19,17 @@ _OBJECTS = f"{_objects('apiserver_resource_objects')} or {_objects('apiserver_st
 _ANY = f'job=~"apiserver|kube-controller-manager|kube-scheduler|controller-manager|syncer",{IN}'
 _DURATION = "apiserver_request_duration_seconds_bucket"
 
-TENANTS = Dashboard(
-    "vmetrics-tenants",
-    "Tenants / Control planes",
+CONTROL_PLANES = Dashboard(
+    "vmetrics-control-planes",
+    "Control planes",
     "All tenant control planes side by side, Kamaji's and those of virtual clusters.",
     [_CLUSTERS],
     [
         (
             "Now",
             [
-                Panel("Components that answer", [(f"sum(up{{{_ANY}}})", "")], kind="stat"),
-                Panel("Components that do not", [(f"count(up{{{_ANY}}} == 0) or vector(0)", "")], kind="stat"),
+                Panel("Components up", [(f"sum(up{{{_ANY}}})", "")], kind="stat"),
+                Panel("Components down", [(f"count(up{{{_ANY}}} == 0) or vector(0)", "")], kind="stat"),
                 Panel(
                     "Requests",
                     [(f"sum(rate(apiserver_request_total{{{_SERVER},{_SHORT}}}[{RATE}]))", "")],
@@ -40,7 +40,7 @@ TENANTS = Dashboard(
                     "Control planes",
                     [(f"count by (cluster) (up{{{_ANY}}} == 1)", "")],
                     kind="table",
-                    about="How many of its components answer.",
+                    about="Number of components that are up.",
                 ),
             ],
         ),
@@ -48,12 +48,12 @@ TENANTS = Dashboard(
             "Requests",
             [
                 Panel(
-                    "Requests a second",
+                    "Request rate",
                     [(sum_("cluster", "apiserver_request_total", f"{_SERVER},{_SHORT}"), "{{cluster}}")],
                     "reqps",
                 ),
                 Panel(
-                    "Failed",
+                    "Failed requests",
                     [
                         (
                             share("cluster", "apiserver_request_total", f"{_SERVER},{_SHORT}", 'code=~"5.."'),
@@ -63,14 +63,14 @@ TENANTS = Dashboard(
                     "percentunit",
                 ),
                 Panel(
-                    "99% are answered within",
+                    "p99 latency",
                     [(quantile(0.99, "cluster", _DURATION, f"{_SERVER},{_SHORT}"), "{{cluster}}")],
                     "s",
                 ),
             ],
         ),
         (
-            "What they cost",
+            "Resource usage",
             [
                 Panel("CPU", [(sum_("cluster", "process_cpu_seconds_total", _ANY), "{{cluster}}")], "short"),
                 Panel(
@@ -84,23 +84,23 @@ TENANTS = Dashboard(
                             "{{cluster}}",
                         )
                     ],
-                    about="The second name is that of Kubernetes before v1.34.",
+                    about="Kubernetes before v1.34 uses the second name.",
                 ),
             ],
         ),
         (
-            "Their storage",
+            "Storage",
             [
                 Panel(
-                    "99% of requests to storage",
+                    "p99 storage latency",
                     [(quantile(0.99, "cluster", "etcd_request_duration_seconds_bucket", _SERVER), "{{cluster}}")],
                     "s",
                 ),
                 Panel(
-                    "Size of the database",
+                    "Database size",
                     [(f"max by (cluster) (apiserver_storage_size_bytes{{{_SERVER}}})", "{{cluster}}")],
                     "bytes",
-                    about="Tenants that share an etcd show the same number.",
+                    about="Tenants that share an etcd report the same size.",
                 ),
             ],
         ),
@@ -116,7 +116,7 @@ _NO_STANDBY = f"unless on (cluster, job, instance) (leader_election_master_statu
 
 CONTROL_PLANE = Dashboard(
     "vmetrics-control-plane",
-    "Tenants / One control plane",
+    "Control planes / One control plane",
     "Apiserver, controller-manager and scheduler of one tenant.",
     [_ONE],
     [
@@ -136,13 +136,13 @@ CONTROL_PLANE = Dashboard(
                     width=8,
                 ),
                 Panel(
-                    "99% are answered within, by verb",
+                    "p99 latency by verb",
                     [(quantile(0.99, "verb", _DURATION, f"{_SERVER},{_SHORT}"), "{{verb}}")],
                     "s",
                     width=8,
                 ),
                 Panel(
-                    "Under way",
+                    "Requests in flight",
                     [(f"sum by (request_kind) (apiserver_current_inflight_requests{{{_SERVER}}})", "{{request_kind}}")],
                     width=8,
                 ),
@@ -152,18 +152,18 @@ CONTROL_PLANE = Dashboard(
                     width=8,
                 ),
                 Panel(
-                    "99% of requests to storage",
+                    "p99 storage latency",
                     [(quantile(0.99, "operation", "etcd_request_duration_seconds_bucket", _SERVER), "{{operation}}")],
                     "s",
                     width=8,
                 ),
                 Panel(
-                    "What is stored most",
+                    "Resources with the most objects",
                     [(f"topk(10, max by (resource) (apiserver_resource_objects{{{_SERVER}}}))", "{{resource}}")],
                     width=12,
                 ),
                 Panel(
-                    "Waiting for their turn",
+                    "Queued requests",
                     [
                         (
                             f"sum by (priority_level) (apiserver_flowcontrol_current_inqueue_requests{{{_SERVER}}})",
@@ -178,18 +178,18 @@ CONTROL_PLANE = Dashboard(
             "Controller manager",
             [
                 Panel(
-                    "Waiting in queues",
+                    "Queue depth",
                     [(f"topk(10, sum by (name) (workqueue_depth{{{_MANAGER}}}))", "{{name}}")],
                     width=8,
                 ),
                 Panel(
-                    "Added to queues",
+                    "Queue additions",
                     [(f"topk(10, {sum_('name', 'workqueue_adds_total', _MANAGER)})", "{{name}}")],
                     "ops",
                     width=8,
                 ),
                 Panel(
-                    "99% wait in queues for",
+                    "p99 queue wait",
                     [
                         (
                             f"topk(10, {quantile(0.99, 'name', 'workqueue_queue_duration_seconds_bucket', _MANAGER)})",
@@ -200,7 +200,7 @@ CONTROL_PLANE = Dashboard(
                     width=8,
                 ),
                 Panel(
-                    "Requests that it sends",
+                    "Outgoing requests",
                     [(sum_("code", "rest_client_requests_total", _MANAGER), "{{code}}")],
                     "reqps",
                     width=12,
@@ -218,18 +218,18 @@ CONTROL_PLANE = Dashboard(
             "Scheduler",
             [
                 Panel(
-                    "Pods that wait",
+                    "Pending pods",
                     [(f"sum by (queue) (scheduler_pending_pods{{{_SCHEDULER}}} {_NO_STANDBY})", "{{queue}}")],
                     width=8,
                 ),
                 Panel(
-                    "Attempts by result",
+                    "Scheduling attempts by result",
                     [(sum_("result", "scheduler_schedule_attempts_total", _SCHEDULER), "{{result}}")],
                     "ops",
                     width=8,
                 ),
                 Panel(
-                    "99% of attempts take",
+                    "p99 scheduling attempt duration",
                     [
                         (
                             quantile(
@@ -242,7 +242,7 @@ CONTROL_PLANE = Dashboard(
                     width=8,
                 ),
                 Panel(
-                    "Requests that fail",
+                    "Failed requests",
                     [(share("instance", "rest_client_requests_total", _SCHEDULER, f"code=~{_CODES}"), "{{instance}}")],
                     "percentunit",
                     width=12,

@@ -33,6 +33,14 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Plain, text: str) -> yaml.Node:
+    # Queries and dashboards are read by people: lines stay lines.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _text)
+
+
 def is_name(text: str) -> bool:
     """Whether this can be the name of an object or a namespace (RFC 1123 label)."""
     return bool(_NAME.fullmatch(text))
@@ -44,9 +52,11 @@ def is_subdomain(text: str) -> bool:
 
 
 def to_yaml(bundle: Bundle) -> str:
-    """One document for each object, the notes above them."""
+    """One document for each object, the notes above them; text of several lines is a literal block."""
     notes = "".join(f"# {note}".rstrip() + "\n" for note in bundle.notes)
-    documents = [yaml.dump(item, Dumper=_Plain, sort_keys=False, width=110) for item in bundle.objects]
+    documents = [
+        yaml.dump(item, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True) for item in bundle.objects
+    ]
     return notes + "---\n" + "---\n".join(documents)
 
 

@@ -1,25 +1,24 @@
-"""Dashboards for Grafana: tenants together, one control plane, virtual machines, virtual clusters.
+"""Dashboards for Grafana: tenants, control planes together, one control plane, virtual machines.
 
-They are for what `manifests kamaji`, `manifests vcluster`, `manifests kubevirt` and `proxy` lead Prometheus to: a label
-`cluster` for each control plane, jobs as kube-prometheus names them, vcluster_* labels on the host's series. A gauge is
-never put into rate(), and every query keeps to the chosen clusters.
+The one of tenants reads the series that `manifests rules` records. The others read what Prometheus scrapes with
+`manifests kamaji`, `vcluster` and `kubevirt`: a label `cluster` for each control plane, jobs as kube-prometheus names
+them. A gauge is never put into rate(), and every query keeps to the chosen clusters.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from .board_machines import MACHINES
-from .board_planes import CONTROL_PLANE, TENANTS
-from .board_vclusters import VCLUSTERS
+from .board_planes import CONTROL_PLANE, CONTROL_PLANES
+from .board_tenants import TENANTS
 from .bundle import Object
-from .grafana import Dashboard, render
+from .grafana import Dashboard, render, text
 
 SIDECAR_LABEL = "grafana_dashboard"
 """By which the sidecar of Grafana's chart finds dashboards, unless it was told of another label."""
 
-ALL = (TENANTS, CONTROL_PLANE, MACHINES, VCLUSTERS)
+ALL = (TENANTS, CONTROL_PLANES, CONTROL_PLANE, MACHINES)
 
 
 def config_maps(chosen: Sequence[Dashboard], namespace: str, labels: dict[str, str], folder: str = "") -> list[Object]:
@@ -37,7 +36,7 @@ def config_maps(chosen: Sequence[Dashboard], namespace: str, labels: dict[str, s
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": item.name, "namespace": namespace, "labels": labels, **annotations},
-            "data": {f"{item.name}.json": json.dumps(render(item), indent=1)},
+            "data": {f"{item.name}.json": text(render(item))},
         }
         for item in chosen
     ]

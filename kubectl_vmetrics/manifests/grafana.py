@@ -5,7 +5,9 @@ https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -16,17 +18,28 @@ WIDTH = 24
 """Columns of Grafana's grid."""
 HEIGHT = 8
 RATE = "$__rate_interval"
+LINE = 110
+"""Columns of a line of a dashboard's text."""
+_LABELS = {
+    "vcluster_host_namespace": "Host namespace",
+    "vcluster_name": "Virtual cluster",
+    "vcluster_virtual_namespace": "Virtual namespace",
+    "resourcequota": "Quota",
+    "resource": "Resource",
+}
+"""What people call labels: titles of variables and of columns."""
 
 
 class Panel(NamedTuple):
     """One panel.
 
     Attributes:
-        queries: PromQL and the legend of its series.
+        queries: PromQL and the legend of its series; in a table, the title of its column.
         unit: in Grafana's words: short, percentunit, bytes, Bps, s, reqps, …
         kind: timeseries, stat or table.
         about: what it shows, where its title does not say it.
         width: in columns; 0 for what is left in the row.
+        units: of columns of a table, where they are not `unit`.
     """
 
     title: str
@@ -35,6 +48,7 @@ class Panel(NamedTuple):
     kind: str = "timeseries"
     about: str = ""
     width: int = 0
+    units: Mapping[str, str] = MappingProxyType({})
 
 
 class Variable(NamedTuple):
@@ -112,7 +126,7 @@ def _variable(item: Variable) -> Json:
     query = f"label_values({item.query}, {item.label})"
     found: Json = {
         "name": item.name,
-        "label": item.name.replace("_", " "),
+        "label": _LABELS.get(item.label, item.name),
         "type": "query",
         "datasource": _SOURCE,
         "query": {"query": query, "refId": item.name},
@@ -179,9 +193,42 @@ def _panel(panel: Panel, number: int, place: Json) -> Json:
         "options": options[panel.kind],
     }
     if table:
-        hidden = {"Time": True, "__name__": True}
-        transformation = {"id": "organize", "options": {"excludeByName": hidden}}
-        found["transformations"] = (
-            [{"id": "merge", "options": {}}, transformation] if len(targets) > 1 else [transformation]
-        )
+        found["transformations"] = _columns(panel)
+        found["fieldConfig"]["overrides"] = [
+            {
+                "matcher": {"id": "byName", "options": column},
+                "properties": [{"id": "unit", "value": unit}],
+            }
+            for column, unit in panel.units.items()
+        ]
     return found
+
+
+def _columns(panel: Panel) -> list[Json]:
+    """One row for each series, one column for each query: Grafana names columns Value, or Value #A and so on."""
+    several = len(panel.queries) > 1
+    titles = {
+        f"Value #{chr(ord('A') + index)}" if several else "Value": legend
+        for index, (_, legend) in enumerate(panel.queries)
+        if legend
+    }
+    options = {"excludeByName": {"Time": True, "__name__": True}, "renameByName": _LABELS | titles}
+    return [*([{"id": "merge", "options": {}}] if several else []), {"id": "organize", "options": options}]
+
+
+def text(model: Json) -> str:
+    """A dashboard as JSON for people: what fits stands on one line, and keys keep their order."""
+    return _text(model, 0) + "\n"
+
+
+def _text(value: Any, depth: int) -> str:
+    short = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or (depth and len(short) + 2 * depth <= LINE):
+        return short
+    inner, outer = "  " * (depth + 1), "  " * depth
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {_text(item, depth + 1)}" for key, item in value.items()]
+    else:
+        lines = [_text(item, depth + 1) for item in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{start}\n" + ",\n".join(f"{inner}{line}" for line in lines) + f"\n{outer}{end}"

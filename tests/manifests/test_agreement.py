@@ -169,46 +169,46 @@ ALONE = (CLUSTER,)
 QUEUE = "workqueue_queue_duration_seconds_bucket"
 EXPECTED: Mapping[tuple[str, str], Callable[[], Values]] = {
     # Every panel of both dashboards; what `controlplanes` shows is taken from its figures, the rest from the texts.
-    ("vmetrics-tenants", "Components that answer"): lambda: {(): 6.0},
-    ("vmetrics-tenants", "Components that do not"): lambda: {(): 0.0},
-    ("vmetrics-tenants", "Requests"): lambda: {(): whole(lambda f: f.requests, APISERVER)},
-    ("vmetrics-tenants", "Control planes"): lambda: {ALONE: 6.0},
-    ("vmetrics-tenants", "Requests a second"): lambda: {ALONE: whole(lambda f: f.requests, APISERVER)},
-    ("vmetrics-tenants", "Failed"): lambda: {ALONE: first(APISERVER).failed},
-    ("vmetrics-tenants", "99% are answered within"): lambda: {ALONE: first(APISERVER).p99},
-    ("vmetrics-tenants", "CPU"): lambda: {ALONE: whole(lambda f: f.process.cores)},
-    ("vmetrics-tenants", "Memory"): lambda: {ALONE: whole(lambda f: f.process.memory_bytes)},
-    ("vmetrics-tenants", "Objects"): lambda: {ALONE: first(APISERVER).objects},
-    ("vmetrics-tenants", "99% of requests to storage"): lambda: {ALONE: first(APISERVER).etcd_p99},
-    ("vmetrics-tenants", "Size of the database"): lambda: {
+    ("vmetrics-control-planes", "Components up"): lambda: {(): 6.0},
+    ("vmetrics-control-planes", "Components down"): lambda: {(): 0.0},
+    ("vmetrics-control-planes", "Requests"): lambda: {(): whole(lambda f: f.requests, APISERVER)},
+    ("vmetrics-control-planes", "Control planes"): lambda: {ALONE: 6.0},
+    ("vmetrics-control-planes", "Request rate"): lambda: {ALONE: whole(lambda f: f.requests, APISERVER)},
+    ("vmetrics-control-planes", "Failed requests"): lambda: {ALONE: first(APISERVER).failed},
+    ("vmetrics-control-planes", "p99 latency"): lambda: {ALONE: first(APISERVER).p99},
+    ("vmetrics-control-planes", "CPU"): lambda: {ALONE: whole(lambda f: f.process.cores)},
+    ("vmetrics-control-planes", "Memory"): lambda: {ALONE: whole(lambda f: f.process.memory_bytes)},
+    ("vmetrics-control-planes", "Objects"): lambda: {ALONE: first(APISERVER).objects},
+    ("vmetrics-control-planes", "p99 storage latency"): lambda: {ALONE: first(APISERVER).etcd_p99},
+    ("vmetrics-control-planes", "Database size"): lambda: {
         ALONE: of(APISERVER)[0].pair.after.total("apiserver_storage_size_bytes")
     },
     ("vmetrics-control-plane", "Requests by verb"): lambda: requests("verb"),
     ("vmetrics-control-plane", "Requests by code"): lambda: requests("code"),
-    ("vmetrics-control-plane", "99% are answered within, by verb"): lambda: quantiles(
-        "verb", figures.DURATIONS, APISERVER
-    ),
-    ("vmetrics-control-plane", "Under way"): lambda: totals("request_kind", figures.INFLIGHT, APISERVER),
+    ("vmetrics-control-plane", "p99 latency by verb"): lambda: quantiles("verb", figures.DURATIONS, APISERVER),
+    ("vmetrics-control-plane", "Requests in flight"): lambda: totals("request_kind", figures.INFLIGHT, APISERVER),
     ("vmetrics-control-plane", "Watches"): lambda: each(lambda item: item.figures.watches, APISERVER),
-    ("vmetrics-control-plane", "99% of requests to storage"): lambda: quantiles("operation", figures.ETCD, APISERVER),
-    ("vmetrics-control-plane", "What is stored most"): lambda: mean(totals("resource", figures.OBJECTS[0], APISERVER)),
-    ("vmetrics-control-plane", "Waiting for their turn"): lambda: totals(
+    ("vmetrics-control-plane", "p99 storage latency"): lambda: quantiles("operation", figures.ETCD, APISERVER),
+    ("vmetrics-control-plane", "Resources with the most objects"): lambda: mean(
+        totals("resource", figures.OBJECTS[0], APISERVER)
+    ),
+    ("vmetrics-control-plane", "Queued requests"): lambda: totals(
         "priority_level", "apiserver_flowcontrol_current_inqueue_requests", APISERVER
     ),
-    ("vmetrics-control-plane", "Waiting in queues"): lambda: totals("name", figures.QUEUE, CONTROLLER_MANAGER),
-    ("vmetrics-control-plane", "Added to queues"): lambda: rates("name", "workqueue_adds_total", CONTROLLER_MANAGER),
-    ("vmetrics-control-plane", "99% wait in queues for"): lambda: quantiles("name", QUEUE, CONTROLLER_MANAGER),
-    ("vmetrics-control-plane", "Requests that it sends"): lambda: rates(
+    ("vmetrics-control-plane", "Queue depth"): lambda: totals("name", figures.QUEUE, CONTROLLER_MANAGER),
+    ("vmetrics-control-plane", "Queue additions"): lambda: rates("name", "workqueue_adds_total", CONTROLLER_MANAGER),
+    ("vmetrics-control-plane", "p99 queue wait"): lambda: quantiles("name", QUEUE, CONTROLLER_MANAGER),
+    ("vmetrics-control-plane", "Outgoing requests"): lambda: rates(
         "code", "rest_client_requests_total", CONTROLLER_MANAGER
     ),
-    ("vmetrics-control-plane", "Pods that wait"): lambda: {
+    ("vmetrics-control-plane", "Pending pods"): lambda: {
         (queue,): value for queue, value in first(SCHEDULER).pending.items()
     },
-    ("vmetrics-control-plane", "Attempts by result"): lambda: rates("result", figures.ATTEMPTS, SCHEDULER),
-    ("vmetrics-control-plane", "99% of attempts take"): lambda: quantiles(
+    ("vmetrics-control-plane", "Scheduling attempts by result"): lambda: rates("result", figures.ATTEMPTS, SCHEDULER),
+    ("vmetrics-control-plane", "p99 scheduling attempt duration"): lambda: quantiles(
         "result", figures.ATTEMPT_DURATIONS, SCHEDULER
     ),
-    ("vmetrics-control-plane", "Requests that fail"): lambda: each(lambda item: item.figures.failed, SCHEDULER),
+    ("vmetrics-control-plane", "Failed requests"): lambda: each(lambda item: item.figures.failed, SCHEDULER),
     ("vmetrics-control-plane", "CPU"): lambda: each(lambda item: item.figures.process.cores, job=True),
     ("vmetrics-control-plane", "Memory"): lambda: each(lambda item: item.figures.process.memory_bytes, job=True),
 }
@@ -216,7 +216,7 @@ LEADERS = {0: CONTROLLER_MANAGER, 1: SCHEDULER}
 """Two panels have one title."""
 PANELS = [
     (item, panel, index)
-    for item in (dashboards.TENANTS, dashboards.CONTROL_PLANE)
+    for item in (dashboards.CONTROL_PLANES, dashboards.CONTROL_PLANE)
     for index, panel in enumerate(item.panels)
 ]
 

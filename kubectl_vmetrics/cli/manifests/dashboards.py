@@ -15,12 +15,14 @@ from .write import check, check_labels, check_name, output_option, write
     "dashboards",
     cls=Command,
     arguments="[NAME…]",
-    help="""Print Grafana dashboards: all tenants, one control plane, virtual machines, virtual clusters.
+    help="""Print Grafana dashboards: tenants, control planes, one control plane, virtual machines.
 
-They are ConfigMaps for the sidecar of Grafana's Helm chart; --raw prints one as JSON for import. They show what
-Prometheus scrapes with `manifests kamaji`, `vcluster`, `kubevirt` and the proxy. Each has a variable `cluster`.""",
+They are ConfigMaps for the sidecar of Grafana's Helm chart; --raw prints one as JSON for import. vmetrics-tenants reads
+the series that `manifests rules` records, whatever its --names; the others read what Prometheus scrapes with `manifests
+kamaji`, `vcluster` and `kubevirt`. Each has a variable `cluster`.""",
     examples=[
         ("All dashboards, for a sidecar in the namespace monitoring", "manifests dashboards -n monitoring"),
+        ("Tenants and their quotas, for a sidecar", "manifests dashboards vmetrics-tenants"),
         ("One dashboard, for manual import", "manifests dashboards vmetrics-machines --raw"),
         ("For a sidecar with a different label", "manifests dashboards --label dashboards=team-a"),
     ],
@@ -35,11 +37,9 @@ def dashboards(
     context: click.Context, /, names: tuple[str, ...], raw: bool, labels: tuple[str, ...], folder: str, output: str
 ) -> int:
     """Check the options, print."""
-    import json
-
     from kubectl_vmetrics.manifests import dashboards as manifest
     from kubectl_vmetrics.manifests.bundle import Bundle
-    from kubectl_vmetrics.manifests.grafana import render
+    from kubectl_vmetrics.manifests.grafana import render, text
 
     known = {item.name: item for item in manifest.ALL}
     for name in names:
@@ -49,7 +49,7 @@ def dashboards(
     if raw:
         if len(chosen) != 1:
             raise UsageError(f"--raw prints one dashboard: {', '.join(known)}")
-        context.obj.stdout.write(json.dumps(render(chosen[0]), indent=2) + "\n")
+        context.obj.stdout.write(text(render(chosen[0])))
         return 0
     check(output)
     found = check_labels(labels) or {manifest.SIDECAR_LABEL: "1"}
