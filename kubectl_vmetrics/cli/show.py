@@ -40,6 +40,13 @@ class Outcome(NamedTuple):
 _WATCHED = "With --watch: refresh interval (minimum 500ms)."
 
 
+_NO_FIT = f"{__name__}.no_fit"
+
+
+def _no_fit(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_NO_FIT] = value
+
+
 def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Callable[..., Any]:
     """Add -o, --no-headers, -w and --interval."""
     for option in (
@@ -48,6 +55,13 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
             "-w", "--watch", is_flag=True, help="Refresh every --interval; redraws in a terminal, appends when piped."
         ),
         click.option("--no-headers", is_flag=True, help="Do not print headers."),
+        click.option(
+            "--no-fit",
+            is_flag=True,
+            expose_value=False,
+            callback=_no_fit,
+            help="Do not shorten or leave out text to fit the terminal.",
+        ),
         click.option(
             "-o",
             "--output",
@@ -105,6 +119,7 @@ class Show:
     ) -> None:
         self.environment: Environment = context.obj
         self.output = output
+        self.fits = not context.meta.get(_NO_FIT)
         self.headers = not no_headers
         self.watch = watch
         self.title = context.command_path.removeprefix(PROGRAM).strip()
@@ -145,7 +160,17 @@ class Show:
     def _text(self, outcome: Outcome, *, headers: bool) -> str:
         if not outcome.view.rows and not self.document:
             return ""
-        return formats.render(outcome.view, self.output, headers=headers)
+        view = outcome.view
+        width = self.environment.width if self.fits and self.output in formats.TABLES else None
+        if width:
+            from kubectl_vmetrics.output import fit
+
+            fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare)
+            view = view._replace(headers=fitting[0], rows=fitting[1], footer=fitting[2])
+            text = formats.render(view, self.output, headers=headers)
+            # kubectl's tables end in spaces, which would begin a new line on a screen that is just wide enough.
+            return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        return formats.render(view, self.output, headers=headers)
 
     def _notes(self, outcome: Outcome) -> list[str]:
         notes = [f"Warning: {warning}" for warning in outcome.warnings]

@@ -28,6 +28,7 @@ class View(NamedTuple):
         names: TYPE/NAME of each object that the rows are about, for -o name.
         records: for csv and tabulate's formats, a cell for each header and the sums at the end; None where that is
             what `rows` are.
+        spare: headers of columns that a narrow screen may do without, the least important first.
     """
 
     headers: Sequence[str]
@@ -36,6 +37,7 @@ class View(NamedTuple):
     names: Callable[[], list[str]]
     footer: Sequence[Row] = ()
     records: Callable[[], Sequence[Row]] | None = None
+    spare: Sequence[str] = ()
 
 
 def is_document(form: str) -> bool:

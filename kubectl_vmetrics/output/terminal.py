@@ -48,6 +48,18 @@ class Environment(NamedTuple):
         """Whether a person reads stderr: hints are for people, scripts get kubectl's own words alone."""
         return self.stderr.isatty()
 
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal on stdout; None if stdout is not a terminal, or has no width."""
+        if not self.stdout.isatty():
+            return None
+        if (columns := self.variables.get("COLUMNS", "")).isdecimal():
+            return int(columns) or None
+        try:
+            return os.get_terminal_size(self.stdout.fileno()).columns or None
+        except (OSError, ValueError):  # a stream without a descriptor raises io.UnsupportedOperation, which is both
+            return None
+
     def size(self) -> tuple[int, int]:
         """Columns and lines of the terminal."""
         import shutil

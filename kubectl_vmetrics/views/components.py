@@ -36,7 +36,7 @@ def view(items: Sequence[Health], *, wide: bool = False) -> View:
         return [f"pod/{item.component.name}" for item in items]
 
     rows = [[*_cells(item), *(_wide(item) if wide else [])] for item in items]
-    return View([*_HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names)
+    return View([*_HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names, spare=("NODE", "VERSION"))
 
 
 def _cells(item: Health) -> Row:

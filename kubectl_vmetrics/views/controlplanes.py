@@ -53,7 +53,7 @@ def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
         headers.append(PROBLEM)
     else:
         rows = [row[:-1] for row in rows]
-    return View(headers, rows, lambda: _document(found), lambda: names)
+    return View(headers, rows, lambda: _document(found), lambda: names, spare=("INSTANCE", "VERSION", "KIND"))
 
 
 def _lead(verdict: Verdict, component: str, instance: str) -> list[str]:

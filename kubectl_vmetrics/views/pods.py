@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 API_VERSION = "metrics.k8s.io/v1beta1"
 RULE = "________"
 _PRESSURE = [f"{resource}-{kind}%" for resource in ("CPU", "MEM", "IO") for kind in ("SOME", "FULL")]
+_SPARE = ("HOST-NAME", "NODE")
 UNRESOLVED = "*"
 """Behind a host name that stands where a virtual one should; no Kubernetes name can hold it."""
 
@@ -96,7 +97,9 @@ def view(pods: AnyPods, options: Options) -> View:
     rows = _simple_rows(groups) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
     records = (lambda: [*rows, _sums(pods, options, len(headers))]) if options.total else None
-    return View(headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records)
+    return View(
+        headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records, _SPARE
+    )
 
 
 def _name(pod: Pod[Any], names: Names) -> str:
@@ -235,7 +238,8 @@ def _more(pod: Pod[Any], container: Container | None, usage: Usage, options: Opt
     if options.reported is not None:
         used = reported.ephemeral_bytes if reported else None
         cells.append("-" if used is None else mebibytes(used))
-    return [*cells, (core.spec.node if core else "") or NONE, pod.host.name]
+    repeated = _name(pod, options.names) == pod.host.name
+    return [*cells, (core.spec.node if core else "") or NONE, "" if repeated else pod.host.name]
 
 
 def _stalls(psi: Psi | None) -> tuple[Stall | None, Stall | None]:

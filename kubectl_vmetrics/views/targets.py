@@ -27,7 +27,9 @@ def view(items: Sequence[Target], *, wide: bool = False) -> View:
         return [f"{kind}/{name}" for kind, _, name in objects]
 
     rows = [row(item, wide=wide) for item in items]
-    return View([*HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names)
+    return View(
+        [*HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names, spare=("LABELS", "JOB", "NODE")
+    )
 
 
 def row(item: Target, *, wide: bool = False) -> Row:

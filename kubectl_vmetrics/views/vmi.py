@@ -122,10 +122,10 @@ def view(items: Sequence[Shown], options: Options) -> View:
         return _document(ordered, options)
 
     if not options.total:
-        return View([*lead, *headers], rows, document, names)
+        return View([*lead, *headers], rows, document, names, spare=_SPARE)
     sums = _sums(_totals(ordered), len(lead), len(headers))
     footer = [[RULE if cell else "" for cell in sums], sums]
-    return View([*lead, *headers], rows, document, names, footer, lambda: [*rows, sums])
+    return View([*lead, *headers], rows, document, names, footer, lambda: [*rows, sums], _SPARE)
 
 
 def _names(item: Shown, *, virtual: bool) -> tuple[str, ...]:
@@ -161,6 +161,7 @@ def _state(item: Shown) -> str:
 
 # ------------------------------------------------------------------------------------------------------ one row each
 
+_SPARE = ("OS", "NODE")
 _HEADERS = ["STATUS", "VCPU", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
 _HEADERS += ["NET-RX", "NET-TX", "DISK-READ", "DISK-WRITE"]
 _WIDE = ["STEAL(%)", "WAIT(%)", "LOAD", "READ-IOPS", "WRITE-IOPS", "READ-LAT", "WRITE-LAT"]

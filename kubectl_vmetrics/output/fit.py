@@ -1,0 +1,87 @@
+"""Makes a table fit the screen: text is shortened or left out, numbers never.
+
+Columns that a view can spare go first: each is shortened, then left out. Other text is shortened only after that, the
+widest column first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from . import safe
+from .table import MIN_WIDTH, PADDING, Row
+
+ELLIPSIS = "…"
+_LEAST_NAME, _LEAST_TEXT = 12, 16
+"""Characters that are left of a name, and of other text before its column is left out."""
+_WORD = re.compile(r"[^\W\d_]{3}")
+_NOTHING = ("<none>", "<unknown>")
+
+
+def fit(
+    headers: Row, rows: Sequence[Row], footer: Sequence[Row], width: int, spare: Sequence[str] = ()
+) -> tuple[Row, list[Row], list[Row]]:
+    """A table no wider than the screen, if leaving numbers as they are allows it.
+
+    Args:
+        headers: one for each column; where they are not shown, still one for each.
+        rows: cells, one for each header.
+        footer: rows below, of any length.
+        width: columns of the screen.
+        spare: headers of columns that may be left out, the least important first.
+
+    Returns:
+        Headers, rows and footer.
+    """
+    cells = [[safe.line(cell) for cell in row] for row in rows]
+    columns = [list(column) for column in zip(*cells, strict=True)] if cells else [[] for _ in headers]
+    sums = [[safe.line(row[index]) for row in footer if index < len(row)] for index in range(len(headers))]
+    found = [max(map(len, (h, *c, *s))) for h, c, s in zip(headers, columns, sums, strict=True)]
+    wanted: list[int | None] = list(found)
+    for index in [headers.index(head) for head in spare if head in headers]:
+        if (over := _too_wide(wanted, width)) <= 0:
+            break
+        least = max(_LEAST_TEXT, len(headers[index]))
+        wanted[index] = found[index] - over if found[index] - over >= least else None
+    names = [index for index, column in enumerate(columns) if wanted[index] is not None and any(map(_is_text, column))]
+    while names and (over := _too_wide(wanted, width)) > 0:
+        widest = max(names, key=lambda index: wanted[index] or 0)
+        others = [wanted[index] or 0 for index in names if index != widest]
+        least = max(_LEAST_NAME, len(headers[widest]))
+        has = wanted[widest] or 0
+        if has <= least:
+            names.remove(widest)
+            continue
+        # No further than to the next widest: then both of them give way.
+        wanted[widest] = max(least, has - over, min(has - 1, max(others, default=0)))
+    return (
+        _row(headers, wanted),
+        [_row(row, wanted) for row in cells],
+        [_row([safe.line(cell) for cell in row], wanted) for row in footer],
+    )
+
+
+def _is_text(cell: str) -> bool:
+    return cell not in _NOTHING and "%" not in cell and _WORD.search(cell) is not None
+
+
+def _too_wide(wanted: Sequence[int | None], width: int) -> int:
+    """By how many characters the table is wider than the screen; spaces at the end of a line do not count."""
+    kept = [size for size in wanted if size is not None]
+    if not kept:
+        return 0
+    return sum(max(MIN_WIDTH, size + PADDING) for size in kept[:-1]) + kept[-1] - width
+
+
+def _row(row: Row, wanted: Sequence[int | None]) -> Row:
+    shown = [shorten(cell, size) for cell, size in zip(row, wanted, strict=False) if size is not None]
+    return [*shown, *row[len(wanted) :]]
+
+
+def shorten(text: str, size: int) -> str:
+    """A text of at most that many characters, with its middle left out: both ends of a pod's name tell it apart."""
+    if len(text) <= size:
+        return text
+    end = (size - 1) // 2
+    return f"{text[: size - 1 - end]}{ELLIPSIS}{text[len(text) - end :]}"

@@ -1,0 +1,72 @@
+"""Tables of the embedded cluster on terminals of several widths: no line is broken, and no number is lost."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import struct
+import subprocess
+
+import pyte
+import pytest
+
+from tests.installed import SCRIPT
+
+NUMBER = re.compile(r"~?\d[\d.]*(?:m|Mi|%|Ki/s|Mi/s)\b|~?\d[\d.]*%")
+
+
+def captured(width: int, *args: str) -> list[str]:
+    """The lines on a screen of that width after a command, as a terminal shows them."""
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 300, width, 0, 0))
+    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    with subprocess.Popen(
+        [str(SCRIPT), *args], stdout=follower, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
+    ) as process:
+        os.close(follower)
+        written = b""
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+        os.close(leader)
+        assert process.wait(60) == 0, process.stderr.read() if process.stderr else ""
+    screen = pyte.Screen(width, 300)
+    pyte.ByteStream(screen).feed(written)
+    return [line for line in screen.display if line.strip()]
+
+
+def piped(*args: str) -> list[str]:
+    done = subprocess.run([str(SCRIPT), *args], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize(
+    "command", ["top pods -A", "top pods -A -o wide", "top vclusters", "top namespaces", "targets"]
+)
+def test_no_number_is_lost(command: str, width: int) -> None:
+    args = ["demo", *command.split()]
+    # Lines that are too long even so go on in the next row of the screen.
+    assert re.findall(NUMBER, "".join(captured(width, *args))) == re.findall(NUMBER, "\n".join(piped(*args)))
+
+
+def test_lines_are_not_broken_and_both_ends_of_names_stay() -> None:
+    lines = captured(80, "demo", "top", "pods", "-n", "team-a")
+    assert len(lines) == 13
+    assert lines[0].split() == ["VCLUSTER", "VNAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"]
+    assert [line.rstrip() for line in lines if "…" in line] == [
+        "shop       batch         virt-launcher…-shop-f3c7b*   3214m        7062Mi",
+        "shop       shop          recommendatio…fb8pbb-wqp6g   293m         800Mi",
+    ]
+
+
+def test_no_fit_shows_everything() -> None:
+    text = "".join(captured(80, "demo", "top", "pods", "-n", "team-a", "--no-fit"))
+    assert "recommendations-for-the-landing-page-s995fb8pbb-wqp6g" in text
