@@ -31,6 +31,10 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.dashboards:dashboards",
             "Print Grafana dashboards.",
         ),
+        "rules": (
+            "kubectl_vmetrics.cli.manifests.rules:rules",
+            "Print recording rules and alerts for Prometheus.",
+        ),
         "rbac": ("kubectl_vmetrics.cli.manifests.grants:rbac", "Print least-privilege roles for commands."),
         "metrics-server": (
             "kubectl_vmetrics.cli.manifests.metrics_server:metrics_server",

@@ -1,0 +1,98 @@
+"""Thresholds of alerts, from a small YAML file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from .alert import SEVERITIES, Alert, Threshold
+
+LARGEST = 64 * 1024
+"""Bytes that are read of a file."""
+_DURATION = re.compile(r"(?=\d)(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
+
+Thresholds = Mapping[str, Threshold | None]
+"""By the alert's name; None for an alert that is left out."""
+
+
+def usual(alerts: Sequence[Alert]) -> dict[str, Threshold | None]:
+    """The thresholds if no file is given."""
+    return {alert.name: alert.usual for alert in alerts}
+
+
+def parse(text: str, alerts: Sequence[Alert]) -> dict[str, Threshold | None]:
+    """The thresholds of a file, and the usual ones for what it does not name.
+
+    Raises:
+        ValueError: what is wrong, as one line.
+    """
+    if len(text) > LARGEST:
+        raise ValueError(f"larger than {LARGEST // 1024} KiB")
+    try:
+        given = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"not YAML{f' (line {mark.line + 1})' if mark else ''}") from None
+    known = {alert.name: alert for alert in alerts}
+    if given is None:
+        return usual(alerts)
+    if not isinstance(given, dict):
+        raise ValueError("expected alerts by name; --show-thresholds prints an example")
+    found = usual(alerts)
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"unknown alert {_short(name)}; --show-thresholds prints all of them")
+        found[name] = None if value is False else _threshold(known[name], value)
+    return found
+
+
+def _threshold(alert: Alert, given: Any) -> Threshold:
+    fields = [*([alert.side] if alert.side else []), "for", "severity"]
+    if not isinstance(given, dict):
+        raise ValueError(f"{alert.name}: expected {', '.join(fields)}, or false to leave the alert out")
+    found = alert.usual
+    for key, value in given.items():
+        if key not in fields:
+            raise ValueError(f"{alert.name}: unknown key {_short(key)}; choose from {', '.join(fields)}")
+        if key == "for":
+            if not isinstance(value, str) or not _DURATION.fullmatch(value):
+                raise ValueError(f"{alert.name}: for: {_short(value)} is not a duration (example: 15m)")
+            found = found._replace(duration=value)
+        elif key == "severity":
+            if value not in SEVERITIES:
+                raise ValueError(f"{alert.name}: severity: choose from {', '.join(SEVERITIES)}")
+            found = found._replace(severity=value)
+        else:
+            found = found._replace(limit=_number(f"{alert.name}: {key}", value))
+    return found
+
+
+def _number(where: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{where}: {_short(value)} is not a number of 0 or more")
+    return float(value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def example(alerts: Sequence[Alert]) -> str:
+    """The usual thresholds as a file."""
+    lines = ["# Thresholds of alerts. What a file leaves out stays as below; NAME: false leaves an alert out."]
+    for alert in alerts:
+        lines.append(f"{alert.name}:")
+        if alert.usual.limit is not None:
+            lines.append(f"  {alert.side}: {number(alert.usual.limit)}  # {alert.unit}")
+        lines += [f"  for: {alert.usual.duration}", f"  severity: {alert.usual.severity}"]
+    return "\n".join(lines) + "\n"
+
+
+def number(value: float) -> str:
+    """A number as PromQL and YAML write it."""
+    return f"{value:g}" if value < 1e6 else repr(value)
