@@ -140,7 +140,7 @@ def _apiserver(common: Figures, pair: Pair) -> Figures:
     answered = pair.rate(REQUESTS, is_short)
     failed = pair.rate(REQUESTS, lambda labels: is_short(labels) and labels.get("code", "").startswith("5"))
     # -1 means that counting failed.
-    stored = next((found for name in OBJECTS if (found := [i for i in after.series(name) if i.value >= 0])), [])
+    stored = next((found for name in OBJECTS if (found := [i for i in after.series(name) if i.value >= 0])), None)
     return common._replace(
         requests=answered,
         failed=(failed or 0.0) / answered if answered else None,
@@ -157,7 +157,7 @@ def _apiserver(common: Figures, pair: Pair) -> Figures:
 
 def is_short(labels: Labels) -> bool:
     """Whether the duration of a request depends on the server."""
-    return labels.get("verb") not in LONG_VERBS and labels.get("subresource", "") not in LONG_SUBRESOURCES
+    return labels.get("verb") not in LONG_VERBS and labels.get("subresource") not in LONG_SUBRESOURCES
 
 
 def _of(verbs: tuple[str, ...]) -> Where:

@@ -17,6 +17,7 @@ import pytest
 from kubectl_vmetrics.controlplane import figures
 from kubectl_vmetrics.controlplane.figures import Figures
 from kubectl_vmetrics.controlplane.plane import Component
+from kubectl_vmetrics.metrics.process import Unanswered
 from kubectl_vmetrics.metrics.samples import Reader
 from kubectl_vmetrics.metrics.snapshot import Pair, Snapshot
 from tests.prometheus import MISSING, answering
@@ -158,6 +159,7 @@ def told(name: str, after: str, before: str | None = None, seconds: float = 10.0
 
 
 REQUESTS = 'apiserver_request_total{verb="GET",code="200"} '
+LOST = 'rest_client_requests_total{{code="<error>",host="{}",method="GET"}} {}'
 
 
 def buckets(*counts: object, bounds: tuple[str, ...] = ("0.1", "1", "+Inf")) -> str:
@@ -189,6 +191,7 @@ def of_attempts(*counts: int) -> str:
             {"objects": 7},
         ),
         ("apiserver", ['apiserver_resource_objects{resource="events"} -1'], {"objects": None}),
+        ("apiserver", ["apiserver_storage_objects 7\napiserver_resource_objects 0"], {"objects": 0}),
         # Gauges: their sum, where they can be true.
         (
             "apiserver",
@@ -223,6 +226,24 @@ def of_attempts(*counts: int) -> str:
             ],
             {"requests": 10.0, "failed": 0.1},
         ),
+        # A request of which no code is told has not failed.
+        (
+            "apiserver",
+            ['apiserver_request_total{verb="GET"} 0', 'apiserver_request_total{verb="GET"} 10'],
+            {"requests": 1.0, "failed": 0.0},
+        ),
+        # Requests without a response: to the apiserver, and to what stands beside it.
+        (
+            "scheduler",
+            [LOST.format("10.96.0.1:443", 1), LOST.format("10.96.0.1:443", 4)],
+            {"lost": 4, "losing": 3, "unreached": ("10.96.0.1:443",), "unanswered": ()},
+        ),
+        (
+            "apiserver",
+            [LOST.format("hook.shop.svc:443", 1), LOST.format("hook.shop.svc:443", 4)],
+            {"lost": 0, "losing": 0, "unreached": (), "unanswered": (Unanswered("hook.shop.svc:443", 4, 3),)},
+        ),
+        ("scheduler", [""], {"lost": None, "losing": None, "unreached": (), "unanswered": ()}),
         # Quantiles: reads and writes apart; bounds that are none are not used.
         ("apiserver", [buckets(0, 0, 0), buckets(50, 100, 100)], {"p99": 0.982, "p99_write": None}),
         ("apiserver", [buckets(0, 0, 0), buckets(50, 100, 100)], {"p99_read": 0.982}),
@@ -305,6 +326,13 @@ def test_no_time_between_two_scrapes_is_no_rate() -> None:
     found = told("scheduler", text, text, seconds=0.0)
 
     assert (found.attempts, found.requests) == ({}, None)
+
+
+def test_a_rate_is_by_the_second_however_little_time_passed() -> None:
+    text = 'scheduler_schedule_attempts_total{{result="error"}} {0}\nrest_client_requests_total{{code="200"}} {0}'
+    found = told("scheduler", text.format(3), text.format(1), seconds=0.5)
+
+    assert (found.attempts, found.requests) == ({"error": 4.0}, 4.0)
 
 
 HOSTILE = ("NaN", "+Inf", "-Inf", "-1", "1e308", "1e400", "-1e308", "0x10", "", "1 2 3", "9" * 400)
