@@ -226,9 +226,13 @@ def _message(error: click.UsageError) -> str:
             else f"flag needs an argument: '{name[1:]}' in {name}"
         )
     if isinstance(error, click.MissingParameter):
-        return f"required flag(s) or arguments missing: {error.param.human_readable_name if error.param else ''}"
+        return f"{error.param.human_readable_name if error.param else 'an argument'} is required"
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
-        return f'invalid argument for "{", ".join(error.param.opts)}" flag: {error.message}'
+        flag = ", ".join(error.param.opts)
+        if number := re.fullmatch(r"'(.*)' is not a valid integer\.", error.message, re.DOTALL):
+            value = number[1]
+            return f'invalid argument "{value}" for "{flag}" flag: strconv.ParseInt: parsing "{value}": invalid syntax'
+        return f'invalid argument for "{flag}" flag: {error.message}'
     found = re.match(r"Got unexpected extra arguments? \((.*)\)", error.message)
     return f"unexpected arguments: {found[1]}" if found else error.message
 

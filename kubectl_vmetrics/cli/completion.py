@@ -106,8 +106,13 @@ completes `kubectl vmetrics`. krew does not remove that file when you uninstall 
 def completion(context: click.Context, /, shells: tuple[str, ...], install: bool, folder: str) -> int:
     """Print or write."""
     environment: Environment = context.obj
-    if len(shells) != 1 or shells[0] not in SCRIPTS:
-        raise UsageError(f"one of {', '.join(SCRIPTS)}")
+    known = f"choose from {', '.join(SCRIPTS)}"
+    if not shells:
+        raise UsageError(f"shell not specified: {known}")
+    if len(shells) > 1:
+        raise UsageError("too many arguments: expected only the shell type")
+    if shells[0] not in SCRIPTS:
+        raise UsageError(f'unsupported shell type "{shells[0]}": {known}')
     if (install or folder) and shells[0] != "kubectl":
         raise UsageError(
             "--install and --to are for kubectl only; for a shell, redirect the output to a file it reads at startup"

@@ -14,7 +14,7 @@ from .command import Command
 from .show import Outcome, Show, sampling_options
 
 SHORTEST = 1.0
-WHY = "a shorter interval is too short for a rate"
+WHY = "rates need samples at least 1s apart"
 """Minimum seconds between two samples for a meaningful rate, and the message for less."""
 
 

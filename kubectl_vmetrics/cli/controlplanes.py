@@ -88,7 +88,8 @@ def controlplanes(
         if names:
             for name in names:
                 if name not in [plane.name for plane in planes]:
-                    raise NotFound(f'control plane "{name}" not found', code=404, reason="NotFound")
+                    where = f" in {namespace} namespace; -A searches all namespaces" if namespace else ""
+                    raise NotFound(f'control plane "{name}" not found{where}', code=404, reason="NotFound")
             planes = [plane for plane in planes if plane.name in names]
         sampled = sampler.sample(lambda: scraper.take(planes)) if planes else {}
         found = [

@@ -9,6 +9,7 @@ import click
 from kubectl_vmetrics.demo import apiserver, server
 from kubectl_vmetrics.demo.cluster import Shape, build
 from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.metrics.findings import counted
 from kubectl_vmetrics.output.terminal import Environment
 
 from .command import PROGRAM, Command
@@ -73,6 +74,10 @@ def demo(
         raise UsageError("demo cannot run inside demo")
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
+    counts = {"--pods": pods, "--vclusters": vclusters, "--vms": vms, "--tenants": tenants}
+    for option, least, count in (("--nodes", 1, nodes), *((name, 0, value) for name, value in counts.items())):
+        if count < least:
+            raise UsageError(f"{option} must be {least} or more")
     try:
         cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
     except ValueError as error:
@@ -93,9 +98,10 @@ def demo(
 
             return run(["--kubeconfig", str(path), *command], environment)
         environment.stdout.write(
-            f"The demo cluster listens at {url}: {len(cluster.nodes)} nodes, {len(application.world.pods)} pods, "
-            f"{len(cluster.vclusters)} virtual clusters. In another terminal:\n\n"
-            f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nCtrl-C ends it.\n"
+            f"The demo cluster listens at {url}: {counted(len(cluster.nodes), 'node')}, "
+            f"{counted(len(application.world.pods), 'pod')}, "
+            f"{counted(len(cluster.vclusters), 'virtual cluster')}. In another terminal:\n\n"
+            f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nPress Ctrl-C to stop.\n"
         )
         environment.stdout.flush()
         threading.Event().wait()

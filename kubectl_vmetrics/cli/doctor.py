@@ -53,10 +53,12 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, .
     if fail_on not in ("fail", "warning", "never"):
         raise UsageError("--fail-on accepts only fail, warning, never")
     explained = {item.id: item for item in catalogue.CHECKS}
-    asked = [name.strip().upper() for text in only for name in text.split(",")]
-    for name in asked:
-        if name not in explained:
-            raise UsageError(f'--only: unknown check "{name}"; checks are {", ".join(explained)}')
+    checks_are = f"checks are {', '.join(explained)}"
+    names = [name.strip() for text in only for name in text.split(",")]
+    for name in names:
+        if name.upper() not in explained:
+            raise UsageError(f'--only: unknown check "{name}"; {checks_are}')
+    asked = [name.upper() for name in names]
     if asked and areas:
         raise UsageError("--only names checks to run and cannot be combined with areas")
     wanted = [explained[name.upper()] for name in areas if name.upper() in explained]
@@ -67,7 +69,9 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, .
         if area.upper() in explained:
             raise UsageError("specify areas to check or IDs to explain, not both")
         if area not in check.AREAS:
-            raise UsageError(f'unknown area or check "{area}"; areas are {", ".join(check.AREAS)}')
+            if area.upper().startswith("VM"):
+                raise UsageError(f'unknown check "{area}"; {checks_are}')
+            raise UsageError(f'unknown area "{area}"; areas are {", ".join(check.AREAS)}')
     show = Show(context, "" if output == "table" else output, no_headers=False, watch=False, interval="15s")
     client = open_client(context)
     with contextlib.suppress(StatusError):

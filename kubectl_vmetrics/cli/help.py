@@ -48,7 +48,8 @@ def help_(context: click.Context, /, words: tuple[str, ...]) -> None:
     for word in words:
         found = command.get_command(inner, word) if isinstance(command, click.Group) else None
         if found is None:
-            raise UsageError(f"unknown command or topic {' '.join(words)!r}\nSee '{PROGRAM} help' for both")
+            asked = " ".join(words)
+            raise UsageError(f"unknown command or topic \"{asked}\"\nSee '{PROGRAM} help' for a list.")
         inner = click.Context(found, inner, info_name=found.name, obj=environment)
         command = found
     environment.stdout.write(inner.get_help() + "\n")

@@ -70,7 +70,7 @@ from the host cluster; nothing is installed or changed there.""",
     },
     examples=[
         ("All pods on the host, each with its virtual cluster and its name there", "top pods -A"),
-        ("The pods of one virtual cluster, as kubectl top shows them inside it", "top pods --vcluster vc1"),
+        ("The pods of one virtual cluster, as kubectl top shows them inside it", "top pods --vcluster shop"),
         ("Resource usage of each virtual cluster", "top vclusters"),
         ("Any of these on the demo cluster", "demo top pods -A"),
     ],

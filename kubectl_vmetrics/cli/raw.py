@@ -26,14 +26,14 @@ metrics/resource or metrics/probes) or of metrics.k8s.io. Without --vcluster, no
 are added. With --vcluster, the output contains only what that virtual cluster may see, under its own names.""",
     examples=[
         ("The containers on a node, with virtual names added", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"),
-        ("What a virtual cluster may see of it", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor --vcluster vc1"),
+        ("What a virtual cluster may see of it", "raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor --vcluster shop"),
         (
             "Pods only, without metrics of the whole node",
-            "raw /api/v1/nodes/worker-1/proxy/stats/summary --vcluster vc1 --isolate",
+            "raw /api/v1/nodes/worker-1/proxy/stats/summary --vcluster shop --isolate",
         ),
         (
             "Pods selected by their labels in the virtual cluster",
-            "raw '/apis/metrics.k8s.io/v1beta1/pods?labelSelector=app=cart' --vcluster vc1",
+            "raw '/apis/metrics.k8s.io/v1beta1/pods?labelSelector=app=cart' --vcluster shop",
         ),
     ],
 )

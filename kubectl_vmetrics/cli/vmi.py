@@ -50,7 +50,7 @@ relative to the guest's vCPUs. Memory is what programs in the guest use. "~" mar
         ("All machines, sorted by CPU", "vmi -A --sort-by=cpu"),
         ("With steal, latencies, operating systems and file systems", "vmi -A -o wide"),
         ("The disks of one machine", "vmi db-0 -n prod --disks"),
-        ("The machines of a virtual cluster, under their names there", "vmi --vcluster vc1"),
+        ("The machines of a virtual cluster, under their names there", "vmi --vcluster shop"),
         ("Refresh every 15 seconds", "vmi -A -w"),
     ],
 )
@@ -89,12 +89,12 @@ def vmi(
     from kubectl_vmetrics.views import vmi as view
 
     if len(names) > 1 or (names and selector):
-        raise UsageError(f"one NAME or a selector\nSee '{context.command_path} -h' for help and examples")
+        raise UsageError(f"vmi [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
     if sort_by and sort_by not in view.SORTS:
         raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
     kinds = [kind for kind, given in (("vcpus", per_vcpu), ("disks", disks), ("interfaces", interfaces)) if given]
     if len(kinds) > 1:
-        raise UsageError("only one of --per-vcpu, --disks and --interfaces")
+        raise UsageError("only one of --per-vcpu, --disks and --interfaces can be provided")
     if kinds and total:
         raise UsageError("--sum cannot be used with --per-vcpu, --disks or --interfaces")
     labels = parse_labels(selector)

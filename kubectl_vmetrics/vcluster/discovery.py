@@ -24,6 +24,9 @@ NOT_READY = "NotReady"
 PAUSED = "Paused"
 SCALED_DOWN = "ScaledDown"
 
+LISTED = 10
+"""Virtual clusters that an error lists at most."""
+
 CONTROL_PLANE_APPS = ("vcluster", "vcluster-etcd", "vcluster-api", "vcluster-controller")
 """The label app of control plane pods; the last two are of charts up to v0.19."""
 
@@ -171,11 +174,7 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
     name = parts.pop(0)
     matching = [v.ref for v in known if v.ref.name == name and host_namespace in (None, v.ref.host_namespace)]
     if not matching:
-        names = ", ".join(v.ref.path for v in known)
-        asked = f"{host_namespace}/{name}" if host_namespace else name
-        raise UsageError(
-            f'virtual cluster "{asked}" not found; ' + (f"there are: {names}" if names else "there are none here")
-        )
+        raise not_found(f"{host_namespace}/{name}" if host_namespace else name, known, host_namespace)
     if len(matching) > 1:
         raise UsageError(
             f'there are several virtual clusters "{name}": specify one with --vcluster '
@@ -185,6 +184,21 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
     while parts:
         ref = VClusterRef(parts.pop(0), parts.pop(0), ref)
     return ref
+
+
+def not_found(asked: str, known: Sequence[VCluster], namespace: str | None) -> UsageError:
+    """The error for a virtual cluster that does not exist, with the names to choose from.
+
+    Args:
+        asked: its name, as the user wrote it.
+        known: the virtual clusters that were found.
+        namespace: the host namespace that was searched; None for all of them.
+    """
+    where = f"in namespace {namespace}" if namespace else "on the host"
+    names = [v.ref.path for v in known]
+    more = f" and {len(names) - LISTED} more; `top vclusters` lists all" if len(names) > LISTED else ""
+    listed = f"choose from {', '.join(names[:LISTED])}{more}" if names else f"there are no virtual clusters {where}"
+    return UsageError(f'virtual cluster "{asked}" not found: {listed}')
 
 
 def _workloads(client: Client, kind: str, namespace: str | None) -> Callable[[], list[_Workload]]:

@@ -212,7 +212,7 @@ def test_a_hung_server() -> None:
             "See 'kubectl vmetrics top pods --help' for usage.\n",
         ),
         (["--as-group=x"], "error: requesting uid, groups or user-extra without impersonating a user\n"),
-        (["--vcluster", "nope"], 'error: virtual cluster "nope" not found; there are: team-a/vc1, team-b/vc2\n'),
+        (["--vcluster", "nope"], 'error: virtual cluster "nope" not found: choose from team-a/vc1, team-b/vc2\n'),
         (["--vcluster", "vc1", "nope"], 'Error from server (NotFound): pods "nope" not found\n'),
         (
             ["--vcluster", "vc1", "--field-selector", "status.phase=Running"],
@@ -241,12 +241,36 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
             ["top", "nodes", "--sum"],
             "error: --sum requires --vcluster: kubectl top nodes has no sum\n",
         ),
-        (["top", "vclusters", "nope"], 'error: virtual cluster "nope" not found; there are: team-a/vc1, team-b/vc2\n'),
+        (["top", "vclusters", "nope"], 'error: virtual cluster "nope" not found: choose from team-a/vc1, team-b/vc2\n'),
         (
             ["top", "namespaces", "extra"],
             "error: unexpected arguments: extra\nSee 'kubectl vmetrics top namespaces --help' for usage.\n",
         ),
-        (["demo", "--nodes=0"], "error: the demo needs at least one node and no negative counts\n"),
+        (
+            ["top", "vclusters", "nope", "-n", "team-c"],
+            'error: virtual cluster "nope" not found: there are no virtual clusters in namespace team-c\n',
+        ),
+        (
+            ["top", "pods", "--vcluster", "team-c/nope"],
+            'error: virtual cluster "team-c/nope" not found: there are no virtual clusters in namespace team-c\n',
+        ),
+        (["raw"], "error: PATH is required\nSee 'kubectl vmetrics raw --help' for usage.\n"),
+        (
+            ["vmi", "a", "b"],
+            "error: vmi [NAME | -l label]\nSee 'kubectl vmetrics vmi -h' for help and examples\n",
+        ),
+        (
+            ["demo", "--seed=x"],
+            'error: invalid argument "x" for "--seed" flag: strconv.ParseInt: parsing "x": invalid syntax\n'
+            "See 'kubectl vmetrics demo --help' for usage.\n",
+        ),
+        (
+            ["top", "pods", "-v=x"],
+            'error: invalid argument "x" for "-v, --v" flag: strconv.ParseInt: parsing "x": invalid syntax\n'
+            "See 'kubectl vmetrics top pods --help' for usage.\n",
+        ),
+        (["demo", "--nodes=0"], "error: --nodes must be 1 or more\n"),
+        (["demo", "--tenants=-1"], "error: --tenants must be 0 or more\n"),
         (["demo", "--port=99999"], "error: --port: 99999 is not a port: use 0 to 65535\n"),
         (["demo", "demo"], "error: demo cannot run inside demo\n"),
     ],

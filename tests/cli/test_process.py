@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -200,7 +201,11 @@ def test_ctrl_c_during_a_request_that_hangs(environment: dict[str, str]) -> None
 
 def test_ctrl_c_ends_the_demo(environment: dict[str, str]) -> None:
     with subprocess.Popen(
-        [*PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "demo", "--nodes=1", "--pods=1", "--vclusters=1"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(7)]
@@ -210,8 +215,10 @@ def test_ctrl_c_ends_the_demo(environment: dict[str, str]) -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=10)
 
-    assert lines[0].startswith("The demo cluster listens at http://127.0.0.1:")
-    assert served.stdout.count("\n") == 3
+    assert re.sub(r":\d+: 1 node", ":PORT: 1 node", lines[0]) == (
+        "The demo cluster listens at http://127.0.0.1:PORT: 1 node, 17 pods, 1 virtual cluster. In another terminal:\n"
+    )
+    assert served.stdout.count("\n") == 1
     assert (process.returncode, stderr) == (130, "")
     assert not kubeconfig.exists()
 

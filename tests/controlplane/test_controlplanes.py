@@ -347,6 +347,9 @@ def test_a_hundred_tenants(now: None, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_nothing_at_all(run: Callable[..., Result], host: tuple[Host, str]) -> None:
     assert run("-n", "default").stderr == "No control planes found in default namespace.\n"
+    assert run("nope", "-n", "tenants").stderr == (
+        'Error from server (NotFound): control plane "nope" not found in tenants namespace; -A searches all namespaces\n'
+    )
     assert run("nope", "-A").stderr == 'Error from server (NotFound): control plane "nope" not found\n'
     host[0].override["/apis/kamaji.clastix.io"] = lambda _: Reply(404, b"404 page not found\n", "text/plain")
     assert run("-A", "--kind=kamaji").stderr.startswith("error: Kamaji is not installed")
@@ -357,7 +360,7 @@ def test_nothing_at_all(run: Callable[..., Result], host: tuple[Host, str]) -> N
     ("args", "stderr"),
     [
         (["--kind=k3s"], "error: --kind accepts only kamaji, vcluster\n"),
-        (["--interval=100ms"], "error: --interval must be 1s or more: a shorter interval is too short for a rate\n"),
+        (["--interval=100ms"], "error: --interval must be 1s or more: rates need samples at least 1s apart\n"),
         (["--summmary"], "error: unknown flag: --summmary\n"),
     ],
 )

@@ -255,7 +255,7 @@ def test_without_the_right_to_pods_the_service_tells(run: Callable[..., Result])
 def test_bad_input(on_demo: Cli) -> None:
     for interval in ("500ms", "0", "100ms"):
         assert on_demo("components", f"--interval={interval}").stderr == (
-            "error: --interval must be 1s or more: a shorter interval is too short for a rate\n"
+            "error: --interval must be 1s or more: rates need samples at least 1s apart\n"
         )
     assert on_demo("components", "virt-foo").stderr == (
         'error: unknown component "virt-foo"; choose from virt-api, virt-controller, virt-handler, virt-operator\n'

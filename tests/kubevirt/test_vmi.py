@@ -681,7 +681,7 @@ def test_only_what_is_asked_for_is_scraped_and_waited_for(
     ("args", "stderr"),
     [
         (["--sort-by=age"], "error: --sort-by accepts only cpu, memory, network, disk\n"),
-        (["--disks", "--interfaces"], "error: only one of --per-vcpu, --disks and --interfaces\n"),
+        (["--disks", "--interfaces"], "error: only one of --per-vcpu, --disks and --interfaces can be provided\n"),
         (["--interval=100ms"], "error: --interval must be 5s or more: virt-handler's numbers can be 3 seconds old\n"),
         (["--interval=1s"], "error: --interval must be 5s or more: virt-handler's numbers can be 3 seconds old\n"),
     ],

@@ -805,16 +805,26 @@ def test_the_operator_is_known_by_what_it_runs(
     [
         (["kamaji"], "error: specify one or more NAMEs, or --all\nSee "),
         (["kamaji", "acme", "--all"], "error: specify one or more NAMEs, or --all\nSee "),
-        (["kamaji", "nope", "-n", "tenants"], 'Error from server (NotFound): control plane "nope" not found\n'),
+        (
+            ["kamaji", "nope", "-n", "tenants"],
+            'Error from server (NotFound): control plane "nope" not found in tenants namespace; -A searches all namespaces\n',
+        ),
+        (
+            ["kamaji", "acme"],
+            'Error from server (NotFound): control plane "acme" not found in default namespace; -A searches all namespaces\n',
+        ),
         (["kamaji", "team-a/acme"], 'Error from server (NotFound): control plane "team-a/acme" not found\n'),
         (["vcluster", "team-a/nope"], 'Error from server (NotFound): control plane "team-a/nope" not found\n'),
         (["vcluster", "team-a/shop/x"], 'error: "team-a/shop/x" is not [NAMESPACE/]NAME\n'),
         (["vcluster", "/shop"], 'error: "/shop" is not [NAMESPACE/]NAME\n'),
         (["vcluster", "team-a/"], 'error: "team-a/" is not [NAMESPACE/]NAME\n'),
-        (["kamaji", "--all", "-n", "default"], "error: no control planes of kamaji found in default namespace\n"),
+        (
+            ["kamaji", "--all", "-n", "default"],
+            "error: no Kamaji control planes found in default namespace; -A searches all namespaces\n",
+        ),
         (
             ["kamaji", "--all", "-n", "default", "--check"],
-            "error: no control planes of kamaji found in default namespace\n",
+            "error: no Kamaji control planes found in default namespace; -A searches all namespaces\n",
         ),
         (["kamaji", "acme", "--prometheus-account=A"], "error: --prometheus-account: 'A' is not a valid name"),
         (

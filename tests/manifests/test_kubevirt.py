@@ -488,7 +488,11 @@ def test_the_demo_is_well(on_demo: Cli) -> None:
         (["--label=x"], "error: --label: 'x' is not a label KEY=VALUE\n"),
         (
             ["--check", "-n", "kubevirt"],
-            "error: --check inspects the cluster and cannot be combined with other settings\n",
+            "error: --check cannot be combined with --namespace: it checks what is in the cluster\n",
+        ),
+        (
+            ["--check", "--monitor-account=x", "--label=a=b"],
+            "error: --check cannot be combined with --monitor-account, --label: it checks what is in the cluster\n",
         ),
         (["-o", "table"], "error: -o table: manifests are printed as yaml or json\n"),
     ],

@@ -291,10 +291,10 @@ def test_the_doctor_is_content_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        (["rbac"], "error: one of --user, --group and --serviceaccount says who gets the rights\n"),
+        (["rbac"], "error: specify who gets the rights with --user, --group or --serviceaccount\n"),
         (
             ["rbac", "--user=a", "--group=b"],
-            "error: one of --user, --group and --serviceaccount says who gets the rights\n",
+            "error: only one of --user, --group and --serviceaccount can be provided\n",
         ),
         (["rbac", "--for=top", "--user=a"], 'error: --for: unknown command "top"; choose from top pods, top nodes, '),
         (["rbac", "--serviceaccount=a"], "error: --serviceaccount: 'a' is not NAMESPACE:NAME\n"),

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kubectl_vmetrics.manifests.bundle import Bundle
     from kubectl_vmetrics.manifests.controlplane import Settings
 
+TITLES = {"kamaji": "Kamaji", "vcluster": "vCluster"}
+"""The kinds of control planes, as messages write them."""
+
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
@@ -143,7 +146,8 @@ def _run(
     for warning in warnings if everything else ():
         context.obj.say(f"Warning: {warning}")
     if not planes:
-        raise VmetricsError(f"no control planes of {kind} found" + (f" in {namespace} namespace" if namespace else ""))
+        where = f" in {namespace} namespace; -A searches all namespaces" if namespace else ""
+        raise VmetricsError(f"no {TITLES[kind]} control planes found{where}")
     partial = 1 if everything and warnings else 0
     if checking:
         return _check(context, client, planes, known, output) or partial
@@ -234,7 +238,8 @@ def _chosen(known: list[Plane], names: tuple[str, ...], namespace: str | None) -
         space, short = _parts(name)
         matching = [plane for plane in known if plane.name == short and (space or namespace) in (None, plane.namespace)]
         if not matching:
-            raise NotFound(f'control plane "{name}" not found', code=404, reason="NotFound")
+            where = f" in {namespace} namespace; -A searches all namespaces" if namespace and not space else ""
+            raise NotFound(f'control plane "{name}" not found{where}', code=404, reason="NotFound")
         chosen |= {plane.key: plane for plane in matching}
     return list(chosen.values())
 

@@ -17,8 +17,8 @@ from .write import check, check_name, output_option, write
     help="""Print least-privilege roles for commands, as a ClusterRole and its binding.
 
 With -n, rights are limited to one namespace where possible; without it, they cover all namespaces. Each user, group or
-service account gets its own objects. --complete adds rights that only show more, such as virtual names that were
-hashed.""",
+service account gets its own objects. --complete adds the rights that commands can do without: with them they show more,
+such as virtual names that were hashed.""",
     examples=[
         ("For a tenant, in the tenant's namespace", "manifests rbac --for 'top pods' --group acme -n team-a"),
         ("For an operator", "manifests rbac --for raw --for controlplanes --user alice --complete"),
@@ -28,12 +28,12 @@ hashed.""",
         ),
     ],
 )
-@click.option("--for", "commands", multiple=True, help="Command, as you call it; can be repeated (default: all).")
-@click.option("--user", default="", help="Who gets the rights: a user,")
-@click.option("--group", default="", help="or a group,")
-@click.option("--serviceaccount", default="", metavar="NAMESPACE:NAME", help="or a service account.")
+@click.option("--for", "commands", multiple=True, help="Command, such as 'top pods'; can be repeated (default: all).")
+@click.option("--user", default="", help="User to grant the rights to.")
+@click.option("--group", default="", help="Group to grant the rights to.")
+@click.option("--serviceaccount", default="", metavar="NAMESPACE:NAME", help="Service account to grant the rights to.")
 @click.option("--name", default="", help="Name of the objects (default: one per user, group or service account).")
-@click.option("--complete", is_flag=True, help="Include rights without which less is shown.")
+@click.option("--complete", is_flag=True, help="Include rights that commands can do without, but show less.")
 @output_option
 @click.pass_context
 def rbac(
@@ -57,8 +57,10 @@ def rbac(
         if command not in COMMANDS:
             raise UsageError(f'--for: unknown command "{command}"; choose from {", ".join(COMMANDS)}')
     given = [text for text in (user, group, serviceaccount) if text]
-    if len(given) != 1:
-        raise UsageError("one of --user, --group and --serviceaccount says who gets the rights")
+    if not given:
+        raise UsageError("specify who gets the rights with --user, --group or --serviceaccount")
+    if len(given) > 1:
+        raise UsageError("only one of --user, --group and --serviceaccount can be provided")
     if serviceaccount:
         space, colon, account = serviceaccount.partition(":")
         if not colon:

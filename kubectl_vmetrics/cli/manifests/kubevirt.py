@@ -39,7 +39,7 @@ objects, specify the account. With -n (KubeVirt's namespace), no cluster is need
         ),
     ],
 )
-@click.option("--monitor-namespace", default="", help="Namespace of Service account of Prometheus.")
+@click.option("--monitor-namespace", default="", help="Namespace of the service account of Prometheus.")
 @click.option("--monitor-account", default="", help="Service account of Prometheus.")
 @click.option("--service-monitor-namespace", default="", help="Namespace of the ServiceMonitor.")
 @label_option
@@ -71,8 +71,11 @@ def kubevirt(
     added = check_labels(labels)
     namespace = flags(context).namespace
     if checking:
-        if any(given.values()) or added or namespace:
-            raise UsageError("--check inspects the cluster and cannot be combined with other settings")
+        unwanted = [f"--{option.replace('_', '-')}" for option, value in given.items() if value]
+        unwanted += ["--label"] if added else []
+        unwanted += ["--namespace"] if namespace else []
+        if unwanted:
+            raise UsageError(f"--check cannot be combined with {', '.join(unwanted)}: it checks what is in the cluster")
         client = open_client(context)
         return show_findings(context, output, monitoring.check(monitoring.look(client, installation.find(client))))
     check(output)

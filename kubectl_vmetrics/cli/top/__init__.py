@@ -41,7 +41,7 @@ tenants use.""",
     },
     examples=[
         ("All pods on the host, each with its virtual cluster and its name there", "top pods -A"),
-        ("The pods of a virtual cluster, as seen from inside it", "top pods --vcluster vc1"),
+        ("The pods of a virtual cluster, as seen from inside it", "top pods --vcluster shop"),
         ("Resource usage of each virtual cluster", "top vclusters"),
     ],
 )

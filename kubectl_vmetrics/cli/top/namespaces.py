@@ -31,7 +31,7 @@ Percentages are of the host's total allocatable capacity.""",
     examples=[
         ("All namespaces", "top namespaces"),
         ("The namespaces behind one host namespace", "top namespaces -n team-a"),
-        ("The namespaces of one virtual cluster, as seen from inside it", "top namespaces --vcluster vc1"),
+        ("The namespaces of one virtual cluster, as seen from inside it", "top namespaces --vcluster shop"),
     ],
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")

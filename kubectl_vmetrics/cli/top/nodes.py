@@ -34,7 +34,7 @@ With --vcluster, display what the pods of that virtual cluster use on each node.
         ("All nodes", "top nodes"),
         ("Without metrics-server", "top nodes --source=kubelet"),
         ("Relative to capacity instead of allocatable", "top nodes --show-capacity"),
-        ("What one virtual cluster uses on each node", "top nodes --vcluster vc1"),
+        ("What one virtual cluster uses on each node", "top nodes --vcluster shop"),
     ],
 )
 @click.argument("names", nargs=-1)

@@ -43,9 +43,9 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
     examples=[
         ("The pods in the default namespace", "top pods"),
         ("All pods on the host, sorted by CPU", "top pods -A --sort-by=cpu"),
-        ("All pods of a virtual cluster; of one of its namespaces; one pod", "top pods --vcluster vc1"),
-        ("", "top pods --vcluster vc1 -n shop"),
-        ("", "top pods --vcluster team-a/vc1 -n shop cart-785676477c-69n6q"),
+        ("All pods of a virtual cluster; of one of its namespaces; one pod", "top pods --vcluster shop"),
+        ("", "top pods --vcluster shop -n shop"),
+        ("", "top pods --vcluster team-a/shop -n web search-2rvxt76fl2-4fjw5"),
         ("With usage relative to requests and limits, nodes and host names", "top pods -A -o wide"),
         ("On a cluster without metrics-server", "top pods -A --source=auto"),
         ("Pods that wait for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),

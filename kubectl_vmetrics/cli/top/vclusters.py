@@ -13,7 +13,7 @@ from kubectl_vmetrics.cli.command import Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError
 from kubectl_vmetrics.metrics.metrics_api import Scope
-from kubectl_vmetrics.vcluster import groups
+from kubectl_vmetrics.vcluster import discovery, groups
 from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
@@ -69,9 +69,7 @@ def vclusters(
         if names:
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
             if not rows:
-                there = ", ".join(v.ref.path for v in seen.known)
-                there = f"there are: {there}" if there else f"there are none{f' in {namespace}' if namespace else ''}"
-                raise UsageError(f'virtual cluster "{names[0]}" not found; {there}')
+                raise discovery.not_found(names[0], seen.known, namespace)
         shown = view.vclusters(rows, view.Options(sort_by, total, seen.whole, namespace))
         return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
 

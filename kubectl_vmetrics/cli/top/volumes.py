@@ -34,7 +34,7 @@ This requires get on nodes/proxy. Without --vcluster, -n and -A refer to host na
     examples=[
         ("Volumes in the default namespace", "top volumes"),
         ("All volumes on the host, the fullest first", "top volumes -A --sort-by=percent"),
-        ("The volumes of a virtual cluster, as seen from inside it", "top volumes --vcluster vc1"),
+        ("The volumes of a virtual cluster, as seen from inside it", "top volumes --vcluster shop"),
     ],
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
