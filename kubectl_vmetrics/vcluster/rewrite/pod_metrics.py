@@ -29,7 +29,8 @@ def tenant(body: bytes | bytearray, origins: Origins, vcluster: VClusterRef) -> 
         if pod is None or pod.vcluster != vcluster:
             return None
         shown = {key: value for key, value in meta.items() if key not in ("labels", "annotations")}
-        virtual = labels.inside(meta.get("labels") or {}, vcluster)
+        written = meta.get("labels")
+        virtual = labels.inside(written, vcluster) if isinstance(written, dict) else {}
         names: Mapping[str, Any] = {"name": pod.name, "namespace": pod.namespace}
         return {**found, "metadata": {**shown, **names, **({"labels": virtual} if virtual else {})}}
 

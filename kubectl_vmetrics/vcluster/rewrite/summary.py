@@ -37,8 +37,7 @@ def tenant(body: bytes | bytearray, origins: Origins, vcluster: VClusterRef, *, 
     disks = _disks(document.get("node")) if isolate else frozenset()
 
     def pod(item: Json) -> Json | None:
-        ref = item.get("podRef") or {}
-        found = origins.find(PODS, str(ref.get("namespace", "")), str(ref.get("name", "")))
+        ref, found = _pod(item, origins)
         if found is None or found.vcluster != vcluster:
             return None
         item = {**item, "podRef": {**ref, "name": found.name, "namespace": found.namespace, "uid": found.uid}}
@@ -59,17 +58,25 @@ def host(body: bytes | bytearray, origins: Origins) -> bytes:
     """The view of the host: everything, with a block `vcluster` in each synced pod. Raises ValueError."""
 
     def pod(item: Json) -> Json:
-        ref = item.get("podRef") or {}
-        found = origins.find(PODS, str(ref.get("namespace", "")), str(ref.get("name", "")))
+        _, found = _pod(item, origins)
         return {**item, "vcluster": vcluster_block(found)} if found else item
 
     return msgspec.json.encode(_rewrite(_summary(body), pod))
 
 
-def _volume(volume: Json, origins: Origins, vcluster: VClusterRef) -> Json | None:
-    ref = volume.get("pvcRef")
+def _pod(item: Json, origins: Origins) -> tuple[Json, Synced | None]:
+    ref = item.get("podRef")
     if not isinstance(ref, dict):
+        return {}, None
+    return ref, origins.find(PODS, str(ref.get("namespace", "")), str(ref.get("name", "")))
+
+
+def _volume(volume: Json, origins: Origins, vcluster: VClusterRef) -> Json | None:
+    if "pvcRef" not in volume:
         return volume
+    ref = volume["pvcRef"]
+    if not isinstance(ref, dict):
+        return None
     found = origins.find(CLAIMS, str(ref.get("namespace", "")), str(ref.get("name", "")))
     if found is None or found.vcluster != vcluster:
         return None
