@@ -118,8 +118,9 @@ def blocks(folder: Path, samples: str) -> None:
     promtool("tsdb", "create-blocks-from", "openmetrics", str(text), str(folder / "data"))
 
 
-def promtool(*arguments: str) -> str:
-    """What promtool prints; raises AssertionError with what it complains about."""
-    found = subprocess.run(["promtool", *arguments], check=False, capture_output=True, text=True, timeout=300)
+def promtool(*arguments: str, folder: Path | None = None) -> str:
+    """What promtool prints, run in a folder; raises AssertionError with what it complains about."""
+    command = ["promtool", *arguments]
+    found = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout

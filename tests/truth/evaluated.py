@@ -23,6 +23,8 @@ WAYS = ("pod-info", "kube-state-metrics", "proxy-labels", "pod-owner")
 """Values of --names."""
 START, END = moment("16:05:00"), moment("16:43:00")
 INTERVAL = 60
+RULES, GROUP = "rules.yaml", "recorded-1741"
+"""Prometheus delays a group by a hash of its file and name. With these, rules run just before each full minute."""
 FRESH = "--query.lookback-delta=59s"
 RECORDED = re.compile(r"\bvcluster\w*:\w+:\w+")
 
@@ -73,14 +75,15 @@ def recorded(folder: Path, *more: str) -> Iterator[str]:
 
 
 def evaluate(folder: Path, found: Sequence[dict[str, Any]]) -> None:
-    """Add to the data in a folder what rules make of it."""
+    """Add to the data in a folder what rules make of it, once a minute."""
     for part in passes(found):
-        path = folder / "rules.yaml"
-        path.write_text(json.dumps({"groups": [{"name": "all", "interval": f"{INTERVAL}s", "rules": part}]}))
+        group = {"name": GROUP, "interval": f"{INTERVAL}s", "rules": part}
+        (folder / RULES).write_text(json.dumps({"groups": [group]}))
         with recorded(folder, *([FRESH] if recorded_alone(part[0]) else [])) as url:
             promtool(
                 *("tsdb", "create-blocks-from", "rules", f"--url={url}", f"--start={START}", f"--end={END}"),
-                *(f"--eval-interval={INTERVAL}s", f"--output-dir={folder / 'data'}", str(path)),
+                *(f"--eval-interval={INTERVAL}s", "--output-dir=data", RULES),
+                folder=folder,
             )
 
 
@@ -133,15 +136,27 @@ def made_up_names(folder: Path) -> str:
     return "\n".join(line for lines in made.values() for line in lines) + "\n# EOF\n"
 
 
-@contextlib.contextmanager
-def by(way: str, folder: Path) -> Iterator[str]:
-    """A Prometheus that has the recording, and what the rules of a way of naming made of it; gives its URL."""
+def renamed_proxy(folder: Path) -> str:
+    """What the proxy served while this was recorded, with the labels that `/sd` gives today."""
+    match = '--match={job="vmetrics-cadvisor",__name__=~"container_.+"}'
+    lines = []
+    for line in promtool("tsdb", "dump", match, str(folder / "data")).splitlines():
+        found = re.fullmatch(r'\{__name__="(\w+)", (.*)\} (\S+) (\d+)', line)
+        if found and found[3] != "NaN":  # staleness markers
+            labels = re.sub(r'\b(job|instance)="[^"]*"(, )?', "", found[2]).rstrip(", ")
+            target = 'job="kubelet",metrics_path="/metrics/cadvisor",instance="vm"'
+            lines.append(f"{found[1]}{{{target},{labels}}} {found[3]} {int(found[4]) / 1000}")
+    return "\n".join(sorted(lines)) + "\n# EOF\n"
+
+
+def build(way: str, folder: Path) -> None:
+    """Make the data of a Prometheus: the recording, and what the rules of a way of naming made of it."""
     unpack(folder)
     if way == "pod-info":
         blocks(folder, made_up_names(folder))
+    if way == "proxy-labels":
+        blocks(folder, renamed_proxy(folder))
     evaluate(folder, rules(way))
-    with recorded(folder, FRESH) as url:
-        yield url
 
 
 def each_minute(url: str, expression: str, *labels: str) -> dict[tuple[str, ...], dict[int, float]]:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 FOLDER = Path(__file__).parents[1] / "recordings" / "prometheus"
 FIRST, LAST = 1795536600, 1795538550
 """Between these moments the cgroups were read: 2026-11-24 16:10:00 to 16:42:30 UTC."""
+EDGE = 50
+"""Seconds: two of the longest intervals between cAdvisor's readings."""
 UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 
 Tenant = tuple[str, str]
@@ -54,6 +56,24 @@ class Counter(NamedTuple):
     def used(self, start: float, end: float) -> float:
         """CPU seconds between two times."""
         return self.at(end) - self.at(start)
+
+    def at_the_edges(self, start: float, end: float) -> float:
+        """CPU seconds between two times that were used just after the birth or just before the end of the pod.
+
+        cAdvisor reads a cgroup every 10 to 25 seconds, and a rate needs two readings in its window.
+        """
+        first, last = self.times[0], self.times[-1]
+        found = []
+        if self.born:
+            found.append((first - 1, first + EDGE))
+        if last < LAST:
+            found.append((last - EDGE, last))
+        seconds, until = 0.0, start
+        for low, high in sorted(found):
+            if max(low, until) < min(high, end):
+                seconds += self.used(max(low, until), min(high, end))
+                until = min(high, end)
+        return seconds
 
 
 class Pod(NamedTuple):
@@ -100,6 +120,16 @@ def cpu(start: float, end: float, chosen: Callable[[Pod], object] = tenant) -> d
         key = chosen(pod)
         if key is not None:
             found[key] = found.get(key, 0.0) + pod.cpu.used(start, end) / (end - start)
+    return found
+
+
+def edges(start: float, end: float) -> dict[Tenant, float]:
+    """Of `cpu`, what cAdvisor need not have seen."""
+    found: dict[Tenant, float] = {}
+    for pod in pods():
+        key = tenant(pod)
+        if key is not None:
+            found[key] = found.get(key, 0.0) + pod.cpu.at_the_edges(start, end) / (end - start)
     return found
 
 
