@@ -29,9 +29,13 @@ FRESH = "--query.lookback-delta=59s"
 RECORDED = re.compile(r"\bvcluster\w*:\w+:\w+")
 
 
+SELECTORS = {"proxy-labels": ['--cadvisor-selector=job="vmetrics-cadvisor"']}
+"""The proxy's job had a name of its own when this was recorded."""
+
+
 def rules(way: str) -> list[dict[str, Any]]:
     """The recording rules that `manifests rules` prints for a way of naming."""
-    result = invoke("manifests", "rules", "--raw", f"--names={way}")
+    result = invoke("manifests", "rules", "--raw", f"--names={way}", *SELECTORS.get(way, []))
     assert result.code == 0, result.stderr
     groups = yaml.safe_load(result.stdout)["groups"]
     return [rule for group in groups for rule in group["rules"] if "record" in rule]
@@ -136,26 +140,11 @@ def made_up_names(folder: Path) -> str:
     return "\n".join(line for lines in made.values() for line in lines) + "\n# EOF\n"
 
 
-def renamed_proxy(folder: Path) -> str:
-    """What the proxy served while this was recorded, with the labels that `/sd` gives today."""
-    match = '--match={job="vmetrics-cadvisor",__name__=~"container_.+"}'
-    lines = []
-    for line in promtool("tsdb", "dump", match, str(folder / "data")).splitlines():
-        found = re.fullmatch(r'\{__name__="(\w+)", (.*)\} (\S+) (\d+)', line)
-        if found and found[3] != "NaN":  # staleness markers
-            labels = re.sub(r'\b(job|instance)="[^"]*"(, )?', "", found[2]).rstrip(", ")
-            target = 'job="kubelet",metrics_path="/metrics/cadvisor",instance="vm"'
-            lines.append(f"{found[1]}{{{target},{labels}}} {found[3]} {int(found[4]) / 1000}")
-    return "\n".join(sorted(lines)) + "\n# EOF\n"
-
-
 def build(way: str, folder: Path) -> None:
     """Make the data of a Prometheus: the recording, and what the rules of a way of naming made of it."""
     unpack(folder)
     if way == "pod-info":
         blocks(folder, made_up_names(folder))
-    if way == "proxy-labels":
-        blocks(folder, renamed_proxy(folder))
     evaluate(folder, rules(way))
 
 
