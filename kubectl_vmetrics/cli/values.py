@@ -90,7 +90,9 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
 
         return KINDS
     if name == "only":
-        return _checks()
+        return _parts() if top == "manifests" else _checks()
+    if command == "manifests rules" and name in ("names", "cadvisor", "kubelet", "state"):
+        return _of_rules(name)
     if name == "folder" and top == "manifests":
         return None
     plain: dict[str, Sequence[str | tuple[str, str]]] = {
@@ -104,6 +106,19 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         "verbosity": (("6", "Requests."), ("7", "Their headers."), ("8", "The answers' headers.")),
     }
     return plain.get(name)
+
+
+def _parts() -> Sequence[str]:
+    from kubectl_vmetrics.manifests.rules.render import PARTS
+
+    return PARTS
+
+
+def _of_rules(name: str) -> Sequence[str]:
+    from kubectl_vmetrics.manifests.rules.names import WAYS
+    from kubectl_vmetrics.manifests.rules.sources import Sources
+
+    return list(WAYS) if name == "names" else [getattr(Sources(), name)]
 
 
 def _formats(top: str) -> Sequence[str]:

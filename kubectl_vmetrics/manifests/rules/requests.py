@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .expression import grouped, operation, over, selector
+from .expression import call, grouped, operation, over, selector
 from .labels import HOST_POD, NAMESPACE_NAMES, OWNER
 from .names import Way
 from .record import Record
@@ -32,14 +32,22 @@ def records(way: Way, sources: Sources) -> list[Record]:
 
 
 def _resources(kind: str, resource: str, sources: Sources) -> str:
-    """The sum over containers and sidecars of pods that hold it; pods that have ended hold nothing."""
+    """What the scheduler and quotas count for each pod; pods that have ended hold nothing.
+
+    That is the sum over containers and sidecars, or the largest init container if that is more
+    (https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers).
+    """
     keys = (*_CONTAINER, "resource")
     containers = over("max", keys, selector(f"kube_pod_container_resource_{kind}", sources.state, resource))
     initial = over("max", keys, selector(f"kube_pod_init_container_resource_{kind}", sources.state, resource))
     sidecars = selector("kube_pod_init_container_info", sources.state, 'restart_policy="Always"')
+    on = f"on ({', '.join(_CONTAINER)})"
+    together = over("sum", HOST_POD, operation(containers, "or", operation(initial, f"and {on}", sidecars)))
+    largest = over("max", HOST_POD, operation(initial, f"unless {on}", sidecars))
+    # The label keeps the second beside the first, so that the larger one can be taken.
+    both = operation(together, "or", call("label_replace", largest, '"of", "init", "", ""'))
     active = selector("kube_pod_status_phase", sources.state, 'phase=~"Pending|Running"')
-    both = operation(containers, "or", operation(initial, f"and on ({', '.join(_CONTAINER)})", sidecars))
-    return over("sum", HOST_POD, operation(grouped(both), f"and on ({', '.join(HOST_POD)})", f"{active} == 1"))
+    return grouped(operation(over("max", HOST_POD, both), f"and on ({', '.join(HOST_POD)})", f"{active} == 1"))
 
 
 def quotas(sources: Sources) -> list[Record]:

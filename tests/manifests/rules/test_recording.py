@@ -252,26 +252,36 @@ def test_memory_of_a_container_that_has_ended_is_gone_before_its_series(tmp_path
 @EVERY_WAY
 def test_requests_are_those_of_pods_that_hold_them(way: Way, tmp_path: Path) -> None:
     ended = CART._replace(pod="job-x-shop-x-vc1", name="job", uid="uid-11")
+    initial = CART._replace(pod="db-0-x-shop-x-vc1", name="db-0", uid="uid-13")
+    restore = {**initial.host, "uid": initial.uid, **STATE_METRICS, "container": "restore"}
     sidecar = {**CART.host, "uid": CART.uid, **STATE_METRICS, "container": "proxy"}
     setup = {**CART.host, "uid": CART.uid, **STATE_METRICS, "container": "setup"}
     given = together(
         named(way, CART),
         named(way, ended),
+        named(way, initial),
         requests(CART, "Pending"),
+        requests(initial),
         requests(ended, "Succeeded"),
         [
             series("kube_pod_init_container_resource_requests", "0.05x40", **sidecar, resource="cpu", unit="core"),
             series("kube_pod_init_container_info", "1x40", **sidecar, restart_policy="Always"),
-            series("kube_pod_init_container_resource_requests", "4x40", **setup, resource="cpu", unit="core"),
+            series("kube_pod_init_container_resource_requests", "0.12x40", **setup, resource="cpu", unit="core"),
             series("kube_pod_init_container_info", "1x40", **setup),
+            series("kube_pod_init_container_resource_requests", "0.3x40", **restore, resource="cpu", unit="core"),
+            series("kube_pod_init_container_info", "1x40", **restore),
         ],
     )
     expected = [
-        query(rounded("vcluster_pod:cpu_requests_cores:sum"), 10, [(CART.recorded(way), 0.15)]),
-        query(rounded("vcluster_pod:cpu_limits_cores:sum"), 10, [(CART.recorded(way), 0.2)]),
-        query("vcluster_pod:memory_requests_bytes:sum * 1", 10, [(CART.recorded(way), 64)]),
-        query("vcluster_pod:gpu_requests:sum * 1", 10, [(CART.recorded(way), 1)]),
-        query(rounded("vcluster:cpu_requests_cores:sum"), 10, [(CART.recorded_owner(), 0.15)]),
+        query(
+            rounded("vcluster_pod:cpu_requests_cores:sum"),
+            10,
+            [(CART.recorded(way), 0.15), (initial.recorded(way), 0.3)],
+        ),
+        query(rounded("vcluster_pod:cpu_limits_cores:sum"), 10, [(pod.recorded(way), 0.2) for pod in (CART, initial)]),
+        query("vcluster_pod:memory_requests_bytes:sum * 1", 10, [(pod.recorded(way), 64) for pod in (CART, initial)]),
+        query("vcluster_pod:gpu_requests:sum * 1", 10, [(pod.recorded(way), 1) for pod in (CART, initial)]),
+        query(rounded("vcluster:cpu_requests_cores:sum"), 10, [(CART.recorded_owner(), 0.45)]),
     ]
     check(tmp_path, Settings(way=way), given, expected)
 
