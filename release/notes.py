@@ -19,6 +19,11 @@ _CHECK = """
     sha256sum --check --ignore-missing SHA256SUMS
     gh attestation verify FILE --repo kubectl-vmetrics/kubectl-vmetrics
 
+The image is `ghcr.io/kubectl-vmetrics/kubectl-vmetrics:VERSION`, for amd64 and arm64:
+
+    gh attestation verify oci://ghcr.io/kubectl-vmetrics/kubectl-vmetrics:VERSION \\
+      --repo kubectl-vmetrics/kubectl-vmetrics
+
 `sbom.cdx.json` lists what is in it (CycloneDX). With krew: `kubectl krew install --manifest=vmetrics.yaml`.
 """
 
@@ -32,7 +37,7 @@ def notes(tag: str, version: str, changelog: str) -> str:
         raise ValueError(f"CHANGELOG.md says nothing of {version}")
     if not re.fullmatch(r" \(\d{4}-\d\d-\d\d\)", found[1]):
         raise ValueError(f"CHANGELOG.md: the heading of {version} has no date, as in `## {version} (2026-01-31)`")
-    return f"{found[2].strip()}\n{_CHECK}"
+    return f"{found[2].strip()}\n{_CHECK.replace('VERSION', version)}"
 
 
 def main(arguments: Sequence[str]) -> int:
