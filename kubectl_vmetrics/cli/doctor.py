@@ -19,17 +19,18 @@ from .show import Outcome, Show
     "doctor",
     cls=Command,
     arguments="[AREA… | VMnnn]",
-    help="""Find out why metrics are missing: check the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji and
-your rights.
+    help="""Find out why metrics are missing: check the Metrics API, kubelets, virtual clusters, KubeVirt, Kamaji,
+your rights and Prometheus; and whether tenants' tokens are in monitoring.
 
 Each check has a stable ID and reports causes and remedies. Nothing in the cluster is changed. With only an ID, doctor
 explains that check without a cluster; --only runs it, even if a check it depends on failed, and prints its evidence.
 
-Areas are metrics-api, kubelets, vcluster, kubevirt, kamaji and rbac. The exit code is 1 if a check failed, or if you
-lack the rights to run it.""",
+Areas are metrics-api, kubelets, vcluster, kubevirt, kamaji, rbac and prometheus. The exit code is 1 if a check failed,
+or if you lack the rights to run it.""",
     examples=[
         ("Everything", "doctor"),
         ("Only the Metrics API and the kubelets", "doctor metrics-api kubelets"),
+        ("What Prometheus scrapes, and whether tenants' tokens are in it", "doctor prometheus"),
         ("Some checks and those they depend on, with evidence", "doctor --only VM103,VM104"),
         ("Explain a check, offline", "doctor VM105"),
         ("In a script: warnings count as failures", "doctor --fail-on warning -o json"),

@@ -27,6 +27,7 @@ from . import (
     metrics_server,
     monitoring,
     pod_metrics,
+    prometheus,
     rbac,
     reviews,
     watch,
@@ -51,6 +52,7 @@ PARTS: tuple[Callable[[World], Any], ...] = (
     controlplanes.sign_up,
     metrics_server.sign_up,
     monitoring.sign_up,
+    prometheus.sign_up,
     rbac.sign_up,
 )
 _FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")

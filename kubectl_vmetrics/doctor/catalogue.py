@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from . import kamaji, kubelets, kubevirt, metrics_api, rights, vclusters
+from . import kamaji, kubelets, kubevirt, metrics_api, prometheus, rights, vclusters
 from .check import Check
 
-_AREAS = (metrics_api, kubelets, vclusters, kubevirt, kamaji, rights)
+_AREAS = (metrics_api, kubelets, vclusters, kubevirt, kamaji, rights, prometheus)
 CHECKS: tuple[Check, ...] = tuple(check for area in _AREAS for check in area.CHECKS)
 
 

@@ -93,7 +93,7 @@ class Absent(VmetricsError):
 
 
 BECAUSE = "because of "
-AREAS = ("metrics-api", "kubelets", "vcluster", "kubevirt", "kamaji", "rbac")
+AREAS = ("metrics-api", "kubelets", "vcluster", "kubevirt", "kamaji", "rbac", "prometheus")
 
 
 def passed(found: str, evidence: Iterable[str] = ()) -> Outcome:

@@ -91,6 +91,7 @@ class Client:
         accept: str = JSON,
         limit: float | None = None,
         limits: Limits | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """GET a path.
 
@@ -100,6 +101,7 @@ class Client:
             accept: JSON must be asked for by name: some servers behind the apiserver prefer protobuf.
             limit: seconds until it is given up, if that is sooner than what the connection says.
             limits: how much is read; None for what `limits.of` says of the path, of text that is kept whole.
+            headers: more of them, for what stands behind the apiserver's proxy.
 
         Raises:
             StatusError: an answer of 400 or more.
@@ -111,7 +113,7 @@ class Client:
         deadline = self._deadline()
         if limit is not None:
             deadline = min(deadline or math.inf, time.monotonic() + limit)
-        response = self._retrying(path, params, accept, deadline)
+        response = self._retrying(path, params, accept, deadline, headers=headers)
         limits = limits or limits_of(path, kept=True)
         with response:
             body = bodies.whole(self._chunks(response, deadline, limits, path), limits, path)
@@ -168,6 +170,7 @@ class Client:
         accept: str,
         deadline: float | None,
         body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         query = urlencode([(key, value) for key, value in (params or {}).items() if value is not None])
         url = f"{path}?{query}" if query else path
@@ -175,7 +178,7 @@ class Client:
         attempt = 0
         while True:
             try:
-                return self._once(url, accept, deadline, body)
+                return self._once(url, accept, deadline, body, headers or {})
             except _Retry as retry:
                 import random
 
@@ -207,8 +210,10 @@ class Client:
         """GET a path and decode its JSON. Raises what `get` raises, and BadAnswer."""
         return decode(self.get(path, params, accept=accept), decoder, path)
 
-    def _once(self, url: str, accept: str, deadline: float | None, body: bytes | None) -> Reply:
-        headers = {"Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
+    def _once(
+        self, url: str, accept: str, deadline: float | None, body: bytes | None, more: Mapping[str, str]
+    ) -> Reply:
+        headers = {**more, "Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
         if header := self.credentials.authorization():
             headers["Authorization"] = header
         cancel.check()

@@ -79,6 +79,8 @@ def _notes(wanted: Iterable[Right]) -> list[str]:
     resources = {(right.group, right.resource) for right in wanted}
     if ("", "nodes/proxy") in resources:
         notes.append("nodes/proxy: its holders can run commands in every pod on every node. For operators only.")
+    if ("", "services/proxy") in resources:
+        notes.append("services/proxy: its holders can read what Services answer without authentication.")
     if ("", "secrets") in resources:
         notes.append(
             "secrets: those of tenants hold the keys to their control planes. For operators only; better in their"

@@ -49,6 +49,14 @@ POST of older clients does (kubernetes/kubernetes pkg/registry/core/pod/rest, ga
 AuthorizePodWebsocketUpgradeCreatePermission)."""
 _PLANES = (*_rights("kamaji.clastix.io", "tenantcontrolplanes", "list"), *_WORKLOADS, *_PODS, *_STORES)
 
+_PROMETHEUS = (
+    *_rights("", "services", "list"),
+    *_rights("", "services/proxy", "get"),
+    *_WORKLOADS,
+    *_rights("apps", "daemonsets", "list"),
+    *_rights("", "configmaps", "get"),  # of OpenTelemetry collectors
+)
+
 COMMANDS: dict[str, Need] = {
     "top pods": Need(
         _rights(METRICS, "pods", *_ONE_OR_ALL), (*_rights("", "pods", *_ONE_OR_ALL), *_WORKLOADS, *_SPACES)
@@ -76,6 +84,7 @@ COMMANDS: dict[str, Need] = {
     "components": Need(_HANDLERS),
     "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
+    "doctor prometheus": Need(_PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST)),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))

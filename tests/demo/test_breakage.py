@@ -25,7 +25,7 @@ KINDS = ("alter", "say", "json", "refuse", "replace", "count", "certificate", "a
 def test_every_file_is_read_and_every_name_is_given_once() -> None:
     known = [item["name"] for file in FILES for item in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
-    assert len(FILES) == 4
+    assert len(FILES) == 5
     assert list(BREAKS) == known
     assert len(set(known)) == len(known)
     for item in BREAKS.values():

@@ -37,6 +37,8 @@ def run(host: Replay, on_host: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable
     moment = datetime.datetime.fromisoformat(listed[0]["timestamp"].replace("Z", "+00:00")).timestamp() + 20
     monkeypatch.setattr(metrics_api, "time", SimpleNamespace(time=lambda: moment))
     host.override[REVIEWS] = Reply(200, b'{"status":{"allowed":true}}')
+    for path in ("/api/v1/services", "/apis/apps/v1/daemonsets"):  # not recorded
+        host.override[path] = Reply(200, b'{"items":[]}')
 
     def doctor(*args: str) -> dict[str, dict[str, Any]]:
         result: Result = on_host("doctor", *args, "-o", "json")

@@ -54,6 +54,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "components": (["components --interval 1s"], []),
     "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
     "targets": (["targets", "targets kubevirt"], ["targets -o http-sd", "targets controlplanes -o scrape-config"]),
+    "doctor prometheus": (["doctor prometheus"], []),
 }
 """What works with the rights of each command, and what with its optional rights as well."""
 
@@ -213,6 +214,8 @@ def test_powerful_rights_are_explained() -> None:
     assert (
         "hold the keys to their control planes" in invoke("manifests", "rbac", "--for=controlplanes", "--user=a").stdout
     )
+    text = invoke("manifests", "rbac", "--for=doctor prometheus", "--user=a").stdout
+    assert "# services/proxy: its holders can read what Services answer without authentication." in text
     assert "#" not in invoke("manifests", "rbac", "--for=top pods", "--user=a").stdout
 
 

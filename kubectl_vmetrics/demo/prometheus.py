@@ -1,0 +1,154 @@
+"""The embedded cluster's Prometheus: its Service, kube-state-metrics, a collector, and the queries that it answers.
+
+It is no engine: it answers counts of what the cluster holds, as a Prometheus does that scrapes kubelets and
+kube-state-metrics, and refuses any other expression. Shapes are those of Prometheus 2.42.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from kubectl_vmetrics.kube.discovery import ApiResource
+
+from .exchange import Key, Reply, Request
+from .objects import Object
+from .world import DEPLOYMENTS, SERVICES, World
+
+NAMESPACE, SERVICE, PORT = "monitoring", "prometheus-k8s", 9090
+STATE_METRICS, COLLECTOR = "kube-state-metrics", "otel-collector"
+VERSION = "2.42.0"
+ALLOWLISTS = (
+    "--metric-labels-allowlist=pods=[vcluster.loft.sh/managed-by,vcluster.loft.sh/namespace]",
+    "--metric-annotations-allowlist=pods=[vcluster.loft.sh/object-name,vcluster.loft.sh/object-namespace]",
+)
+_DAEMON_SETS = ApiResource("apps", "v1", "daemonsets", "DaemonSet", True, ("ds",))
+_CONFIG_MAPS = ApiResource("", "v1", "configmaps", "ConfigMap", True, ("cm",))
+_PATH = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/services/http:{SERVICE}:(?:{PORT}|web)/proxy/api/v1/(.+)")
+_LABELS = (
+    "__name__ annotation_vcluster_loft_sh_object_name annotation_vcluster_loft_sh_object_namespace container cpu "
+    "endpoint id image instance job label_vcluster_loft_sh_managed_by label_vcluster_loft_sh_namespace metrics_path "
+    "name namespace node owner_kind owner_name pod service uid"
+)
+_PIPELINE = """\
+receivers:
+  kubeletstats: {auth_type: serviceAccount, collection_interval: 20s}
+processors:
+  k8sattributes:
+    extract:
+      metadata: [k8s.pod.uid]
+      annotations:
+        - {tag_name: vcluster.pod, key: vcluster.loft.sh/object-name, from: pod}
+        - {tag_name: vcluster.namespace, key: vcluster.loft.sh/object-namespace, from: pod}
+exporters:
+  prometheusremotewrite: {endpoint: "http://prometheus-k8s.monitoring.svc:9090/api/v1/write"}
+service:
+  pipelines:
+    metrics: {receivers: [kubeletstats], processors: [k8sattributes], exporters: [prometheusremotewrite]}
+"""
+
+
+def sign_up(world: World) -> None:
+    """Run Prometheus, kube-state-metrics and a collector, by their objects and by what Prometheus answers."""
+    Monitoring(world).sign_up()
+
+
+class Monitoring:
+    """Its objects and its answers."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def sign_up(self) -> None:
+        """Hold the world."""
+        world, core = self._world, "app.kubernetes.io/"
+        labels = {f"{core}name": "prometheus", f"{core}component": "prometheus", f"{core}instance": "k8s"}
+        ports = [
+            {"name": "web", "port": PORT, "targetPort": "web", "protocol": "TCP"},
+            {"name": "reloader-web", "port": 8080, "targetPort": "reloader-web", "protocol": "TCP"},
+        ]
+        service = {"type": "ClusterIP", "clusterIP": "10.96.40.9", "selector": {"app": "prometheus"}, "ports": ports}
+        world.add(SERVICES, [self._key(SERVICES, SERVICE, labels, spec=service)])
+        image = f"registry.k8s.io/{STATE_METRICS}/{STATE_METRICS}:v2.20.0"
+        container = {"name": STATE_METRICS, "image": image, "args": ["--port=8080", *ALLOWLISTS]}
+        world.add(DEPLOYMENTS, [self._workload(DEPLOYMENTS, STATE_METRICS, container)])
+        image = "otel/opentelemetry-collector-contrib:0.150.0"
+        container = {"name": COLLECTOR, "image": image, "args": ["--config=/etc/otel/config.yaml"]}
+        volume = {"name": "config", "configMap": {"name": COLLECTOR}}
+        world.add(_DAEMON_SETS, [self._workload(_DAEMON_SETS, COLLECTOR, container, volume)])
+        world.add(_CONFIG_MAPS, [self._key(_CONFIG_MAPS, COLLECTOR, {}, data={"config.yaml": _PIPELINE})])
+        world.routes.append(self.route)
+
+    def route(self, request: Request) -> Reply | None:
+        """The API of Prometheus."""
+        found = _PATH.fullmatch(request.path)
+        if found is None:
+            return None
+        if found[1] == "query":
+            return self._query(request.query.get("query", ""))
+        answers: dict[str, Any] = {
+            "labels": _LABELS.split(),
+            "status/buildinfo": {"version": VERSION, "revision": "", "branch": "HEAD", "goVersion": "go1.19.5"},
+            "status/runtimeinfo": {"startTime": self._world.objects.stamp(0), "storageRetention": "15d"},
+        }
+        if found[1] not in answers:
+            return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        return _success(answers[found[1]])
+
+    def _query(self, expression: str) -> Reply:
+        for part, answer in self._answers():
+            if part in expression:
+                moment = self._world.clock()
+                result = [{"metric": labels, "value": [moment, str(number)]} for labels, number in answer() if number]
+                return _success({"resultType": "vector", "result": result})
+        error = {"status": "error", "errorType": "bad_data", "error": "the embedded Prometheus cannot evaluate this"}
+        return Reply(400, msgspec.json.encode(error))
+
+    def _answers(self) -> list[tuple[str, Callable[[], list[tuple[dict[str, str], int]]]]]:
+        """What stands in an expression, and its answer; the first that matches."""
+        world = self._world
+        nodes, pods = len(world.cluster.nodes), world.pods
+        containers = sum(len(pod.containers) for pod in pods)
+        synced = sum(pod.origin is not None for pod in pods)
+        kubelets = {"job": "kubelet", "metrics_path": "/metrics/cadvisor"}
+
+        def count(number: int) -> Callable[[], list[tuple[dict[str, str], int]]]:
+            return lambda: [({}, number)]
+
+        return [
+            ("count(up)", count(3 * nodes + 2)),
+            ("count by (job, metrics_path) (count by (job, metrics_path, instance", lambda: [(kubelets, nodes)]),
+            (") > 1)", count(0)),
+            ('vcluster_virtual_pod=""', count(0)),
+            ('vcluster_virtual_pod!=""', count(0)),
+            ("container_cpu_usage_seconds_total", count(containers)),
+            ("vcluster_pod_info", count(0)),
+            ("count(kube_pod_labels", count(synced)),
+            ("count(kube_pod_owner", count(synced)),
+            ("kube_pod_info) > 1", count(0)),
+            ("kube_pod_info))", count(len(pods))),
+        ]
+
+    def _key(self, api: ApiResource, name: str, labels: dict[str, str], **more: Any) -> Key:
+        stamp = self._world.objects.stamp(50_000)
+        meta = {"name": name, "namespace": NAMESPACE, "labels": labels, "resourceVersion": "1000"}
+        made: Object = {
+            "kind": api.kind,
+            "apiVersion": api.group_version,
+            "metadata": {**meta, "creationTimestamp": stamp},
+            **more,
+        }
+        return Key(NAMESPACE, name, labels, {}, lambda: dict(made))
+
+    def _workload(self, api: ApiResource, name: str, container: Object, *volumes: Object) -> Key:
+        labels = {"app.kubernetes.io/name": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "volumes": list(volumes)}}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        return self._key(api, name, labels, spec=spec)
+
+
+def _success(data: Any) -> Reply:
+    return Reply(200, msgspec.json.encode({"status": "success", "data": data}))

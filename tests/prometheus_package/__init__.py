@@ -1,0 +1,1 @@
+"""Tests of kubectl_vmetrics.prometheus; tests/prometheus.py runs the real one."""
