@@ -91,7 +91,7 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return KINDS
     if name == "only":
         return _parts() if top == "manifests" else _checks()
-    if command == "manifests rules" and name in ("names", "cadvisor", "kubelet", "state"):
+    if command == "manifests rules" and name in ("names", "cadvisor", "kubelet", "state", "dcgm", "kubevirt"):
         return _of_rules(name)
     if name == "folder" and top == "manifests":
         return None

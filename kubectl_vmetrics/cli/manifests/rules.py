@@ -73,6 +73,20 @@ They are a PrometheusRule for the Prometheus Operator; --raw prints a rule file.
     metavar="MATCHERS",
     help='Matchers of kube-state-metrics (default: job="kube-state-metrics").',
 )
+@click.option(
+    "--dcgm-selector",
+    "dcgm",
+    default="",
+    metavar="MATCHERS",
+    help='Matchers of NVIDIA\'s dcgm-exporter (default: job=~"(nvidia-)?dcgm-exporter").',
+)
+@click.option(
+    "--kubevirt-selector",
+    "kubevirt",
+    default="",
+    metavar="MATCHERS",
+    help='Matchers of virt-handler (default: job="kubevirt-prometheus-metrics").',
+)
 @click.option("--raw", is_flag=True, help="Print a rule file for rule_files of Prometheus.")
 @click.option(
     "--label",
@@ -93,6 +107,8 @@ def rules(
     cadvisor: str,
     kubelet: str,
     state: str,
+    dcgm: str,
+    kubevirt: str,
     raw: bool,
     labels: tuple[str, ...],
     output: str,
@@ -110,7 +126,7 @@ def rules(
         raise UsageError(f'--names: unknown "{names}"; choose from {", ".join(WAYS)}')
     if only and only not in render.PARTS:
         raise UsageError(f'--only: unknown "{only}"; choose from {", ".join(render.PARTS)}')
-    given = {"cadvisor": cadvisor, "kubelet": kubelet, "state": state}
+    given = {"cadvisor": cadvisor, "kubelet": kubelet, "state": state, "dcgm": dcgm, "kubevirt": kubevirt}
     chosen = {key: _matchers(key, text) for key, text in given.items() if text}
     settings = render.Settings(
         WAYS[names], Sources()._replace(**chosen), _thresholds(file), (only,) if only else render.PARTS

@@ -8,19 +8,21 @@ from __future__ import annotations
 from .alert import PERCENTAGE, Alert, Given, Threshold, label
 from .expression import grouped, operation, over, rate, selector
 
+_DELAY = "kubevirt_vmi_vcpu_delay_seconds_total"
 _MACHINE = ("cluster", "namespace", "name")
 _A_MACHINE = f"virtual machine {label('namespace')}/{label('name')}"
 
 
 def _starved(given: Given) -> str:
     # By vCPU and node: after a live migration, two nodes report the machine for a while.
-    delay = over("max", (*_MACHINE, "node", "id"), rate("kubevirt_vmi_vcpu_delay_seconds_total"))
+    delay = over("max", (*_MACHINE, "node", "id"), rate(selector(_DELAY, given.sources.kubevirt)))
     return f"{over('avg', _MACHINE, delay)} > {given.limit}"
 
 
 def _short(given: Given) -> str:
     usable, available = (
-        over("max", _MACHINE, selector(f"kubevirt_vmi_memory_{kind}_bytes")) for kind in ("usable", "available")
+        over("max", _MACHINE, selector(f"kubevirt_vmi_memory_{kind}_bytes", given.sources.kubevirt))
+        for kind in ("usable", "available")
     )
     return f"{operation(usable, '/', grouped(f'{available} > 0'))}\n< {given.limit}"
 

@@ -13,7 +13,7 @@ from .expression import call, operation, over, rate, selector
 from .names import LABELS, POD_INFO, Way
 
 _TENANT = 'cluster=~"[^/]+/.+"'
-_COMPONENTS = f'job=~"apiserver|kube-controller-manager|kube-scheduler|syncer",{_TENANT}'
+_COMPONENTS = f'job=~"apiserver|kube-controller-manager|kube-scheduler|syncer|etcd|operator",{_TENANT}'
 _SHORT = f'verb!~"{"|".join(LONG_VERBS)}",subresource!~"{"|".join(LONG_SUBRESOURCES)}"'
 _MINIMUM = 0.1
 """Requests per second below which a share says nothing."""

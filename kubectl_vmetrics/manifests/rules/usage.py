@@ -29,7 +29,7 @@ def records(way: Way, sources: Sources) -> list[Record]:
         Record("vcluster_pod:network_receive_bytes:rate5m", named(_network("receive", sources), way)),
         Record("vcluster_pod:network_transmit_bytes:rate5m", named(_network("transmit", sources), way)),
         Record("vcluster_pod:cpu_throttled:ratio_rate5m", named(grouped(_throttled(sources)), way)),
-        Record("vcluster_pod:gpu_utilization:avg", named(grouped(_gpu()), way)),
+        Record("vcluster_pod:gpu_utilization:avg", named(grouped(_gpu(sources)), way)),
     ]
 
 
@@ -65,21 +65,22 @@ def _throttled(sources: Sources) -> str:
     return operation(throttled, "/", grouped(f"{periods} > 0"))
 
 
-def _gpu() -> str:
+def _gpu(sources: Sources) -> str:
     return operation(
-        _of_pods("DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
+        _of_pods("DCGM_FI_PROF_GR_ENGINE_ACTIVE", sources),
         f"or on ({', '.join(HOST_POD)})",
-        f"{_of_pods('DCGM_FI_DEV_GPU_UTIL')} / 100",
+        f"{_of_pods('DCGM_FI_DEV_GPU_UTIL', sources)} / 100",
     )
 
 
-def _of_pods(family: str) -> str:
+def _of_pods(family: str, sources: Sources) -> str:
     """A gauge of dcgm-exporter, averaged over the GPUs of a pod.
 
     The pod that uses a GPU is in `pod`, or in `exported_pod` where Prometheus keeps `pod` for the exporter itself.
     """
     devices = ("UUID", "GPU_I_ID")
-    kept = over("max", (CLUSTER, "exported_namespace", "exported_pod", *devices), f'{family}{{exported_pod!=""}}')
+    foreign = selector(family, sources.dcgm, 'exported_pod!=""')
+    kept = over("max", (CLUSTER, "exported_namespace", "exported_pod", *devices), foreign)
     changes = ("namespace", "exported_namespace"), ("pod", "exported_pod")
-    plain = over("max", (*HOST_POD, *devices), f'{family}{{exported_pod="",pod!=""}}')
+    plain = over("max", (*HOST_POD, *devices), selector(family, sources.dcgm, 'exported_pod=""', 'pod!=""'))
     return over("avg", HOST_POD, operation(relabeled(kept, changes), "or", plain))

@@ -24,7 +24,7 @@ Series = tuple[str, str]
 Samples = Sequence[tuple[Labels, float]]
 
 
-def series(name: str, values: str, **labels: str) -> Series:
+def series(name: str, values: str, /, **labels: str) -> Series:
     """A series; labels with an empty value are left out."""
     return _text(labels, name), values
 

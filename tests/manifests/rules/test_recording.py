@@ -340,7 +340,7 @@ def test_throttling_is_a_share_of_periods(way: Way, tmp_path: Path) -> None:
 @EVERY_WAY
 def test_gpus_by_the_pod_that_uses_them(way: Way, tmp_path: Path) -> None:
     """dcgm-exporter names it in `pod`, or in `exported_pod` where that is the exporter's own."""
-    exporter = {"cluster": "lab", "job": "dcgm", "namespace": "gpu-operator", "pod": "dcgm-1"}
+    exporter = {"cluster": "lab", "job": "nvidia-dcgm-exporter", "namespace": "gpu-operator", "pod": "dcgm-1"}
     used = {"exported_namespace": CART.namespace, "exported_pod": CART.pod}
     given = together(
         named(way, CART),
@@ -350,8 +350,9 @@ def test_gpus_by_the_pod_that_uses_them(way: Way, tmp_path: Path) -> None:
             series("DCGM_FI_DEV_GPU_UTIL", "80x40", **{**exporter, "pod": "dcgm-2"}, **used, UUID="gpu-1"),
             series("DCGM_FI_DEV_GPU_UTIL", "40x40", **exporter, **used, UUID="gpu-2"),
             series("DCGM_FI_DEV_GPU_UTIL", "5x40", **exporter, UUID="gpu-3"),
-            series("DCGM_FI_DEV_GPU_UTIL", "90x40", **HASHED.host, job="dcgm", UUID="gpu-4"),
-            series("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "0.25x40", **HASHED.host, job="dcgm", UUID="gpu-4"),
+            series("DCGM_FI_DEV_GPU_UTIL", "90x40", **HASHED.host, job="dcgm-exporter", UUID="gpu-4"),
+            series("DCGM_FI_DEV_GPU_UTIL", "99x40", **used, cluster="lab", job="dcgm-x-default-x-vc2", UUID="gpu-5"),
+            series("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "0.25x40", **HASHED.host, job="dcgm-exporter", UUID="gpu-4"),
         ],
     )
     expected = [
