@@ -31,12 +31,15 @@ REACHED_WITHIN = 15.0
 
 It serves the metrics part of the Kubernetes API: metrics.k8s.io, nodes, and the kubelets' endpoints. With --vcluster, /
 is the view of that virtual cluster. Without it, / is the host's view, and each virtual cluster's view is at
-/vclusters/HOSTNS/NAME/. /sd lists all targets for Prometheus; /metrics is about the proxy itself.
+/vclusters/HOSTNS/NAME/. /sd lists targets for Prometheus, /metrics/names the names of pods and claims for a Prometheus
+that already scrapes kubelets; /metrics is about the proxy itself. With --only-names, no metrics of pods and nodes are
+served, and no rights on nodes are needed.
 
 Anyone who can reach the proxy sees what it serves, so any address other than localhost requires a token and TLS.""",
     examples=[
         ("Serve everything, and query it", "proxy --port 8001"),
         ("One virtual cluster, without metrics of whole nodes", "proxy --vcluster vc1 --isolate"),
+        ("Names for a Prometheus that already scrapes the kubelets", "proxy --only-names"),
     ],
 )
 @click.option("--port", default=8001, show_default=True, help="Port to listen on; 0 for any free port.")
@@ -66,6 +69,11 @@ Anyone who can reach the proxy sees what it serves, so any address other than lo
     is_flag=True,
     help="Exclude metrics of whole nodes from tenants' views; the host's view is not affected.",
 )
+@click.option(
+    "--only-names",
+    is_flag=True,
+    help="Serve only /metrics/names, /metrics and /sd; with --vcluster, names of that virtual cluster's pods.",
+)
 @click.pass_context
 def proxy(
     context: click.Context,
@@ -80,11 +88,14 @@ def proxy(
     vcluster: str | None,
     targets: Targets,
     isolate: bool,
+    only_names: bool,
 ) -> int:
     """Read the options, serve, wait."""
     environment: Environment = context.obj
     from kubectl_vmetrics.kube.transport import loopback
 
+    if only_names and isolate:
+        raise UsageError("--isolate has no effect with --only-names, which serves no metrics of nodes: use one of them")
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
     if max_connections_per_client < 1:
@@ -116,13 +127,14 @@ def proxy(
         homes.settle_for(client, only)
         homes.places(client, only)
     views = Views(client, only, isolate=isolate, homes=homes, targets=targets)
-    application = Proxy(views, accept_hosts=hosts, token=token)
+    application = Proxy(views, accept_hosts=hosts, token=token, only_names=only_names)
     limits = Limits(per_client=max_connections_per_client)
     with contextlib.closing(views), server.Server(application, address, port, tls, limits) as served:
         what = f"virtual cluster {only.path}" if only else "the host and its virtual clusters"
-        environment.stdout.write(
-            f"Serving {what} at {served.url}\n  kubectl -s {served.url} top pods -A\nCtrl-C ends {PROGRAM} proxy.\n"
-        )
+        use = f"kubectl -s {served.url} top pods -A"
+        if only_names:
+            what, use = f"names of {what}", f"curl {served.url}/metrics/names"
+        environment.stdout.write(f"Serving {what} at {served.url}\n  {use}\nCtrl-C ends {PROGRAM} proxy.\n")
         environment.stdout.flush()
         served.until_stopped()
     return 0

@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -32,9 +32,11 @@ from kubectl_vmetrics.kube.errors import (
 from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
+from . import names
 from .body import Body, begin, judge
 from .circuit import Circuits, Open, Passage
 from .exchange import TEXT, Answer, Refusal, Request, status
+from .targets import NAMES, OWN, chosen, targets
 from .telemetry import Telemetry
 from .views import Views
 
@@ -45,6 +47,7 @@ RESOURCES = (
     ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True),
 )
 HEALTH = ("/healthz", "/readyz")
+NAMES_ONLY = (names.PATH, "/metrics", "/sd")
 STALE = 300.0
 """Seconds without a word from the host after which the proxy calls itself not ready."""
 NODE_LIMIT = 9.5
@@ -69,6 +72,7 @@ class Proxy:
         views: what it serves.
         accept_hosts: the Host headers to accept, without ports; others may come from a browser (DNS rebinding).
         token: returns the token a client must present, "" to reject all clients; None if no token is required.
+        only_names: serve the names of pods and claims, and no metrics.
         clock: seconds, for the circuits of nodes.
     """
 
@@ -78,11 +82,13 @@ class Proxy:
         *,
         accept_hosts: re.Pattern[str],
         token: Callable[[], str] | None = None,
+        only_names: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._views = views
         self._accept_hosts = accept_hosts
         self._token = token
+        self._only_names = only_names
         self.circuits = Circuits(clock)
         self.telemetry = Telemetry()
 
@@ -94,6 +100,8 @@ class Proxy:
             self._admit(request)
         except Refusal as refusal:
             return refusal.answer()
+        if self._only_names and request.path not in (*HEALTH, *NAMES_ONLY):
+            return status(404, "NotFound", f"this proxy serves only {', '.join(NAMES_ONLY)}")
         if request.path == "/healthz":
             return Answer(200, [b"ok"], "text/plain; charset=utf-8")
         if request.path == "/metrics":
@@ -232,18 +240,20 @@ class Proxy:
         try:
             asked = parse_qs(request.query, max_num_fields=len(_QUERY))
         except ValueError:
-            asked = {"": []}
-        if asked.keys() - _QUERY:
-            raise Refusal(400, "BadRequest", "unsupported query parameter; supported: labelSelector, fieldSelector")
+            asked = {"": [""]}
         query = {key: values[-1] for key, values in asked.items()}
-        if request.path == "/sd":
-            return Answer(200, [msgspec.json.encode(self._targets(request.headers.get("host", "")))])
         vcluster, path = self._place(request.path)
+        if path == "/sd":
+            return self._discovered(vcluster, query, request)
+        if query.keys() - _QUERY:
+            raise Refusal(400, "BadRequest", "unsupported query parameter; supported: labelSelector, fieldSelector")
+        if path == names.PATH and request.path == path and (self._only_names or not self._views.only):
+            return Answer(200, self._views.names(), TEXT)
         return self._of_view(vcluster, path, query, request.headers.get("accept", ""))
 
     def _place(self, path: str) -> tuple[VClusterRef | None, str]:
         """Whose view a path is in, and the path there."""
-        found = None if self._views.only else _VCLUSTER.fullmatch(path)
+        found = None if self._views.only or self._only_names else _VCLUSTER.fullmatch(path)
         return (self._named(found[1], found[2]), found[3] or "/") if found else (self._views.only, path)
 
     def _of_view(self, vcluster: VClusterRef | None, path: str, query: dict[str, str], accept: str) -> Answer:
@@ -267,24 +277,25 @@ class Proxy:
             raise Refusal(404, "NotFound", f'virtual cluster "{namespace}/{name}" not found')
         return ref
 
-    def _targets(self, target: str) -> list[dict[str, Any]]:
-        """Prometheus HTTP service discovery (https://prometheus.io/docs/prometheus/latest/http_sd/)."""
-        found = []
-        served: list[VClusterRef | None] = [self._views.only] if self._views.only else [None, *self._views.known()]
-        for vcluster in served:
-            prefix = f"/vclusters/{vcluster.path}" if vcluster and not self._views.only else ""
-            owner = (
-                {"vcluster_name": vcluster.name, "vcluster_host_namespace": vcluster.host_namespace} if vcluster else {}
-            )
-            for node in sorted(self._views.get(vcluster).objects.nodes()):
-                for endpoint in kubelet.TEXTS:
-                    labels = {
-                        "__metrics_path__": f"{prefix}{kubelet.path(node, endpoint)}",
-                        "node": node,
-                        "job": f"kubelet-{endpoint.replace('/', '-')}",
-                    }
-                    found.append({"targets": [target], "labels": {**labels, **({} if self._views.only else owner)}})
-        return found
+    def _discovered(self, vcluster: VClusterRef | None, query: dict[str, str], request: Request) -> Answer:
+        """The targets of one view: the host's, which alone has the names of all, or a tenant's."""
+        if query.keys() - {"endpoints"}:
+            raise Refusal(400, "BadRequest", "unsupported query parameter; supported: endpoints")
+        of_kubelets = () if self._only_names else kubelet.TEXTS
+        more = (NAMES,) if self._only_names or not self._views.only else ()
+        supported = [*of_kubelets, *more, OWN] if request.path == "/sd" else of_kubelets
+        owner = vcluster if request.path != "/sd" else None
+        found = targets(
+            request.headers.get("host", ""),
+            chosen(query.get("endpoints"), supported),
+            partial(self._nodes, vcluster),
+            prefix=f"/vclusters/{owner.path}" if owner else "",
+            owner=owner,
+        )
+        return Answer(200, [msgspec.json.encode(found)])
+
+    def _nodes(self, vcluster: VClusterRef | None) -> frozenset[str]:
+        return self._views.get(vcluster).objects.nodes()
 
 
 def _kind(error: VmetricsError) -> str:

@@ -120,6 +120,12 @@ def _of_map(informer: Informer) -> list[_Family]:
     return [
         ("map_objects", "gauge", "Pods and claims in the name map.", [("", len(informer))]),
         (
+            "map_unresolved_objects",
+            "gauge",
+            "Pods and claims with labels of a virtual cluster, but no proof of their virtual name or owner.",
+            [("", informer.unresolved())],
+        ),
+        (
             "map_age_seconds",
             "gauge",
             "Seconds since the name map was last known to be current; 0 while its watches are connected.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kubectl_vmetrics.kube.cancel import Cancelled
 from kubectl_vmetrics.kube.client import Client
@@ -17,6 +17,8 @@ from kubectl_vmetrics.vcluster.homes import Homes, warning
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.informer import Informer
 from kubectl_vmetrics.vcluster.origins import PODS, Origins
+
+from .names import Names
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
 
@@ -56,6 +58,8 @@ class Views:
         self._clock = clock
         self._lock = threading.Lock()
         self._made: dict[VClusterRef | None, Answers] = {}
+        self._names: Names | None = None
+        self._clusters: Sequence[VCluster] = self._homes.clusters
         self._asking = threading.Lock()
         self._tried: float | None = None
         self._failed: VmetricsError | None = None
@@ -80,6 +84,16 @@ class Views:
             raise self._failed
         return [vcluster.ref for vcluster in self._homes.clusters]
 
+    def names(self) -> Iterator[bytes]:
+        """The names of pods and claims, as Prometheus text in parts. Raises as Informer.origins."""
+        self._look(status=True)
+        origins = self.informer.origins()
+        self._settle(origins)
+        with self._lock:
+            if self._names is None:
+                self._names = Names(origins)
+        return self._names.exposition([item for item in self._clusters if self.only in (None, item.ref)])
+
     def serves(self, vcluster: VClusterRef) -> bool:
         """Whether a virtual cluster is known, without asking the host."""
         return self._homes.exists(vcluster) is True
@@ -88,9 +102,13 @@ class Views:
         """End the watches."""
         self.informer.stop()
 
-    def _look(self) -> None:
-        """See which virtual clusters there are, now and then; what fails is kept in mind, and tried again."""
-        if self.only or not self._old():
+    def _look(self, *, status: bool = False) -> None:
+        """See which virtual clusters there are, now and then; what fails is kept in mind, and tried again.
+
+        Args:
+            status: whether it matters what the one virtual cluster is doing, where only one is served.
+        """
+        if (self.only and not status) or not self._old():
             return
         # A hundred scrapes ask once; the others go on with what was known, if anything was.
         if not self._asking.acquire(blocking=self._tried is None):
@@ -109,7 +127,7 @@ class Views:
 
     def _ask(self) -> None:
         try:
-            inventory = discovery.look(self._client)
+            inventory = discovery.look(self._client, self.only.host_namespace if self.only else None)
         except Cancelled:
             raise  # to the caller; the next one tries again
         except VmetricsError as error:
@@ -121,6 +139,9 @@ class Views:
         else:
             self._failed = None
             self._tried = self._clock()
+        self._clusters = inventory.clusters
+        if self.only:
+            return  # whose pods are was settled before the start
         homes = Homes(inventory, self._targets)
         if homes.same(self._homes):
             return

@@ -85,13 +85,6 @@ class _Annotations(msgspec.Struct):
     uid: str | None = msgspec.field(default=None, name="vcluster.loft.sh/object-uid")
 
 
-class _Labels(msgspec.Struct):
-    namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/namespace")
-    managed_by: str | None = msgspec.field(default=None, name="vcluster.loft.sh/managed-by")
-    vcluster: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-name")
-    home: str | None = msgspec.field(default=None, name="vcluster.loft.sh/vcluster-namespace")
-
-
 class _Owner(msgspec.Struct):
     kind: str = ""
     name: str = ""
@@ -103,7 +96,11 @@ class _Meta(msgspec.Struct):
     uid: str = ""
     owners: list[_Owner] = msgspec.field(default_factory=list, name="ownerReferences")
     annotations: _Annotations = msgspec.field(default_factory=_Annotations)
-    labels: _Labels = msgspec.field(default_factory=_Labels)
+    labels: dict[str, str] = {}
+
+    @property
+    def managed_by(self) -> str:
+        return self.labels.get(naming.MANAGED_BY, "")
 
 
 class Origin(msgspec.Struct):
@@ -120,12 +117,12 @@ def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
     https://github.com/loft-sh/vcluster/pull/2083). Without host names the object's own name must prove the claim.
     """
     meta, said = found.metadata, found.metadata.annotations
-    if not said.name or not said.namespace or not meta.labels.managed_by:
+    if not said.name or not said.namespace or not meta.managed_by:
         return None
     if (said.kind, said.host_name, said.host_namespace) == (kind, meta.name, meta.namespace):
         return Claim(said.namespace, said.name)
     if said.kind in (None, kind) and said.host_name is None and said.host_namespace is None:
-        names = (said.name, naming.host_name(said.name, said.namespace, meta.labels.managed_by))
+        names = (said.name, naming.host_name(said.name, said.namespace, meta.managed_by))
         return Claim(said.namespace, said.name) if meta.name in names else None
     return None
 
@@ -136,14 +133,17 @@ def synced_namespace(found: Origin) -> SyncedNamespace | None:
     A tenant chooses labels of namespaces that are synced, but not managed-by, which the syncer overwrites with a marker
     of its own (pkg/util/translate, MarkerLabel): it must agree with the rest.
     """
-    meta, said, labels = found.metadata, found.metadata.annotations, found.metadata.labels
-    if not labels.vcluster or not labels.home or not said.name:
+    meta, said = found.metadata, found.metadata.annotations
+    vcluster, home = (
+        meta.labels.get(key) for key in ("vcluster.loft.sh/vcluster-name", "vcluster.loft.sh/vcluster-namespace")
+    )
+    if not vcluster or not home or not said.name:
         return None
-    if labels.managed_by != naming.cluster_marker(labels.home, labels.vcluster):
+    if meta.managed_by != naming.cluster_marker(home, vcluster):
         return None
     if said.kind not in (None, NAMESPACE_KIND) or said.host_name not in (None, meta.name):
         return None
-    return SyncedNamespace(VClusterRef(labels.home, labels.vcluster), said.name)
+    return SyncedNamespace(VClusterRef(home, vcluster), said.name)
 
 
 class Resolver:

@@ -41,6 +41,10 @@ class Informer:
     def __len__(self) -> int:
         return len(self._origins)
 
+    def unresolved(self) -> int:
+        """As Origins.unresolved."""
+        return self._origins.unresolved()
+
     def origins(self, wait: float = 30.0) -> Origins:
         """The map, once it is whole.
 

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -22,7 +22,7 @@ from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from . import identity, naming
 from .homes import Homes, Pair
-from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef
+from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef, VirtualPod
 
 PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
 VMI_KIND = "kubevirt.io/v1, Kind=VirtualMachineInstance"
@@ -43,6 +43,9 @@ class Synced(msgspec.Struct, frozen=True):
         uid, host_uid: "" where not known.
         at_home: whether it is owned by the Service of a control plane in its own namespace. vCluster sets that owner
             where it syncs to the namespace of its control plane, and cannot elsewhere (pkg/util/translate, SetOwner).
+        inner: of a pod of virtual clusters inside this one, as far as its labels prove it: for each of them the
+            namespace of its control plane, in the one around it, and its name; then namespace and name of the pod in
+            the innermost. Empty for all others.
     """
 
     vcluster: VClusterRef
@@ -51,6 +54,7 @@ class Synced(msgspec.Struct, frozen=True):
     uid: str = ""
     host_uid: str = ""
     at_home: bool = False
+    inner: tuple[str, ...] = ()
 
 
 class Listener(Protocol):
@@ -90,6 +94,8 @@ class Origins:
         self._found: dict[Key, Synced] = {}
         # What has labels of a virtual cluster that prove nothing, as if it were of one in its own namespace.
         self._unproven: dict[Key, Synced] = {}
+        # What has labels of a virtual cluster and no name that they, or annotations, prove.
+        self._nameless: set[Key] = set()
         self._pairs: set[Pair] = set()
         self._by_uid: dict[str, Synced] = {}
         self._strangers: set[Key] = set()
@@ -104,6 +110,20 @@ class Origins:
         """The objects of a kind that are in the map."""
         return [found for (known, _, _), found in list(self._found.items()) if known == kind]
 
+    def items(self) -> list[tuple[Key, Synced]]:
+        """Kind, host namespace and host name of all objects that are in the map, and the virtual ones behind them."""
+        with self._lock:
+            return list(self._found.items())
+
+    def expire(self) -> None:
+        """Let go what was deleted long enough ago, although nothing else happens."""
+        with self._lock:
+            self._let_go()
+
+    def unresolved(self) -> int:
+        """How many objects have labels of a virtual cluster, and no place in the map: owner or name lacks a proof."""
+        return len(self._unproven) + len(self._nameless)
+
     def tell(self, listener: Listener) -> None:
         """Notify a listener of changes from now on; the reference is weak."""
         with self._lock:
@@ -116,7 +136,10 @@ class Origins:
         found = self._resolve(kind, origin)
         with self._lock:
             self._let_go()
+            self._nameless.discard(key)
             if found is None:
+                if meta.managed_by:
+                    self._nameless.add(key)
                 return None
             if (found := self._attributed(key, found)) is None:
                 self._lost(key)
@@ -210,6 +233,7 @@ class Origins:
         with self._lock:
             self._let_go()
             self._unproven.pop(key, None)
+            self._nameless.discard(key)
             found = self._found.get(key)
             if found is not None:
                 self._leaving.append((self._clock() + GRACE, key, found))
@@ -263,7 +287,7 @@ class Origins:
         uid = (said.uid or "") if own else ""
         if synced := self.synced.get(meta.namespace):
             return Synced(synced.vcluster, synced.namespace, meta.name, uid, meta.uid)
-        vcluster, namespace = meta.labels.managed_by, meta.labels.namespace
+        vcluster, namespace = meta.managed_by, meta.labels.get(naming.NAMESPACE)
         if not vcluster or not namespace:
             return None
         ref = VClusterRef(meta.namespace, vcluster)  # unless `homes` knows better
@@ -273,8 +297,24 @@ class Origins:
             if found is None:
                 return None
             namespace, name = found.namespace, found.name
+            if len(namespace) > _NAMESPACE or len(name) > _NAME:
+                return None  # an annotation has room for more than any name is long
         at_home = any(owner.kind == "Service" and owner.name == vcluster for owner in meta.owners)
-        return Synced(ref, namespace, name, uid, meta.uid, at_home)
+        inner = _inner(VirtualPod(ref, namespace, name), meta.labels) if kind == PODS else ()
+        return Synced(ref, namespace, name, uid, meta.uid, at_home, inner)
+
+
+def _inner(pod: VirtualPod, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Synced.inner of a pod."""
+    innermost = identity.nested(pod, labels)
+    if innermost is pod:
+        return ()
+    ref: VClusterRef | None = innermost.vcluster
+    path: tuple[str, ...] = (innermost.namespace, innermost.name)
+    while ref and ref.parent:
+        path = (ref.host_namespace, ref.name, *path)
+        ref = ref.parent
+    return path
 
 
 def read(client: Client, homes: Homes | None = None) -> Origins:

@@ -28,6 +28,9 @@ class Map:
     def expired(self) -> int:
         return 0
 
+    def unresolved(self) -> int:
+        return 0
+
 
 def test_metrics_of_the_proxy() -> None:
     telemetry = Telemetry()

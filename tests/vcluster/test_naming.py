@@ -18,7 +18,6 @@ from kubectl_vmetrics.vcluster.identity import (
     VClusterRef,
     VirtualPod,
     _Annotations,
-    _Labels,
     _Meta,
     claim,
 )
@@ -90,7 +89,7 @@ def test_there_and_back(name: str, namespace: str, vcluster: str, home: str) -> 
 
     by_labels = Resolver().resolve(home, host, owner)
     found = claim(
-        Origin(_Meta(name=host, namespace=home, annotations=annotations, labels=_Labels(managed_by=vcluster)))
+        Origin(_Meta(name=host, namespace=home, annotations=annotations, labels={naming.MANAGED_BY: vcluster}))
     )
     assert found == Claim(namespace, name)
     by_claims = Resolver(claims={HostPod(home, host): found}).resolve(home, host, owner)
