@@ -2,7 +2,7 @@
 
 A Prometheus that scrapes kubelets already joins its own series with these, on the host's `namespace` and `pod`, and
 needs no second scrape of the kubelets. Each pod of a virtual cluster has exactly one vcluster_pod_info, whose owner is
-the virtual cluster on the host: labels of tenants never decide to whom usage counts. What runs in virtual clusters
+the virtual cluster on the host: labels of tenants never decide whose usage it is. What runs in virtual clusters
 inside that one is named by a family of its own.
 """
 

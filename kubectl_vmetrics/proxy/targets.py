@@ -28,10 +28,10 @@ def chosen(asked: str | None, supported: Sequence[str]) -> list[str]:
 
     Args:
         asked: names with commas between them; None for all that count nothing twice.
-        supported: what there is.
+        supported: the endpoints of the view.
 
     Raises:
-        Refusal: 400, for a name that there is not.
+        Refusal: 400, for any other name.
     """
     if asked is None:
         return [endpoint for endpoint in supported if endpoint != TWICE]

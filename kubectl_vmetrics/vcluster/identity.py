@@ -208,6 +208,24 @@ def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:
     return pod
 
 
+def inside(pod: VirtualPod, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The way from a virtual cluster to the innermost pod behind one of its pods, as far as labels prove it.
+
+    Returns:
+        Of each virtual cluster on the way the namespace of its control plane, in the one around it, and its name; then
+        namespace and name of the innermost pod. Nothing where no other virtual cluster is inside.
+    """
+    innermost = nested(pod, labels)
+    if innermost is pod:
+        return ()
+    way: tuple[str, ...] = (innermost.namespace, innermost.name)
+    ref = innermost.vcluster
+    while ref.parent:
+        way = (ref.host_namespace, ref.name, *way)
+        ref = ref.parent
+    return way
+
+
 def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:
     """The host namespaces that virtual clusters synced whole; none without the right to list namespaces.
 

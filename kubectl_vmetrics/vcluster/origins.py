@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from . import identity, naming
 from .homes import Homes, Pair
 from .identity import POD_KIND, Origin, SyncedNamespace, VClusterRef, VirtualPod
+from .unnamed import Unnamed
 
 PVC_KIND = "/v1, Kind=PersistentVolumeClaim"
 VMI_KIND = "kubevirt.io/v1, Kind=VirtualMachineInstance"
@@ -40,12 +41,11 @@ class Synced(msgspec.Struct, frozen=True):
     """A virtual object and its host twin.
 
     Attributes:
+        name: "" for what has no name inside (see unnamed); only `owner` and `items` of the map give such ones.
         uid, host_uid: "" where not known.
         at_home: whether it is owned by the Service of a control plane in its own namespace. vCluster sets that owner
             where it syncs to the namespace of its control plane, and cannot elsewhere (pkg/util/translate, SetOwner).
-        inner: of a pod of virtual clusters inside this one, as far as its labels prove it: for each of them the
-            namespace of its control plane, in the one around it, and its name; then namespace and name of the pod in
-            the innermost. Empty for all others.
+        inner: as identity.inside.
     """
 
     vcluster: VClusterRef
@@ -94,8 +94,7 @@ class Origins:
         self._found: dict[Key, Synced] = {}
         # What has labels of a virtual cluster that prove nothing, as if it were of one in its own namespace.
         self._unproven: dict[Key, Synced] = {}
-        # What has labels of a virtual cluster and no name that they, or annotations, prove.
-        self._nameless: set[Key] = set()
+        self._unnamed: Unnamed[Key, Synced] = Unnamed(self._owned)
         self._pairs: set[Pair] = set()
         self._by_uid: dict[str, Synced] = {}
         self._strangers: set[Key] = set()
@@ -113,7 +112,7 @@ class Origins:
     def items(self) -> list[tuple[Key, Synced]]:
         """Kind, host namespace and host name of all objects that are in the map, and the virtual ones behind them."""
         with self._lock:
-            return list(self._found.items())
+            return [*self._found.items(), *self._unnamed.owned()]
 
     def expire(self) -> None:
         """Let go what was deleted long enough ago, although nothing else happens."""
@@ -122,7 +121,7 @@ class Origins:
 
     def unresolved(self) -> int:
         """How many objects have labels of a virtual cluster, and no place in the map: owner or name lacks a proof."""
-        return len(self._unproven) + len(self._nameless)
+        return len(self._unproven) + self._unnamed.synced()
 
     def tell(self, listener: Listener) -> None:
         """Notify a listener of changes from now on; the reference is weak."""
@@ -136,11 +135,10 @@ class Origins:
         found = self._resolve(kind, origin)
         with self._lock:
             self._let_go()
-            self._nameless.discard(key)
             if found is None:
-                if meta.managed_by:
-                    self._nameless.add(key)
+                self._add_unnamed(key, origin)
                 return None
+            self._unnamed.discard(key)
             if (found := self._attributed(key, found)) is None:
                 self._lost(key)
                 return None
@@ -154,6 +152,22 @@ class Origins:
         if not same:
             self._changed(meta.name, found.host_uid)
         return found
+
+    def _add_unnamed(self, key: Key, origin: Origin) -> None:
+        meta = origin.metadata
+        vcluster, namespace = meta.managed_by, meta.labels.get(naming.NAMESPACE)
+        if vcluster and namespace and key not in self._found:
+            claimed = Synced(VClusterRef(meta.namespace, vcluster), namespace, "", "", meta.uid)
+            self._pairs.add((meta.namespace, vcluster))
+            # What vCluster synced has a Service for an owner, or none.
+            created = any(owner.kind != "Service" for owner in meta.owners)
+            if self._unnamed.put(key, claimed, created=created):
+                self._changed(meta.name)
+
+    def _owned(self, key: Key, claimed: Synced) -> Synced | None:
+        """What has no name inside, with its virtual cluster; as identity.Resolver decides."""
+        ref = self.homes(key[1], claimed.vcluster.name)
+        return msgspec.structs.replace(claimed, vcluster=ref) if ref else None
 
     def _attributed(self, key: Key, found: Synced) -> Synced | None:
         """The object with its virtual cluster; None, and remembered as in doubt, without proof."""
@@ -198,6 +212,8 @@ class Origins:
             for key, found in [*self._found.items(), *unproven.items()]:
                 if key[1] not in self.synced:
                     self._move(key, found, moved)
+            for key in self._unnamed.decide_again():
+                self._changed(key[2])
             self._leaving = deque((when, key, moved.get(id(found), found)) for when, key, found in self._leaving)
 
     def _move(self, key: Key, before: Synced, moved: dict[int, Synced]) -> None:
@@ -233,8 +249,7 @@ class Origins:
         with self._lock:
             self._let_go()
             self._unproven.pop(key, None)
-            self._nameless.discard(key)
-            found = self._found.get(key)
+            found = self._found.get(key) or self._unnamed.get(key)
             if found is not None:
                 self._leaving.append((self._clock() + GRACE, key, found))
 
@@ -245,6 +260,8 @@ class Origins:
             self._forget_uid(found)
             if self._found.get(key) is found:
                 del self._found[key]
+            if self._unnamed.get(key) is found:
+                self._unnamed.discard(key)
             self._changed(key[2], found.host_uid)
 
     def _changed(self, *words: str) -> None:
@@ -263,7 +280,7 @@ class Origins:
             return None
         key = (kind, namespace, name)
         found = self._found.get(key)
-        if found is not None or key in self._strangers or key in self._unproven:
+        if found is not None or key in self._strangers or key in self._unproven or key in self._unnamed:
             return found
         if synced := self.synced.get(namespace):
             return Synced(synced.vcluster, synced.namespace, name)
@@ -276,6 +293,10 @@ class Origins:
                     self._strangers.clear()
                 self._strangers.add(key)
         return found
+
+    def owner(self, kind: str, namespace: str, name: str) -> Synced | None:
+        """As `find`; and for what belongs to a virtual cluster without a name inside, its owner and no name."""
+        return self.find(kind, namespace, name) or self._unnamed.owner((kind, namespace, name))
 
     def by_uid(self, host_uid: str) -> Synced | None:
         """The virtual object behind a host uid."""
@@ -300,21 +321,8 @@ class Origins:
             if len(namespace) > _NAMESPACE or len(name) > _NAME:
                 return None  # an annotation has room for more than any name is long
         at_home = any(owner.kind == "Service" and owner.name == vcluster for owner in meta.owners)
-        inner = _inner(VirtualPod(ref, namespace, name), meta.labels) if kind == PODS else ()
+        inner = identity.inside(VirtualPod(ref, namespace, name), meta.labels) if kind == PODS else ()
         return Synced(ref, namespace, name, uid, meta.uid, at_home, inner)
-
-
-def _inner(pod: VirtualPod, labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Synced.inner of a pod."""
-    innermost = identity.nested(pod, labels)
-    if innermost is pod:
-        return ()
-    ref: VClusterRef | None = innermost.vcluster
-    path: tuple[str, ...] = (innermost.namespace, innermost.name)
-    while ref and ref.parent:
-        path = (ref.host_namespace, ref.name, *path)
-        ref = ref.parent
-    return path
 
 
 def read(client: Client, homes: Homes | None = None) -> Origins:

@@ -130,7 +130,14 @@ def tried(tenant: Tenant) -> Iterator[str]:
                 yield f"{group}/pods?labelSelector={selector}"
             yield f"{group}/pods?fieldSelector={quote(f'metadata.name={thing.name}')}"
     yield f"{METRICS}/pods?labelSelector={quote('vcluster.loft.sh/managed-by')}"
-    for path in ("/", "/nothing", "/api/v1/nodes/other", "/api/v1/nodes/other/proxy/metrics", f"{METRICS}/nodes/other"):
+    for path in (
+        "/",
+        "/nothing",
+        "/metrics/names",
+        "/api/v1/nodes/other",
+        "/api/v1/nodes/other/proxy/metrics",
+        f"{METRICS}/nodes/other",
+    ):
         yield path
     for node in NODES:
         for path in ("pods", "runningpods", "healthz", "metrics/slis", "configz", "metrics/../pods", "logs/"):
@@ -197,20 +204,69 @@ def test_the_host_sees_it_all(everything: tuple[Host, str, bool]) -> None:
         assert len(tenant.secrets & seen) > len(tenant.secrets) / 2
 
 
-def test_service_discovery_leads_to_views_alone(everything: tuple[Host, str, bool]) -> None:
+@pytest.mark.parametrize("tenant", TENANTS, ids=_of)
+def test_a_tenants_service_discovery_leads_to_its_view_alone(
+    tenant: Tenant, everything: tuple[Host, str, bool]
+) -> None:
     _, url, _ = everything
-    by_path = {f"/vclusters/{tenant.ref.path}": tenant for tenant in TENANTS if tenant.ref}
-    targets = json.loads(get(f"{url}/sd")[1])
-    reached = set()
-    for target in targets:
-        path = target["labels"]["__metrics_path__"]
-        prefix = re.match(r"/vclusters/[^/]+/[^/]+", path)
-        if prefix:
-            tenant = by_path[prefix[0]]
-            reached.add(prefix[0])
+    assert tenant.ref
+    prefix = f"/vclusters/{tenant.ref.path}"
+    endpoints = ",".join(KUBELET[1:])
+    for query in ("", f"?endpoints={endpoints}"):
+        text = get(f"{url}{prefix}/sd{query}")[1]
+        targets = json.loads(text)
+        assert len(targets) == len(nodes(f"{url}{prefix}")) * (4 if query else 3)
+        assert found(text, secrets(tenant), prefix) == set()
+        for target in targets:
+            path = target["labels"]["__metrics_path__"]
+            assert path.startswith(f"{prefix}/api/v1/nodes/")
             assert found(get(f"{url}{path}")[1], secrets(tenant)) == set()
-            assert found(json.dumps(target).encode(), secrets(tenant), prefix[0]) == set()
-    assert reached == set(by_path)
+    status, body = get(f"{url}{prefix}/sd?endpoints=names")
+    assert (status, found(body, secrets(tenant))) == (400, set())
+
+
+def test_the_hosts_service_discovery_leads_to_no_tenants_view(everything: tuple[Host, str, bool]) -> None:
+    _, url, _ = everything
+    paths = {target["labels"]["__metrics_path__"] for target in json.loads(get(f"{url}/sd")[1])}
+
+    assert paths == {
+        "/metrics",
+        "/metrics/names",
+        *(
+            f"/api/v1/nodes/{node}/proxy/{endpoint}"
+            for node in NODES
+            for endpoint in KUBELET[1:]
+            if "res" not in endpoint
+        ),
+    }
+
+
+def test_names_are_right_and_are_the_hosts_alone(everything: tuple[Host, str, bool]) -> None:
+    """Each pod and claim is named as what it is, those with forged labels not at all; and not in a tenant's view."""
+    _, url, _ = everything
+    text = get(f"{url}/metrics/names")[1].decode()
+    claimed = ("vcluster_persistentvolumeclaim_info", "persistentvolumeclaim")
+    for tenant in WORLD.tenants:
+        for thing in tenant.things:
+            for (family, label), host, virtual in (
+                (("vcluster_pod_info", "pod"), thing.name, thing.virtual[1]),
+                (claimed, thing.claim, thing.virtual[3]),
+            ):
+                given = f'{family}{{namespace="{thing.namespace}",{label}="{host}",'
+                lines = [line for line in text.splitlines() if line.startswith(given)]
+                if tenant.ref is None:
+                    assert lines == []
+                    continue
+                assert len(lines) == 1, given
+                names = (
+                    f'vcluster_name="{tenant.ref.name}",vcluster_host_namespace="{tenant.ref.host_namespace}",'
+                    f'vcluster_virtual_namespace="{thing.virtual[0]}",vcluster_virtual_{label}="{virtual}"}} 1'
+                )
+                assert lines[0].endswith(names)
+        if tenant.ref:
+            status, body = get(f"{url}/vclusters/{tenant.ref.path}/metrics/names")
+            assert (status, found(body, secrets(tenant))) == (400, set())
+    assert len(re.findall(r"(?m)^vcluster_pod_info\{", text)) == sum(len(t.things) for t in WORLD.tenants if t.ref)
 
 
 @pytest.mark.parametrize("isolate", [False, True], ids=["plain", "isolated"])
@@ -219,7 +275,7 @@ def test_a_proxy_of_its_own(tenant: Tenant, isolate: bool) -> None:
     with proxied(tenant.ref, isolate=isolate) as (_, url):
         assert leaks(url, tenant, seldom=False) == {}
         assert lacking(url, tenant, isolate=isolate) == set()
-        for path in ("/sd", "/metrics", "/readyz"):
+        for path in ("/sd", "/sd?endpoints=proxy,metrics/resource", "/metrics", "/metrics/names", "/readyz"):
             assert found(get(f"{url}{path}")[1], secrets(tenant)) == set(), path
 
 

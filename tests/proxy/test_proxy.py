@@ -169,15 +169,6 @@ def test_expositions_can_be_parsed(inside: str, everything: str) -> None:
         assert list(text_string_to_metric_families(body.decode()))
 
 
-def test_service_discovery_lists_what_answers(everything: str) -> None:
-    targets = json.loads(get(f"{everything}/sd")[1])
-
-    assert len(targets) == 3 * 4  # the host and two virtual clusters, four endpoints of one node
-    for target in targets:
-        assert get(f"http://{target['targets'][0]}{target['labels']['__metrics_path__']}")[0] == 200
-    assert {target["labels"].get("vcluster_name") for target in targets} == {None, "vc1", "vc2"}
-
-
 def test_health_and_its_own_metrics(inside: str) -> None:
     assert get(f"{inside}/healthz") == (200, b"ok")
     assert get(f"{inside}/readyz") == (200, b"ok")

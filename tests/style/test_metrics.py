@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_vmetrics.proxy.circuit import Circuits
+from kubectl_vmetrics.proxy.names import FAMILIES
 from kubectl_vmetrics.proxy.telemetry import Telemetry
 from tests.conftest import Cli
 
@@ -53,4 +54,16 @@ def test_labels_that_are_added(on_demo: Cli) -> None:
         text = on_demo("raw", f"/api/v1/nodes/worker-1/proxy/{endpoint}").stdout
         added |= set(re.findall(r"[{,](vcluster_\w+)=", text))
 
-    assert added == set(re.findall(r"(?m)^\| `(vcluster_\w+)` \|", PAGE))
+    assert added == set(re.findall(r"(?m)^\| `(vcluster_\w+)` \|", PAGE.partition("## Names")[0]))
+
+
+def test_names() -> None:
+    rows = re.findall(r"(?m)^\| `(vcluster_\w+_info|vcluster_info)` \| (.+?) \| ", PAGE)
+    described = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+
+    same = described["vcluster_pod_info"]
+    assert described == {
+        name: labels[len(same) :] if name == "vcluster_nested_pod_info" else labels
+        for name, (labels, _) in FAMILIES.items()
+    }
+    assert FAMILIES["vcluster_nested_pod_info"][0][: len(same)] == same

@@ -123,14 +123,14 @@ def _own_uids(
 def _host(origins: Origins) -> Decide:
     def decide(labels: Mapping[str, str]) -> Mapping[str, str]:
         namespace = labels.get("namespace", "")
-        pod = origins.find(PODS, namespace, name) if (name := labels.get("pod")) else None
-        claim = origins.find(CLAIMS, namespace, name) if (name := labels.get("persistentvolumeclaim")) else None
+        pod = origins.owner(PODS, namespace, name) if (name := labels.get("pod")) else None
+        claim = origins.owner(CLAIMS, namespace, name) if (name := labels.get("persistentvolumeclaim")) else None
         owner = pod or claim
         if owner is None:
             return {}
         added = host_labels(owner, pod=pod)
         # Not under a tenant's control: whatever the series says of itself, these are overwritten.
-        return {**added, **({"vcluster_virtual_persistentvolumeclaim": claim.name} if claim else {})}
+        return {**added, **({"vcluster_virtual_persistentvolumeclaim": claim.name} if claim and claim.name else {})}
 
     return decide
 
@@ -141,7 +141,7 @@ def host_labels(owner: Synced, *, pod: Synced | None) -> dict[str, str]:
         "vcluster_name": owner.vcluster.name,
         "vcluster_host_namespace": owner.vcluster.host_namespace,
         "vcluster_virtual_namespace": owner.namespace,
-        **({"vcluster_virtual_pod": pod.name} if pod else {}),
+        **({"vcluster_virtual_pod": pod.name} if pod and pod.name else {}),
     }
 
 
@@ -201,8 +201,11 @@ class _Glance(Generic[Known]):
             if len(known) >= _MANY:
                 known.clear()
             namespace, pod = (part.decode("utf-8", "surrogateescape") for part in found.groups())
-            verdict = known[names] = self._verdict(self._origins.find(PODS, namespace, pod))
+            verdict = known[names] = self._verdict(self._find(namespace, pod))
         return None if verdict is None else self._become(block, start, end, verdict)
+
+    def _find(self, namespace: str, name: str) -> Synced | None:
+        return self._origins.find(PODS, namespace, name)
 
     def _verdict(self, pod: Synced | None) -> Known | None:
         """What is remembered of a pod; None drops its samples."""
@@ -255,6 +258,9 @@ class _TenantGlance(_Glance[_Own]):
 
 
 class _HostGlance(_Glance[bytes]):
+    def _find(self, namespace: str, name: str) -> Synced | None:
+        return self._origins.owner(PODS, namespace, name)
+
     def _verdict(self, pod: Synced | None) -> bytes:
         labels = host_labels(pod, pod=pod) if pod else {}
         return b"".join(b',%s="%s"' % (key.encode(), escape(value)) for key, value in labels.items())
