@@ -1,58 +1,241 @@
-"""A real Prometheus finds the proxy's targets through /sd, scrapes them, and answers in virtual names."""
+"""A real Prometheus finds the proxy's targets through /sd, scrapes them, and adds up what `top vclusters` adds up.
+
+The demo's clock runs faster than the real one and stops when the two agree, so that there are some minutes of samples
+after some seconds, and what is asked in the end does not depend on when.
+"""
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
+from tests.conftest import invoke, write_kubeconfig
 from tests.prometheus import MISSING, query, running
 from tests.proxy.test_proxy import serve
 
 pytestmark = MISSING
 
+SPEED, SECONDS = 16, 12.0
+ENDPOINTS = ("metrics", "metrics/cadvisor", "metrics/probes")
+TENANT = ("team-a", "shop")
+OWNER = ("vcluster_host_namespace", "vcluster_name")
+CPU = "rate(container_cpu_usage_seconds_total{{container!='',source='{}'}}[1m])"
+MEMORY = "container_memory_working_set_bytes{{container!='',source='{}'}}"
+NAMES = "max by (namespace, pod, vcluster_host_namespace, vcluster_name) (vcluster_pod_info{source='proxy'})"
+
+
+class Clock:
+    """Seconds since the epoch; late at first, and fast until the time is right."""
+
+    def __init__(self) -> None:
+        self.end = time.time() + SECONDS
+
+    def __call__(self) -> float:
+        return self.end - SPEED * max(0.0, self.end - time.time())
+
+
+class World(NamedTuple):
+    """A Prometheus that has scraped the demo three ways, and the demo.
+
+    Attributes:
+        url: of Prometheus.
+        end: when the demo's clock stopped.
+        kubeconfig: of the demo.
+    """
+
+    url: str
+    end: float
+    kubeconfig: Path
+
+
+def _own(host: str) -> list[dict[str, Any]]:
+    """The kubelets, as a Prometheus of the host finds them; here through the apiserver."""
+    return [
+        {
+            "targets": [host.removeprefix("http://")],
+            "labels": {
+                "__metrics_path__": f"/api/v1/nodes/{node.name}/proxy/{endpoint}",
+                "job": "kubelet",
+                "metrics_path": f"/{endpoint}",
+                "node": node.name,
+                "instance": node.name,
+                "source": "own",
+            },
+        }
+        for node in build(Shape()).nodes
+        for endpoint in ENDPOINTS
+    ]
+
+
+def _found(url: str, source: str) -> dict[str, Any]:
+    discovery = {"http_sd_configs": [{"url": url, "refresh_interval": "1s"}]}
+    label = {"relabel_configs": [{"target_label": "source", "replacement": source}]}
+    return {"job_name": source, "honor_labels": True, **discovery, **label}
+
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prometheus that knows nothing but where /sd is; gives its URL. The recorded samples would be too old for it."""
-    with demo_server.serving(Apiserver(build(Shape()))) as host, serve(None, host) as proxy:
-        discovery = {"http_sd_configs": [{"url": f"{proxy}/sd", "refresh_interval": "1s"}]}
-        config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [{"job_name": "vmetrics", **discovery}]}
-        with running(config, tmp_path_factory.mktemp("prometheus")) as url:
-            yield url
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder, clock = tmp_path_factory.mktemp("prometheus"), Clock()
+    with demo_server.serving(Apiserver(build(Shape()), clock)) as host, serve(None, host) as proxy:
+        config = {
+            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
+            "scrape_configs": [
+                _found(f"{proxy}/sd", "proxy"),
+                _found(f"{proxy}/vclusters/{'/'.join(TENANT)}/sd", "tenant"),
+                {"job_name": "own", "honor_labels": True, "static_configs": _own(host)},
+            ],
+        }
+        with running(config, folder) as url:
+            # What was scraped after the clock stopped is there for all sources.
+            nodes = len(build(Shape()).nodes)
+            query(url, f"count(timestamp(up == 1) > {clock.end + 1}) == {len(ENDPOINTS) * 3 * nodes + 2}", 90)
+            yield World(url, clock.end, write_kubeconfig(folder, host))
 
 
-def test_every_target_is_up(prometheus: str) -> None:
-    # Four endpoints of three nodes for the host, and of those nodes on which it has pods for each virtual cluster.
-    nodes = {(pod.namespace, pod.node) for pod in build(Shape()).pods if pod.origin}
-    query(prometheus, f"count(up) == {4 * (3 + len(nodes))}")
+def ask(world: World, expression: str) -> list[dict[str, Any]]:
+    """The answer to a query, shortly after the demo's clock stopped."""
+    asked = urllib.parse.urlencode({"query": expression, "time": world.end + 1})
+    with urllib.request.urlopen(f"{world.url}/api/v1/query?{asked}", timeout=20) as answer:
+        found: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
+        return found
 
-    assert [series["metric"] for series in query(prometheus, "up") if series["value"][1] != "1"] == []
+
+def by_owner(world: World, expression: str) -> dict[tuple[str, ...], float]:
+    """Sums by virtual cluster; what belongs to none has two empty names."""
+    answer = ask(world, f"sum by ({', '.join(OWNER)}) ({expression})")
+    return {tuple(item["metric"].get(label, "") for label in OWNER): float(item["value"][1]) for item in answer}
 
 
-def test_a_tenants_series_carry_the_tenants_names(prometheus: str) -> None:
-    expression = (
-        'container_memory_working_set_bytes{vcluster_name="shop",job="kubelet-metrics-resource",namespace="shop"}'
+def top(world: World) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Cores and bytes by virtual cluster as `top vclusters` has them; control planes count towards the host."""
+    result = invoke("top", "vclusters", "-o", "json", kubeconfig=world.kubeconfig)
+    assert (result.code, result.stderr) == (0, "")
+    found: dict[tuple[str, ...], tuple[float, float]] = {}
+    planes = [0.0, 0.0]
+    for item in json.loads(result.stdout)["items"]:
+        name = ("", "") if item["kind"] == "HostUsage" else (item["metadata"]["namespace"], item["metadata"]["name"])
+        found[name] = _usage(item)
+        if "controlPlane" in item:
+            planes = [sum(pair) for pair in zip(planes, _usage(item["controlPlane"]), strict=True)]
+    cores, size = found["", ""]
+    return {**found, ("", ""): (cores + planes[0], size + planes[1])}
+
+
+def _usage(item: Any) -> tuple[float, float]:
+    cpu, memory = item["usage"]["cpu"], item["usage"]["memory"]
+    units = {"n": 1e-9, "u": 1e-6, "m": 1e-3}
+    cores = float(cpu[:-1]) * units[cpu[-1]] if cpu[-1] in units else float(cpu)
+    return cores, float(memory.removesuffix("Ki")) * 1024
+
+
+def whole(sums: dict[tuple[str, ...], float]) -> float:
+    """What the whole host uses."""
+    return sum(sums.values())
+
+
+def test_the_hosts_discovery_leads_to_the_kubelets_once(world: World) -> None:
+    found = {
+        tuple(item["metric"].get(label, "") for label in ("job", "metrics_path", "node", "instance"))
+        for item in ask(world, "up{source='proxy'}")
+    }
+    address = next(item["metric"]["instance"] for item in ask(world, "up{job='vmetrics-proxy'}"))
+
+    assert found == {
+        *(("kubelet", f"/{e}", node.name, node.name) for e in ENDPOINTS for node in build(Shape()).nodes),
+        ("vmetrics-names", "", "", address),
+        ("vmetrics-proxy", "", "", address),
+    }
+
+
+@pytest.mark.parametrize("source", ["proxy", "own"])
+def test_nothing_is_there_twice(source: str, world: World) -> None:
+    """Neither by another endpoint of the kubelets, nor by another view, nor by the names."""
+    everything = f"{{source='{source}',namespace!='',__name__=~'container_.+|kubelet_.+|prober_.+|vcluster_.+'}}"
+    named = f"label_replace({everything}, 'family', '$1', '__name__', '(.+)')"
+    counted = f"count by (family, namespace, pod, container, persistentvolumeclaim, probe_type) ({named})"
+
+    assert {item["metric"]["family"] for item in ask(world, counted)} >= {"container_cpu_usage_seconds_total"}
+    assert ask(world, f"{counted} > 1") == []
+
+
+def test_the_proxys_series_add_up_to_top_vclusters(world: World) -> None:
+    shown, cpu, memory = top(world), by_owner(world, CPU.format("proxy")), by_owner(world, MEMORY.format("proxy"))
+
+    assert {name: (cpu[name], memory[name]) for name in cpu} == {
+        name: (pytest.approx(cores, rel=0.05), pytest.approx(size, rel=0.05)) for name, (cores, size) in shown.items()
+    }
+    assert whole(cpu) == pytest.approx(sum(cores for cores, _ in shown.values()), rel=0.05)
+    assert whole(memory) == pytest.approx(sum(size for _, size in shown.values()), rel=0.05)
+
+
+def test_names_joined_with_the_hosts_own_scrape_give_the_same(world: World) -> None:
+    for usage in (CPU, MEMORY):
+        pods = f"sum by (namespace, pod) ({usage.format('own')})"
+        named = f"{pods} * on (namespace, pod) group_left ({', '.join(OWNER)}) {NAMES}"
+        rest = f"{pods} unless on (namespace, pod) vcluster_pod_info"
+        joined = by_owner(world, f"({named}) or ({rest})")
+
+        assert joined == {
+            name: pytest.approx(value, rel=0.001) for name, value in by_owner(world, usage.format("proxy")).items()
+        }
+
+
+def test_claims_joined_with_the_hosts_own_scrape_give_the_same(world: World) -> None:
+    labels = (
+        "vcluster_host_namespace, vcluster_name, vcluster_virtual_namespace, vcluster_virtual_persistentvolumeclaim"
     )
+    used = "kubelet_volume_stats_used_bytes{{source='{}'}}"
+    names = "vcluster_persistentvolumeclaim_info{source='proxy'}"
+    joined = ask(
+        world,
+        f"sum by ({labels}) ({used.format('own')} * on (namespace, persistentvolumeclaim) group_left ({labels}) {names})",
+    )
+    proxied = ask(world, f"sum by ({labels}) ({used.format('proxy')}) and on ({labels}) {names}")
 
-    pods = {series["metric"]["pod"] for series in query(prometheus, expression)}
+    assert len(joined) == 3
+    assert sorted(map(str, joined)) == sorted(map(str, proxied))
+
+
+def test_a_tenants_own_prometheus_sees_its_own_sum(world: World) -> None:
+    """Without what has no name inside: the pod of its virtual machine."""
+    launcher = "namespace='team-a',vcluster_virtual_pod=''"
+    for usage in (CPU, MEMORY):
+        inside = by_owner(world, usage.format("tenant"))
+        outside = by_owner(world, usage.format("proxy"))[TENANT]
+        nameless = by_owner(world, usage.format("proxy").replace("{", f"{{vcluster_name!='',{launcher},", 1))[TENANT]
+
+        assert nameless > 0
+        assert inside == {TENANT: pytest.approx(outside - nameless, rel=0.001)}
+
+
+def test_the_hosts_series_carry_both_names(world: World) -> None:
+    found = {
+        tuple(item["metric"].get(label, "") for label in (*OWNER, "namespace", "pod"))
+        for item in ask(world, "container_memory_rss{source='proxy',vcluster_virtual_pod='orders-db-0'}")
+    }
+
+    assert found == {
+        ("team-a", "shop", "team-a", "orders-db-0-x-shop-x-shop"),
+        ("team-b", "dev", "team-b", "orders-db-0-x-shop-x-dev"),
+        ("team-c", "dev", "team-c", "orders-db-0-x-shop-x-dev"),
+    }
+
+
+def test_a_tenants_series_carry_the_tenants_names(world: World) -> None:
+    pods = {item["metric"]["pod"] for item in ask(world, "container_memory_rss{source='tenant',namespace='shop'}")}
 
     assert {pod.rsplit("-", 2)[0] if pod.startswith(("cart", "reco")) else pod for pod in pods} == {
         "cart",
         "orders-db-0",
         "recommendations-for-the-landing-page",
     }
-
-
-def test_the_hosts_series_carry_both(prometheus: str) -> None:
-    expression = 'sum by (vcluster_name, vcluster_host_namespace, vcluster_virtual_pod) (container_memory_rss{vcluster_virtual_pod="orders-db-0"})'
-    query(prometheus, f"count({expression}) == 3")  # not all targets are scraped at the same moment
-
-    found = {
-        (s["metric"]["vcluster_host_namespace"], s["metric"]["vcluster_name"]) for s in query(prometheus, expression)
-    }
-
-    assert found == {("team-a", "shop"), ("team-b", "dev"), ("team-c", "dev")}
