@@ -122,20 +122,23 @@ class Watcher:
         return 6 * _p99(self.late)
 
 
+def views(names: str) -> list[str]:
+    """The paths of tenants' views, given what /metrics/names is."""
+    pattern = r'(?m)^vcluster_info\{vcluster_name="(.+?)",vcluster_host_namespace="(.+?)"'
+    return [f"/vclusters/{namespace}/{name}" for name, namespace in re.findall(pattern, names)]
+
+
 def _p99(values: list[float]) -> float:
     return sorted(values)[math.ceil(len(values) * 0.99) - 1]
 
 
 def of_tenants(bench: Bench, hostile: set[str]) -> dict[str, bytes]:
     """What each tenant gets while nothing is wrong: a scrape of a node that is not hostile, and its pods."""
-    found: dict[str, str] = {}
-    for target in json.loads(bench.get("/sd")[1]):
-        labels = target["labels"]
-        if labels["node"] not in hostile and labels["job"] == "kubelet-metrics-cadvisor":
-            found.setdefault(
-                f"{labels.get('vcluster_host_namespace')}/{labels.get('vcluster_name')}", labels["__metrics_path__"]
-            )
-    paths = list(found.values())
+    paths = []
+    for prefix in ("", *views(bench.get("/metrics/names")[1].decode())):
+        targets = json.loads(bench.get(f"{prefix}/sd?endpoints=metrics/cadvisor")[1])
+        mine = [target["labels"] for target in targets if target["labels"]["node"] not in hostile]
+        paths.append(mine[0]["__metrics_path__"])
     paths += [path.partition("/api/v1/nodes/")[0] + "/apis/metrics.k8s.io/v1beta1/pods" for path in paths]
     expected = {}
     for path in paths:

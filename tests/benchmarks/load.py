@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.metrics import kubelet
+from tests.abuse.bench import views
 from tests.benchmarks.proxy import resident
 from tests.conftest import write_kubeconfig
 
@@ -103,12 +105,13 @@ def expected(url: str) -> dict[str, str]:
             assert answer.status == 200, (path, answer.status)
             return answer.read().decode()
 
-    for target in json.loads(get("/sd")):
-        path = target["labels"]["__metrics_path__"]
-        found[path] = get(path)
-        pods = path.partition("/api/v1/nodes/")[0] + "/apis/metrics.k8s.io/v1beta1/pods"
-        if pods not in found:
-            found[pods] = get(pods)
+    names = found["/metrics/names"] = get("/metrics/names")
+    for prefix in ("", *views(names)):
+        for target in json.loads(get(f"{prefix}/sd?endpoints={','.join(kubelet.TEXTS)}")):
+            path = target["labels"]["__metrics_path__"]
+            found[path] = get(path)
+        pods = f"{prefix}/apis/metrics.k8s.io/v1beta1/pods"
+        found[pods] = get(pods)
     return found
 
 
