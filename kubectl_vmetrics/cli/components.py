@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.errors import UsageError
 
 from .cluster import client as open_client
@@ -61,7 +60,7 @@ def components(
     from kubectl_vmetrics.views import components as view
 
     show = Show(context, **output, shortest=(SHORTEST, WHY))
-    waited = f"seconds between two samples ({duration.render(show.interval)})"
+    waited = "seconds until the second sample"
     client = open_client(context)
     sampler: Sampler[Component] = Sampler(show.interval, Progress(context.obj, waited))
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.errors import NotFound, UsageError
 
 from .cluster import client as open_client
@@ -78,7 +77,7 @@ def controlplanes(
     show = Show(context, **output, shortest=(SHORTEST, WHY))
     client = open_client(context)
     scraper = Scraper(client, figures.wanted)
-    waited = f"seconds between two samples ({duration.render(show.interval)})"
+    waited = "seconds until the second sample"
     sampler: Sampler[Instance] = Sampler(show.interval, Progress(context.obj, waited))
     namespace = None if all_namespaces else client.namespace
 

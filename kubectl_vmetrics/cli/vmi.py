@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import BadAnswer, Forbidden, NotFound, UsageError, VmetricsError
 from kubectl_vmetrics.kube.selector import LabelSelector, parse_labels
@@ -105,7 +104,7 @@ def vmi(
         client,
         apart=show.interval,
         recall=_recall(context, client),
-        progress=Progress(environment, f"seconds between two samples ({duration.render(show.interval)})"),
+        progress=Progress(environment, "seconds until the second sample"),
     )
     options = view.Options(all_namespaces, sort_by, total, show.wide, "".join(kinds), bool(vcluster))
 

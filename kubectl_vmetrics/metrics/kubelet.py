@@ -69,7 +69,7 @@ class _Pressured(msgspec.Struct):
 
     @property
     def pressure(self) -> dict[str, Psi | None]:
-        """By resource, cpu, memory and io; None where it is not reported (cgroup v1, Kubernetes below 1.33)."""
+        """By resource, cpu, memory and io; None where it is not reported (cgroup v1, kubelets before v1.34)."""
         return {"cpu": self.cpu.psi, "memory": self.memory.psi, "io": self.io.psi}
 
 

@@ -16,6 +16,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import MetricsNotAvailable, NotFound, Unavailable
 
 from . import kubelet, metrics_api
+from .findings import counted
 from .kubelet import Failure, Summary
 from .metrics_api import AnyPod, Container, NodeMeta, NodeMetrics, PodMeta, Quantities, Scope, Skipped
 from .quantity import render_cpu, render_memory
@@ -92,7 +93,8 @@ class Kubelets:
         for node, error in self.failures:
             reasons.setdefault(error.message, []).append(node)
         parts = [f"{', '.join(sorted(set(nodes)))} ({why})" for why, nodes in reasons.items()]
-        return "these nodes did not respond: " + "; ".join(parts)
+        count = len({node for node, _ in self.failures})
+        return f"{counted(count, 'node')} did not respond: " + "; ".join(parts)
 
     def summaries(self, client: Client, nodes: list[str]) -> dict[str, Summary]:
         """stats/summary of these nodes; those that do not answer are remembered. Raises if none does."""

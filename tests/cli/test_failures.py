@@ -127,6 +127,19 @@ def test_hints_are_for_people(scripted: Serve, tmp_path: Path) -> None:
     assert result.stderr.splitlines()[1].startswith("hint: ")
 
 
+def test_rights_in_one_namespace_are_enough_for_a_full_name(on_demo: Cli) -> None:
+    refused = on_demo("top", "pods", "--vcluster", "shop", "--as", "alice", terminal=True)
+
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        'Error from server (Forbidden): statefulsets.apps is forbidden: User "alice" cannot list resource '
+        '"statefulsets" in API group "apps" at the cluster scope',
+        "hint: --vcluster HOSTNS/shop needs rights in that namespace only",
+        "see: kubectl vmetrics doctor VM601",
+    ]
+    assert on_demo("top", "pods", "--vcluster", "team-a/shop", "-n", "web", "--as", "alice").code == 0
+
+
 def test_ten_thousand_pods_of_which_three_are_malformed(scripted: Serve, tmp_path: Path) -> None:
     def item(index: int) -> dict[str, Any]:
         containers = [{"name": "main", "usage": {"cpu": "1m", "memory": "1Mi"}}]

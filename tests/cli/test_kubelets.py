@@ -346,7 +346,7 @@ def test_a_dead_node_is_one_warning(scripted: Serve, tmp_path: Path) -> None:
     assert result.stdout.split() == ["a", "2m", "0Mi"]
     assert (
         result.stderr
-        == "Warning: these nodes did not respond: n2, n3 (error trying to reach service: dial tcp: connection refused)\n"
+        == "Warning: 2 nodes did not respond: n2, n3 (error trying to reach service: dial tcp: connection refused)\n"
     )
     assert result.code == 1
 
@@ -470,6 +470,9 @@ def test_kubelets_without_pressure_and_storage(on_host: Cli, host: Replay) -> No
 
     assert {row["IO-FULL%"] for row in rows} == {"-"}
     assert {row["EPHEMERAL(bytes)"] for row in rows} == {"-"}
+    assert on_host("top", "pods", "--vcluster=vc1", "-A", "--pressure").stderr == (
+        "Warning: no kubelet reports pressure for these pods; run `kubectl vmetrics doctor kubelets` to find out why\n"
+    )
 
 
 def test_pressure_is_not_in_the_metrics_api(on_host: Cli) -> None:

@@ -251,6 +251,17 @@ def test_nested(line: str, table: str, run: Callable[..., Result]) -> None:
     assert (result.stdout, result.stderr, result.code) == (table, "", 0)
 
 
+def test_a_nested_virtual_cluster_without_pods_may_be_misspelled(run: Callable[..., Result]) -> None:
+    result = run("top pods --vcluster outer/team/imner", NESTED)
+
+    assert result == (
+        0,
+        "",
+        "No resources found\n"
+        "the host does not know nested virtual clusters without pods: check the name home/outer/team/imner\n",
+    )
+
+
 def old(version: str, *args: str) -> dict[str, Any]:
     made = control_plane("home", "vc")
     syncer = {"name": "syncer", "image": f"loftsh/vcluster:{version}", "args": list(args)}

@@ -38,7 +38,7 @@ The options are those `doctor` may recommend.""",
     help="Types of node addresses to use, in order of preference.",
 )
 @click.option("--host-network", is_flag=True, help="Use the node's network, on port 4443.")
-@click.option("--replicas", default=1, show_default=True, help="How many.")
+@click.option("--replicas", default=1, show_default=True, help="Number of replicas.")
 @output_option
 @click.pass_context
 def metrics_server(

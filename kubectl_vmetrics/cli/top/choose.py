@@ -73,8 +73,9 @@ def choose(client: Client, text: str, targets: Targets = ()) -> tuple[VClusterRe
     try:
         # With a host namespace, the rights of one namespace are enough.
         known = discovery.look(client, parts[0] if len(parts) % 2 == 0 else None)
-    except Forbidden:
+    except Forbidden as error:
         if len(parts) % 2:
+            error.hint = f"--vcluster HOSTNS/{text} needs rights in that namespace only"
             raise
         ref = VClusterRef(parts[0], parts[1])
         known = discovery.Inventory([discovery.VCluster(ref, "")])  # take the user's word for it
@@ -102,4 +103,9 @@ def nothing_inside(vcluster: VClusterRef, known: Iterable[VCluster], namespace: 
     status = next((v.status for v in known if v.ref == vcluster), "")
     if status in (discovery.PAUSED, discovery.SCALED_DOWN):
         return f"{no_resources(namespace)}\nvirtual cluster {vcluster.path} is {status}"
+    if vcluster.parent:
+        return (
+            f"{no_resources(namespace)}\nthe host does not know nested virtual clusters without pods: "
+            f"check the name {vcluster.path}"
+        )
     return no_resources(namespace)

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import narrowed
-from kubectl_vmetrics.cli.command import Command
+from kubectl_vmetrics.cli.command import PROGRAM, Command
 from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     help="""Display resource (CPU/memory) usage of pods.
 
 Pods of virtual clusters are shown with their virtual cluster and their names there. -n and -A refer to host namespaces;
-NAME can be a host name or a virtual name. If there are no such pods, the table is that of `kubectl top pods`.
+NAME can be a host name or a virtual name. With no virtual clusters in scope, the table is that of `kubectl top pods`.
 
 With --vcluster, the table is what `kubectl top pods` prints inside that virtual cluster.""",
     examples=[
@@ -62,7 +62,11 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
 @click.option("--show-swap", is_flag=True, help="Show swap, if the Metrics API reports it; metrics-server does not.")
 @click.option("--host-names", is_flag=True, help="Show host names only: the table of kubectl top pods.")
-@click.option("--pressure", is_flag=True, help="Show the share of the last 10 s in which tasks waited; needs kubelets.")
+@click.option(
+    "--pressure",
+    is_flag=True,
+    help="Show the share of the last 10 s in which tasks waited for CPU, memory or disk; reads the kubelets.",
+)
 @click.option(
     "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
 )
@@ -129,7 +133,7 @@ def pods(
             found = vcluster_pods.on_host(client, scope, kind, owners=not host_names, source=chosen.source, homes=homes)
         if not found.pods and not found.skipped:
             explain(client, scope)
-        found.warnings += chosen.warnings()
+        found.warnings += [*chosen.warnings(), *_without_pressure(found, options, chosen)]
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
         return _outcome(client, found, shown, scope, no_resources(scope.namespace), show)._replace(
@@ -141,7 +145,7 @@ def pods(
         namespace = narrowed(context, all_namespaces=all_namespaces)
         question = Scope(namespace, name, selector, field_selector)
         found = vcluster_pods.inside(client, ref, homes, question, kind, source=chosen.source)
-        found.warnings += chosen.warnings()
+        found.warnings += [*chosen.warnings(), *_without_pressure(found, options, chosen)]
         shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None, reported=chosen.reported())
         home = ref
         while home.parent:
@@ -151,6 +155,14 @@ def pods(
         return outcome._replace(partial=chosen.partial)
 
     return show.run(from_inside if vcluster else on_host)
+
+
+def _without_pressure(found: Found[Any], options: view.Options, chosen: Chosen) -> list[str]:
+    """Why the columns of --pressure are empty, if all of them are."""
+    reported = (chosen.reported() or {}).values()
+    if not options.pressure or not found.pods or any(psi for pod in reported for psi in pod.pressure.values()):
+        return []
+    return [f"no kubelet reports pressure for these pods; run `{PROGRAM} doctor kubelets` to find out why"]
 
 
 def _homes(targets: Targets) -> Homes | None:
