@@ -1,3 +1,3 @@
-"""Metrics of virtual clusters and virtual machines, under the names that their owners know."""
+"""Metrics of virtual clusters and virtual machines, under the names their tenants use."""
 
 __version__ = "0.1.0"

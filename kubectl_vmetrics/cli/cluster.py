@@ -23,10 +23,10 @@ def flags(context: click.Context) -> kubeconfig.Flags:
 
 
 def narrowed(context: click.Context, *, all_namespaces: bool) -> str | None:
-    """The namespace of -n where everything is shown without it; None for everything.
+    """The namespace given with -n; None, for all namespaces, without it.
 
     Raises:
-        UsageError: it is empty, an unset variable for one, and would show everything.
+        UsageError: it is empty, for example because a shell variable is not set.
     """
     namespace = flags(context).namespace
     if namespace is not None and not namespace.strip():
@@ -44,7 +44,7 @@ def client(context: click.Context) -> Client:
 
 
 def log(environment: Environment, level: int) -> None:
-    """Write what happens to stderr, from a level of `logging` on, as klog writes it: a line each, whatever is in it."""
+    """Log to stderr in klog's format, from a level of `logging` on; every record is one line."""
 
     class Safe(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:

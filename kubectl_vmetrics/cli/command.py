@@ -1,4 +1,4 @@
-"""Commands that behave as kubectl's: its cluster flags anywhere, its flag syntax, its help, its usage errors."""
+"""Commands that behave like kubectl's: cluster flags in any position, flag syntax, help and usage errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CLUSTER_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
-    """Cluster flags of all levels of one command line end up in one place; the last one wins, lists add up."""
+    """Collect the cluster flags of all levels of a command line; the last one wins, and lists are appended."""
     if value is None or value is False or value == ():
         return
     flags = context.meta.setdefault("kubectl_vmetrics.flags", {})
@@ -94,7 +94,7 @@ def _help_option() -> click.Option:
 
 
 class Command(click.Command):
-    """A command with kubectl's cluster flags beside its own, and with examples.
+    """A command with kubectl's cluster flags, its own flags, and examples.
 
     Args:
         examples: pairs of a remark and a command line, without the program's name; one without a remark belongs to the
@@ -119,12 +119,12 @@ class Command(click.Command):
             return super().parse_args(ctx, _translate(self, args))
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The order of kubectl's help: what, examples, options, usage."""
+        """Write help in kubectl's order: description, examples, options, usage."""
         _write_help(self, ctx, formatter, self.examples, f"{self.arguments} [options]".strip())
 
 
 class Group(click.Group):
-    """A command with others below it, which are imported when they are called.
+    """A command with subcommands, which are imported when they are called.
 
     Args:
         lazy: from a command's name to where it is ("module:attribute") and a line of help.
@@ -171,7 +171,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click, with kubectl's words for a command that does not exist."""
+        """As in click, with kubectl's error for an unknown command."""
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None:
@@ -183,13 +183,13 @@ class Group(click.Group):
         _write_help(self, ctx, formatter, self.examples, "COMMAND [options]")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing them."""
         with formatter.section("Available Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
 
 class MissingCommand(click.UsageError):
-    """A group without a command: help on stderr, exit code 1, as kubectl has it."""
+    """A group without a command: help on stderr and exit code 1, as in kubectl."""
 
     def __init__(self, context: click.Context) -> None:
         super().__init__(context.get_help(), context)
@@ -197,7 +197,7 @@ class MissingCommand(click.UsageError):
 
 @contextlib.contextmanager
 def _located(context: click.Context) -> Iterator[None]:
-    """Some of click's errors do not know in which command they occurred."""
+    """Add the command to click's errors that lack it."""
     try:
         yield
     except click.UsageError as error:
@@ -245,7 +245,7 @@ def _did_you_mean(name: str, group: Group) -> str:
 
 
 def _translate(command: click.Command, args: list[str], *, first_only: bool = False) -> list[str]:
-    """Pflag's -n=x and --flag=true|false, which click does not know."""
+    """Translate pflag's -n=x and --flag=true|false, which click does not support."""
     options = {name: param for param in command.params if isinstance(param, click.Option) for name in param.opts}
     done: list[str] = []
     rest = iter(range(len(args)))

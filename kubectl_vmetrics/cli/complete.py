@@ -1,8 +1,9 @@
-"""What may come next on a command line, for shells and for kubectl.
+"""Completion of command lines, for shells and for kubectl.
 
-The protocol is Cobra's, as kubectl speaks it to plugins: the words so far, the last one being the one under the cursor;
-a candidate a line, a tab and a description behind it, and a last line with what the shell may do besides
-(k8s.io/kubectl pkg/cmd/plugin/plugin_completion.go). Whatever goes wrong: no candidates, and not a word.
+The protocol is Cobra's, as kubectl uses it for plugins (k8s.io/kubectl pkg/cmd/plugin/plugin_completion.go). The
+input is the words so far, the last one being the word under the cursor. The output is one candidate per line,
+optionally with a tab and a description, and a last line with a directive for the shell. If anything fails, there are
+no candidates and no error message.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ def run(words: Sequence[str], environment: Environment, root: click.Command) -> 
 def candidates(
     words: list[str], environment: Environment, root: click.Command, *, demo: bool = False
 ) -> tuple[Candidates, bool]:
-    """Candidates for the last word, with their descriptions, and whether files may be offered instead.
+    """Candidates for the last word, with descriptions, and whether to complete file names instead.
 
     Args:
         words: the command line.
-        environment: for the kubeconfig's place.
+        environment: for the path of the kubeconfig.
         root: of the command tree.
-        demo: whether the command is to run on the embedded cluster, about which no other one knows anything.
+        demo: whether the command runs on the demo cluster, so that no other cluster is asked.
     """
     from .help import TOPICS
 
@@ -104,7 +105,7 @@ def _flag(
 
 
 def _option(command: click.Command, word: str) -> tuple[click.Option, str | None] | None:
-    """The option of --name, --name=value, -n, -n=value or -nvalue, and its value where it is there."""
+    """The option of --name, --name=value, -n, -n=value or -nvalue, and its value if it has one."""
     options = _options(command)
     name, equals, value = word.partition("=")
     if option := options.get(name):

@@ -16,12 +16,12 @@ from .command import PROGRAM, Command
 
 
 class DemoCommand(Command):
-    """Everything after the first word that is no option belongs to the command to run."""
+    """A command whose first argument that is not an option starts the command to run."""
 
     allow_interspersed_args = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Flags of the command to run are not looked at here."""
+        """Leave the flags of the command to run alone."""
         ctx.allow_interspersed_args = False
         return super().parse_args(ctx, args)
 

@@ -1,6 +1,6 @@
-"""Names for completion: out of the kubeconfig, and of the cluster that the command line so far leads to.
+"""Names for completion, from the kubeconfig and from the cluster that the command line so far selects.
 
-Who presses a key does not wait: a cluster is asked for a moment, and its answer kept for a few more.
+Completion must be fast: requests have a short timeout, and answers are cached for a few seconds.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Candidates = list[tuple[str, str]]
 
 
 class Lookup:
-    """The names that a command line may go on with.
+    """Looks up names that can continue a command line.
 
     Args:
-        environment: for the kubeconfig's and the cache's places.
+        environment: for the paths of the kubeconfig and the cache.
         given: the options of the line so far, by parameter name.
         anywhere: whether the line is about all namespaces.
-        closed: whether no cluster is to be asked.
+        closed: whether not to ask any cluster.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Lookup:
 
         Args:
             path: of their list; {} is where a namespace may stand.
-            spaces: whether they are in namespaces: those of the line's are meant then, or all.
+            spaces: whether they are namespaced; if so, those in the namespace of the command line, or all.
         """
         from kubectl_vmetrics.kube.client import PARTIAL_LIST, Client, escape
 
@@ -87,26 +87,26 @@ class Lookup:
         return self._look_up(connection, full, read)
 
     def paths(self, path: str) -> Candidates:
-        """As `objects`, where the line names no namespace by NAMESPACE/NAME."""
+        """As `objects`; as NAMESPACE/NAME if the command line has no namespace."""
         if self._anywhere or "namespace" in self._given:
             return self.objects(path)
         return [(f"{space}/{name}", "") for name, space in self._with_namespaces(path.format(""))]
 
     def namespaces(self) -> Candidates:
-        """Those that -n means: of the virtual cluster of the line, or of the host."""
+        """Namespaces for -n: of the virtual cluster on the command line, or of the host."""
         if "vcluster" in self._given:
             return _unique((namespace, "") for namespace, _ in self._inside())
         return self.objects("/api/v1/namespaces", spaces=False)
 
     def pods(self) -> Candidates:
-        """Those that a NAME means: of the virtual cluster of the line, or of a host namespace."""
+        """Pods for NAME: of the virtual cluster on the command line, or of a host namespace."""
         if "vcluster" in self._given:
             wanted = self._given.get("namespace")
             return _unique((name, space) for space, name in self._inside() if wanted in (None, space))
         return self.objects("/apis/metrics.k8s.io/v1beta1/{}pods")
 
     def _inside(self) -> Candidates:
-        """Namespace and name of each pod of the virtual cluster, as it has them itself."""
+        """Virtual namespace and name of each pod of the virtual cluster."""
         from kubectl_vmetrics.kube.client import Client
         from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
         from kubectl_vmetrics.vcluster import discovery, pods
@@ -124,7 +124,7 @@ class Lookup:
         return self._look_up(connection, f"pods of {text}", read)
 
     def accounts(self, namespace: str | None) -> Candidates:
-        """Service accounts, each with its namespace: of one, or of all."""
+        """Service accounts of one namespace or of all, each with its namespace."""
         from kubectl_vmetrics.kube.client import escape
 
         return self._with_namespaces(
@@ -156,10 +156,10 @@ class Lookup:
         return self._look_up(connection, "vclusters", read)
 
     def vclusters_by_name(self, *, here: bool = False) -> Candidates:
-        """Those of the line's namespace; each name once, and where it is.
+        """Virtual clusters in the namespace of the command line; each name once, described by its namespace.
 
         Args:
-            here: whether a line without a namespace is about the kubeconfig's own; else it is about all.
+            here: whether the default is the kubeconfig's namespace; otherwise it is all namespaces.
         """
         found: dict[str, list[str]] = {}
         given = self._connection().namespace if here else self._given.get("namespace")
@@ -178,10 +178,10 @@ class Lookup:
 
 
 def _within(seconds: float, read: Callable[[], Candidates]) -> Candidates:
-    """What `read` gives, in a thread that is left behind where it takes longer.
+    """The result of `read`, called in a thread that is abandoned if it takes too long.
 
     Raises:
-        TimeoutError: it does; and whatever `read` raises.
+        TimeoutError: it takes too long; and whatever `read` raises.
     """
     import queue
     import threading
@@ -205,7 +205,7 @@ def _within(seconds: float, read: Callable[[], Candidates]) -> Candidates:
 
 
 def _kept(environment: Environment, key: str, read: Callable[[], Candidates]) -> Candidates:
-    """What `read` gives, from a file that only the user can read where it was asked a moment ago."""
+    """The result of `read`, or a recent one from a cache file that only the user can read."""
     from kubectl_vmetrics.kube import private
 
     variables = environment.variables

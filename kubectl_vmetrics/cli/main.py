@@ -1,4 +1,4 @@
-"""The root command, and what becomes of errors, Ctrl-C and closed pipes."""
+"""The root command, and the handling of errors, Ctrl-C and closed pipes."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def run(args: Sequence[str] | None = None, environment: Environment | None = Non
     """Run one command line.
 
     Args:
-        args: without the program's name; the process' own by default.
-        environment: streams and variables; the process' own by default.
+        args: without the program's name; the process's own by default.
+        environment: streams and variables; the process's own by default.
 
     Returns:
         The exit code: 0, 1 for every error, 130 for Ctrl-C, 141 for a closed pipe.
@@ -163,7 +163,7 @@ def _failed(error: Exception, environment: Environment) -> int:
 
 
 def _give_up_stdout(environment: Environment) -> None:
-    """The reader is gone; nothing may complain about it any more, the interpreter's own last flush included."""
+    """Drop what is left for stdout, so that not even the interpreter's final flush reports the closed pipe."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, environment.stdout.fileno())

@@ -11,10 +11,10 @@ from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable
 
 
 def find(client: Client, namespace: str | None, kinds: Sequence[str] = KINDS) -> tuple[list[Plane], list[str]]:
-    """The control planes of a namespace, or of all, by kind and name; and what could not be looked for.
+    """The control planes of a namespace, or of all, by kind and name; and what could not be listed.
 
     Raises:
-        MetricsNotAvailable: Kamaji alone was asked for, and is not there.
+        MetricsNotAvailable: only Kamaji was asked for, and it is not installed.
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
     found: list[Plane] = []

@@ -22,11 +22,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         view: what to show.
-        empty: why there is nothing, said where the view has no rows.
+        empty: the message if the view has no rows.
         warnings: what could not be resolved.
         skipped: what could not be read.
-        failed: whether the exit code says so, though everything could be shown.
-        partial: whether rows or numbers are missing that could not be read; the warnings name them.
+        failed: whether the exit code is 1 although everything could be shown.
+        partial: whether rows or numbers are missing because they could not be read; the warnings name them.
     """
 
     view: View
@@ -102,7 +102,7 @@ class Show:
         shown: what was found last.
 
     Raises:
-        UsageError: an unknown format, an interval that is none.
+        UsageError: an unknown format, or an invalid interval.
     """
 
     shown: Outcome | None = None
@@ -146,7 +146,7 @@ class Show:
         return self.output == "wide"
 
     def run(self, find: Callable[[], Outcome]) -> int:
-        """Find, print, and with --watch again until Ctrl-C. Returns the exit code."""
+        """Find and print, once or, with --watch, until Ctrl-C. Returns the exit code."""
         if self.watch:
             return self._watch(find)
         outcome = find()

@@ -136,7 +136,7 @@ def targets(
 
 
 def _check_format(form: str) -> None:
-    """Raises UsageError, with the formats for Prometheus among those that there are."""
+    """Raises UsageError with the known formats, including those for Prometheus."""
     from kubectl_vmetrics.manifests import prometheus
     from kubectl_vmetrics.output import formats
 
@@ -183,10 +183,9 @@ Find = Callable[[], Found]
 
 
 def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], file: Path | None) -> int:
-    """Print or write what Prometheus reads; with --watch whenever it is another.
+    """Print or write the configuration for Prometheus; with --watch, on every change.
 
-    A file is what Prometheus scrapes: it is replaced by a complete list only, since one target less is one that
-    nobody watches any more.
+    A file is replaced only by a complete list: if a target were missing, Prometheus would stop scraping it.
     """
     environment = show.environment
     last, complete = "", True
@@ -204,7 +203,7 @@ def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], fi
 
 
 def _follow(show: Show, find: Find) -> int:
-    """All targets, and then those that come and go."""
+    """All targets, then each target that is added or removed."""
     from kubectl_vmetrics.output import formats
     from kubectl_vmetrics.output.formats import View
     from kubectl_vmetrics.views import targets as view
@@ -227,7 +226,7 @@ def _follow(show: Show, find: Find) -> int:
 def _looks(show: Show, find: Find, file: Path | None = None) -> Iterator[tuple[list[Target], bool]]:
     """The targets and whether some are missing, once, or with --watch every --interval.
 
-    Failures after the first time are reported and do not end it. For a file, a list that is not complete is a failure.
+    Failures after the first list are reported and retried. For a file, an incomplete list is a failure.
     """
     told: list[str] | None = None
     while True:
@@ -254,7 +253,7 @@ def _looks(show: Show, find: Find, file: Path | None = None) -> Iterator[tuple[l
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that who reads it sees the one or the other, never half of it."""
+    """Replace a file atomically: readers see either the old or the new one."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

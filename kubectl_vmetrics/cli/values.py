@@ -1,6 +1,6 @@
-"""What the options and arguments of each command may be given, for completion.
+"""Values of options and arguments, for completion.
 
-Fixed sets are those of the modules that check them. What is asked of a cluster comes from `lookup`.
+Fixed sets come from the modules that check them; names in a cluster come from `lookup`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def is_file(path: Sequence[str], name: str) -> bool:
 
 
 def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Mapping[str, str]) -> Candidates:
-    """What an option may be given.
+    """Candidates for the value of an option.
 
     Args:
         path: the command.
         name: of the parameter.
-        last: what is typed of the value; of a list, the items before the last one stay.
-        ask: for what the cluster knows.
+        last: the value so far; in a list, only the last item is completed.
+        ask: looks up names in the cluster.
         given: the options so far, by parameter name.
     """
     fixed = _fixed(path, name)
@@ -69,7 +69,7 @@ def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Map
 
 
 def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | None:
-    """A set that the cluster does not know of; None for another kind."""
+    """The values of an option with a fixed set; None for any other option."""
     top, command = path[0] if path else "", " ".join(path)
     if name == "output":
         return _formats(top)
@@ -150,7 +150,7 @@ def _checks() -> Candidates:
 
 
 def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str]) -> Candidates:
-    """What a command may be given."""
+    """Candidates for the arguments of a command."""
     kubevirt = ("virt-api", "virt-controller", "virt-handler", "virt-operator")
     known: dict[str, Callable[[], Candidates]] = {
         "top pods": ask.pods,
@@ -172,7 +172,7 @@ def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str]) -> 
 
 
 def _or_none(read: Callable[[], Candidates]) -> Candidates:
-    """What is read, or nothing: one kind that is not installed does not hide the other."""
+    """The result, or nothing if it fails, so that one kind that is not installed does not hide the other."""
     try:
         return read()
     except Exception:

@@ -160,7 +160,7 @@ def _machines(client: Client, namespace: str | None) -> tuple[list[Machine] | No
 
 
 def _possible(machines: list[Machine] | None, names: tuple[str, ...], labels: LabelSelector) -> list[Machine] | None:
-    """Those that may be meant, as far as that is known before anything is scraped or waited for."""
+    """Machines that can match, as far as that is known before scraping."""
     from kubectl_vmetrics.vcluster import naming
 
     if machines is None:
@@ -183,7 +183,7 @@ def _joined(
     node: str,
     homes: Callable[[], Homes],
 ) -> tuple[list[Shown], list[str], bool]:
-    """The machines, why some are without metrics, and whether the answer of a handler could not be read."""
+    """The machines, why some have no metrics, and whether a handler's answer could not be read."""
     from kubectl_vmetrics.kubevirt import components, discovery, installation
     from kubectl_vmetrics.views.vmi import Shown
 
@@ -247,7 +247,7 @@ def _virtual(
 
 
 def _unresolved(found: list[Shown], vcluster: VClusterRef | None, homes: Callable[[], Homes]) -> list[str]:
-    """The machines of virtual clusters, or of one, whose virtual names are not known."""
+    """Warnings about machines of virtual clusters whose virtual names are not known."""
     from kubectl_vmetrics.metrics.findings import some
     from kubectl_vmetrics.vcluster import naming
 
@@ -265,7 +265,7 @@ def _unresolved(found: list[Shown], vcluster: VClusterRef | None, homes: Callabl
 
 
 def _unheard(found: list[Shown], sampled: Sampled, handled: set[str]) -> list[str]:
-    """Why machines are without metrics."""
+    """Why machines have no metrics."""
     from kubectl_vmetrics.kubevirt.components import reason, unread
     from kubectl_vmetrics.metrics.findings import some
 
@@ -298,7 +298,7 @@ def _matches(item: Shown, labels: LabelSelector) -> bool:
 
 
 def _with_pods(client: Client, namespace: str | None, items: list[Shown], warnings: list[str]) -> list[Shown]:
-    """With the memory of their virt-launcher pods, by the label that holds the uid of each machine."""
+    """Add the memory of virt-launcher pods, matched by the label with the machine's UID."""
     from kubectl_vmetrics.kubevirt.machines import CREATED_BY
     from kubectl_vmetrics.metrics import metrics_api
     from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope

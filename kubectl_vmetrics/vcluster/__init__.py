@@ -1,1 +1,1 @@
-"""Virtual clusters: how they name what they put on the host, which there are, and whose pod is whose."""
+"""Virtual clusters: discovery, names of synced objects on the host, and which pod belongs to which virtual cluster."""

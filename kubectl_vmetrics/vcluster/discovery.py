@@ -1,4 +1,4 @@
-"""Which virtual clusters there are on a host.
+"""Finds the virtual clusters on a host.
 
 As `vcluster list` finds them (loft-sh/vcluster pkg/cli/find/find.go): StatefulSets and Deployments with the label
 app=vcluster, each named by its label release.
@@ -48,11 +48,11 @@ class VCluster(msgspec.Struct, frozen=True):
 
 
 class Inventory(NamedTuple):
-    """The virtual clusters that were found, and where all of them were found.
+    """The virtual clusters that were found, and where the list is complete.
 
     Attributes:
-        everywhere: whether these are all virtual clusters of the host.
-        namespace: otherwise the one host namespace of which these are all; None where some may be missing anywhere.
+        everywhere: whether the list is complete for the host.
+        namespace: otherwise, the host namespace for which it is complete; None if any may be missing.
         gaps: what could not be listed.
     """
 
@@ -62,7 +62,7 @@ class Inventory(NamedTuple):
     gaps: tuple[str, ...] = ()
 
     def covers(self, namespace: str) -> bool:
-        """Whether a virtual cluster that is not among these is not in that host namespace at all."""
+        """Whether the list is complete for a host namespace."""
         return self.everywhere or namespace == self.namespace
 
 
@@ -114,7 +114,7 @@ def find(
     Args:
         client: the host.
         namespace: None for all.
-        warn: told what could not be listed, so that virtual clusters may be missing.
+        warn: called with what could not be listed, so that virtual clusters may be missing.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
@@ -128,7 +128,7 @@ def find(
 def look(client: Client, namespace: str | None = None) -> Inventory:
     """The virtual clusters of a host namespace, or of all, in order of namespace and name.
 
-    Without the right to list the whole host, the kubeconfig's namespace alone is looked at, as `vcluster list` does.
+    Without the right to list the whole host, only the kubeconfig's namespace is searched, as in `vcluster list`.
 
     Raises:
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
@@ -162,10 +162,10 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
 
     Args:
         known: those to choose from.
-        text: [HOSTNS/]NAME, with /NAMESPACE/NAME behind it for one that runs inside another.
+        text: [HOSTNS/]NAME, followed by /NAMESPACE/NAME for one that runs inside another.
 
     Raises:
-        UsageError: none or several of that name, with those that there are.
+        UsageError: no virtual cluster of that name, or several; the message lists the choices.
     """
     parts = text.split("/")
     if not all(parts):

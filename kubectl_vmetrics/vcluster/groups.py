@@ -1,4 +1,4 @@
-"""Usage added up: by virtual cluster, by namespace, by node."""
+"""Sums of usage by virtual cluster, by namespace and by node."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class VClusterUsage(NamedTuple):
     """What a virtual cluster uses.
 
     Attributes:
-        vcluster: None for all that belongs to none.
-        control_plane: its own pods' usage, not part of `usage`; None where it has none running.
+        vcluster: None for everything outside virtual clusters.
+        control_plane: usage of its own pods, not part of `usage`; None if none are running.
         unproven: how many of the pods have labels of a virtual cluster that prove nothing.
     """
 
@@ -53,9 +53,9 @@ class Share(NamedTuple):
 
 
 def by_vcluster(pods: Iterable[Pod[Any]], known: Sequence[VCluster]) -> list[VClusterUsage]:
-    """The usage of each known virtual cluster, of those that only their pods show, and of the rest.
+    """The usage of each known virtual cluster, of those known only from their pods, and of the rest.
 
-    A nested virtual cluster counts towards the one on the host. A control plane is what its chart labels
+    A nested virtual cluster counts towards the one on the host. A control plane consists of the pods labeled
     app=vcluster and release=NAME in its own namespace.
     """
     used: dict[VClusterRef | None, list[Any]] = {v.ref: [0, NOTHING, None, 0] for v in known}
@@ -81,7 +81,7 @@ def by_vcluster(pods: Iterable[Pod[Any]], known: Sequence[VCluster]) -> list[VCl
 
 
 def by_namespace(pods: Iterable[Pod[Any]]) -> list[NamespaceUsage]:
-    """The usage of each namespace, virtual ones apart from each other and from the host's."""
+    """The usage of each virtual namespace and each host namespace."""
     used: dict[tuple[str, VClusterRef | None, str | None], list[Any]] = {}
     for pod in pods:
         namespace = pod.virtual.namespace if pod.virtual else pod.owner.namespace if pod.vcluster else None

@@ -1,10 +1,11 @@
-"""Whose a pod is, outside and inside of the host namespace of its virtual cluster's control plane.
+"""Which virtual cluster a pod belongs to, inside and outside the host namespace of its control plane.
 
-A virtual cluster is a host namespace and a name. Labels on pods hold the name alone, and in a host namespace of their
-own everybody can write them; so they count only for a virtual cluster of that same namespace. One in another namespace
-needs proof: a host Namespace that its syncer marked as its own, its own configuration, or the word of the user.
-Two virtual clusters that claim the same pods both get none. Not being allowed to look is no proof of absence: then a
-pod belongs to the virtual cluster of that name in the pod's own namespace, which reaches into nobody else's.
+A virtual cluster is identified by a host namespace and a name. Labels on pods contain only the name, and anyone can
+set them in their own host namespace, so they count only for a virtual cluster in that same namespace. One in another
+namespace needs proof: a host Namespace that its syncer marked as its own, its own configuration, or
+--target-namespace. If two virtual clusters claim the same pods, neither gets them. If control planes cannot be
+listed, a pod belongs to the virtual cluster of that name in the pod's own namespace, so no tenant gains anything from
+another namespace.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ _DEEPEST = 64
 
 
 class Homes:
-    """Decides whose things with the labels of a virtual cluster are; call it with a host namespace and that name.
+    """Decides which virtual cluster labels refer to; call it with a host namespace and the name on the labels.
 
     Args:
-        inventory: the virtual clusters that were found, and where they were looked for.
-        targets: host namespaces to which virtual clusters elsewhere sync their pods, as the user says.
+        inventory: the virtual clusters that were found, and where the list is complete.
+        targets: host namespaces to which virtual clusters elsewhere sync their pods, as given by the user.
     """
 
     def __init__(self, inventory: Inventory | None = None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> None:
@@ -88,7 +89,7 @@ class Homes:
         return sorted(ref for ref in targets.get(namespace, ()) if ref.name == name)
 
     def contested(self) -> str | None:
-        """A warning about host namespaces that several virtual clusters of one name claim; None without any."""
+        """A warning about host namespaces claimed by several virtual clusters of one name; None if there are none."""
         for namespace, refs in sorted(self._proven.items()):
             for name in sorted({ref.name for ref in refs}):
                 claimed = self._claimants(self._proven, namespace, name)
@@ -101,16 +102,16 @@ class Homes:
         return None
 
     def exists(self, ref: VClusterRef) -> bool | None:
-        """Whether there is such a virtual cluster; None where it was not looked for."""
+        """Whether this virtual cluster exists; None if the list is not complete there."""
         if ref in self._known:
             return True
         return False if self.inventory.covers(ref.host_namespace) else None
 
     def proven(self, synced: Mapping[str, SyncedNamespace]) -> dict[str, SyncedNamespace]:
-        """Those of the synced host namespaces that can be.
+        """The synced host namespaces that are valid.
 
-        Not those of virtual clusters that do not exist, nor any in which there is a control plane: what is there is
-        that one's, whatever the labels of the Namespace are.
+        Namespaces of virtual clusters that do not exist are excluded, and so are namespaces that contain a control
+        plane: pods there belong to that one, whatever the labels of the Namespace.
         """
         taken = {ref.host_namespace for ref in self._known}
         return {
@@ -120,12 +121,12 @@ class Homes:
         }
 
     def targets_of(self, vcluster: VClusterRef) -> list[str]:
-        """The host namespaces, apart from its own, to which a virtual cluster syncs pods, as far as that is proven."""
+        """The host namespaces other than its own to which a virtual cluster provably syncs pods."""
         found = {namespace for targets in (self._given, self._proven) for namespace in targets}
         return sorted(namespace for namespace in found if self(namespace, vcluster.name) == vcluster)
 
     def settle(self, client: Client, pairs: Collection[Pair]) -> bool:
-        """Read the configurations of virtual clusters to which these may belong; whether that changes anything."""
+        """Read the configurations of virtual clusters that these may belong to; returns whether anything changed."""
         doubtful = {
             item
             for namespace, name in pairs
@@ -141,7 +142,7 @@ class Homes:
         return learned and bool(self.places(client, vcluster))
 
     def places(self, client: Client, vcluster: VClusterRef) -> list[str]:
-        """As targets_of, after a look for others that claim the same host namespaces."""
+        """As targets_of, after checking for others that claim the same host namespaces."""
         claimed = {(namespace, vcluster.name) for namespace, refs in self._proven.items() if vcluster in refs}
         if claimed:
             self.widen(client)
@@ -149,7 +150,7 @@ class Homes:
         return self.targets_of(vcluster)
 
     def widen(self, client: Client) -> None:
-        """Look everywhere for what was looked for in one host namespace; where that is refused, nothing changes."""
+        """Extend the search from one host namespace to all; without the right to do so, nothing changes."""
         if self.inventory.everywhere:
             return
         with contextlib.suppress(StatusError):
@@ -158,7 +159,7 @@ class Homes:
                 self._set(found)
 
     def same(self, other: Homes) -> bool:
-        """Whether both decide alike, apart from what was read of configurations."""
+        """Whether both decide the same, apart from what was read from configurations."""
         return self._decides_by() == other._decides_by()
 
     def _decides_by(self) -> tuple[object, ...]:
@@ -166,7 +167,7 @@ class Homes:
         return clusters, self.inventory.everywhere, self.inventory.namespace, self._given
 
     def learn(self, other: Homes) -> None:
-        """Take over what an earlier one read of virtual clusters that are still there."""
+        """Copy what an earlier instance read about virtual clusters that still exist."""
         self._read |= other._read & self._known
         for namespace, refs in other._proven.items():
             if kept := refs & self._read:
@@ -185,7 +186,7 @@ class Homes:
 
 
 def read(client: Client, namespace: str | None = None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> Homes:
-    """Look for virtual clusters in a host namespace, or everywhere; where that is refused, nothing is known of them.
+    """Find virtual clusters in a host namespace, or everywhere; without the right to list them, none are known.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -197,7 +198,7 @@ def read(client: Client, namespace: str | None = None, targets: Iterable[tuple[s
 
 
 def parse_targets(texts: Iterable[str]) -> list[tuple[str, VClusterRef]]:
-    """What --target-namespace takes: HOSTNS=VCNS/NAME each. Raises UsageError."""
+    """Parse values of --target-namespace: HOSTNS=VCNS/NAME. Raises UsageError."""
     found = []
     for text in texts:
         parts = _TARGET.fullmatch(text)
@@ -208,7 +209,7 @@ def parse_targets(texts: Iterable[str]) -> list[tuple[str, VClusterRef]]:
 
 
 def warning(counted: Mapping[Pair, int], what: str = "pod", homes: Homes | None = None) -> str | None:
-    """One line about things whose labels prove nothing, given how many there are of each pair."""
+    """A warning about objects whose labels prove nothing, from the number of objects per pair."""
     total = sum(counted.values())
     if not total:
         return None
@@ -244,7 +245,7 @@ def _may_have_target(version: str) -> bool:
 
 
 def _target(client: Client, ref: VClusterRef) -> str:
-    """The target namespace in the values that a chart keeps; "" without one, or without the right to read them."""
+    """The target namespace in the values stored by the chart; "" if there is none, or it cannot be read."""
     path = f"/api/v1/namespaces/{escape(ref.host_namespace)}/secrets/{escape(f'vc-config-{ref.name}')}"
     try:
         secret: _Secret = client.decode(path, decoder(_Secret))

@@ -48,13 +48,13 @@ class VClusterRef(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=
 
     @property
     def path(self) -> str:
-        """HOSTNS/NAME, and for a nested one the same of its parent in front: what --vcluster takes."""
+        """The path for --vcluster: HOSTNS/NAME, after the parent's path if it is nested."""
         own = f"{self.host_namespace}/{self.name}"
         return f"{self.parent.path}/{own}" if self.parent else own
 
 
 class VirtualPod(msgspec.Struct, frozen=True, gc=False):
-    """A pod by the names that its owner knows."""
+    """A pod by its names inside its virtual cluster."""
 
     vcluster: VClusterRef
     namespace: str
@@ -62,14 +62,14 @@ class VirtualPod(msgspec.Struct, frozen=True, gc=False):
 
 
 class SyncedNamespace(msgspec.Struct, frozen=True):
-    """A host namespace that stands for one of a virtual cluster, all names in it unchanged."""
+    """A host namespace synced from a virtual cluster as a whole, with unchanged names."""
 
     vcluster: VClusterRef
     namespace: str
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What the annotations of one host pod say of its origin, already checked."""
+    """The origin of a host pod according to its annotations, already checked."""
 
     namespace: str
     name: str
@@ -104,13 +104,13 @@ class _Meta(msgspec.Struct):
 
 
 class Origin(msgspec.Struct):
-    """An object's metadata, as far as it tells where the object comes from."""
+    """The metadata of an object that identifies its origin."""
 
     metadata: _Meta
 
 
 def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
-    """What the annotations of a pod, or of another kind, say if they are its own; None if copied, foreign or missing.
+    """The origin in an object's annotations; None if they are missing, or copied from another object.
 
     The annotations present show which version wrote them: v0.21 has the kind and both host names, up to v0.20
     there is none of the three, and pre-releases of v0.21 have the kind alone (host names came with
@@ -128,7 +128,7 @@ def claim(found: Origin, kind: str = POD_KIND) -> Claim | None:
 
 
 def synced_namespace(found: Origin) -> SyncedNamespace | None:
-    """What a host Namespace's labels and annotations say, if they are its own.
+    """The origin in a host Namespace's labels and annotations; None if they are not its own.
 
     A tenant chooses labels of namespaces that are synced, but not managed-by, which the syncer overwrites with a marker
     of its own (pkg/util/translate, MarkerLabel): it must agree with the rest.
@@ -147,10 +147,10 @@ def synced_namespace(found: Origin) -> SyncedNamespace | None:
 
 
 class Resolver:
-    """Resolves host pods with what is known so far; pure, no requests.
+    """Resolves host pods from the given data; pure, makes no requests.
 
     Args:
-        synced: host namespaces that virtual clusters synced whole.
+        synced: host namespaces that virtual clusters synced as a whole.
         claims: checked annotations of pods whose names were hashed.
         homes: whose a pod is, given its host namespace and the virtual cluster's name of its labels; None for the
             host's (see homes.Homes). Without, it is one in the pod's own namespace, and never one elsewhere.
@@ -168,7 +168,7 @@ class Resolver:
         self._refs: dict[tuple[str, str], VClusterRef | None] = {}
 
     def resolve(self, namespace: str, name: str, owner: Owner) -> tuple[VClusterRef | None, VirtualPod | None]:
-        """Whose a host pod is, and the virtual pod behind it.
+        """The virtual cluster that a host pod belongs to, and its virtual pod.
 
         Returns:
             Nothing of both for a pod of the host itself, and for one whose labels name a virtual cluster that it cannot
@@ -194,7 +194,7 @@ class Resolver:
 
 
 def nested(pod: VirtualPod, labels: Mapping[str, str]) -> VirtualPod:
-    """The innermost pod behind a pod of a virtual cluster in which others run; the pod itself where there is none.
+    """The pod of the innermost nested virtual cluster behind a virtual pod; the pod itself if it is not nested.
 
     A virtual cluster inside another writes its own labels on the pod, and the outer one moves them to hashed keys.
     A tenant of the outer one can write them too, so what they say only ever names something inside the outer one.
@@ -227,7 +227,7 @@ def inside(pod: VirtualPod, labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:
-    """The host namespaces that virtual clusters synced whole; none without the right to list namespaces.
+    """The host namespaces that virtual clusters synced as a whole; none without the right to list namespaces.
 
     Raises:
         ConnectionFailed, BadAnswer: as Client.get.
@@ -246,9 +246,9 @@ def read_synced_namespaces(client: Client) -> dict[str, SyncedNamespace]:
 
 
 def read_claims(client: Client, pods: list[tuple[HostPod, Owner]]) -> tuple[dict[HostPod, Claim], list[VmetricsError]]:
-    """The checked annotations of these pods, by metadata alone, and the errors of what could not be read.
+    """The checked annotations of these pods, from their metadata, and errors for what could not be read.
 
-    A pod that is gone since is no error.
+    A pod that was deleted in the meantime is not an error.
     """
     wanted = {pod for pod, _ in pods}
     if len(wanted) <= _FEW:

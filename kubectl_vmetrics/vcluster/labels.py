@@ -1,4 +1,4 @@
-"""Labels of a host pod as its virtual cluster knows them.
+"""Labels of a host pod as they are inside its virtual cluster.
 
 Since v0.21 virtual labels reach the host unchanged but for four keys; before, every key was hashed
 (loft-sh/vcluster pkg/util/translate/single_namespace.go, LabelsToTranslate).
@@ -15,7 +15,7 @@ _OWN = ("vcluster.loft.sh/label-", "vcluster.loft.sh/ns-label-")
 
 
 def inside(labels: Mapping[str, str], vcluster: VClusterRef) -> dict[str, str]:
-    """The labels that a pod has inside a virtual cluster, as far as the host tells: hashed keys cannot be read back."""
+    """The labels that a pod has inside a virtual cluster, except those whose keys were hashed."""
     if vcluster.parent:
         labels = inside(labels, vcluster.parent)
     restored = {naming.label_key(vcluster.name, key): key for key in naming.TRANSLATED_KEYS}
@@ -29,7 +29,7 @@ def inside(labels: Mapping[str, str], vcluster: VClusterRef) -> dict[str, str]:
 
 
 def lookup(labels: Mapping[str, str], vcluster: VClusterRef) -> Callable[[str], str | None]:
-    """A function from a virtual label's key to its value, None where absent; finds hashed keys as well."""
+    """A function from a virtual label's key to its value, or None; finds hashed keys too."""
     if vcluster.parent:
         labels = inside(labels, vcluster.parent)
 

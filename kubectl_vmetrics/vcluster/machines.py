@@ -20,7 +20,7 @@ _SANITIZED = {
 
 
 def names(client: Client, namespace: str | None, homes: Homes) -> tuple[dict[Key, Synced], str | None]:
-    """Of each synced machine of a host namespace, or of all: its virtual names. Empty where it may not be listed.
+    """The virtual names of the synced machines in a host namespace, or in all; empty if pods cannot be listed.
 
     Returns:
         The names, and a warning about machines whose labels do not prove whose they are.

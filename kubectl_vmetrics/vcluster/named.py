@@ -1,4 +1,4 @@
-"""One pod of the host, by the name that a table shows: its own, or the one that it has in its virtual cluster."""
+"""Finds one host pod by a name from a table: its host name, or its name inside its virtual cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def find(
     client: Client, scope: Scope, kind: type[AnyPod], *, source: Source, homes: Homes | None = None
 ) -> Found[AnyPod]:
-    """The pod of the scope that is called so on the host, else the only one that is called so inside.
+    """The pod with this host name, otherwise the only pod with this name inside its virtual cluster.
 
     Args:
         client: the host.

@@ -1,4 +1,4 @@
-"""The names that vCluster gives to what it syncs to the host: pure functions, no I/O.
+"""The host names of objects synced by vCluster: pure functions, no I/O.
 
 Upstream: loft-sh/vcluster pkg/util/translate (translate.go, single_namespace.go), unchanged since v0.3 but where said.
 """
@@ -22,7 +22,7 @@ _HASHED = re.compile(r"-[0-9a-f]{10}$")
 
 
 def safe_concat(*parts: str) -> str:
-    """Parts joined with "-"; beyond 63 characters cut, and told apart by a hash of the whole (translate.go)."""
+    """Join parts with "-"; beyond 63 characters, truncated and with a hash of the whole (translate.go)."""
     joined = "-".join(parts)
     if len(joined.encode()) <= LIMIT:
         return joined
@@ -39,7 +39,7 @@ def host_name(name: str, namespace: str, vcluster: str) -> str:
 
 
 def virtual_name(host: str, namespace: str, vcluster: str) -> str | None:
-    """The virtual name behind a host name, given whose it is; None where the host name was hashed or not translated.
+    """The virtual name for a host name of a known owner; None if the host name was hashed or not translated.
 
     Namespace and virtual cluster must be known: `a-x-b` in `c` and `a` in `b-x-c` have the same host name.
 

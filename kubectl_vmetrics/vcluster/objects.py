@@ -1,4 +1,4 @@
-"""Core objects of a view, nodes and pods, as far as `kubectl top` asks for them beside the metrics."""
+"""Nodes and pods of a view, for what `kubectl top` requests besides metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FRESH = 30.0
 
 
 class Objects:
-    """What a view has; see answers.Answers for the arguments."""
+    """The objects of a view; see answers.Answers for the arguments."""
 
     def __init__(
         self, client: Client, origins: Origins, vcluster: VClusterRef | None = None, *, isolate: bool = False
@@ -47,7 +47,7 @@ class Objects:
         return scopes + [Scope(name) for name, item in self._origins.synced.items() if item.vcluster == ref]
 
     def nodes(self) -> frozenset[str]:
-        """The nodes of the view: in a tenant's, those on which its pods run. Raises as Client.get."""
+        """The nodes of the view; for a tenant, those its pods run on. Raises as Client.get."""
         with self._lock:
             if self._nodes is None or time.monotonic() - self._nodes[0] > FRESH:
                 with own_words(self._vcluster):
@@ -59,12 +59,12 @@ class Objects:
             return self._nodes[1]
 
     def check_node(self, name: str) -> None:
-        """Raises NotFound for a node that a tenant has nothing on."""
+        """Raises NotFound for a node without pods of the tenant."""
         if self._vcluster and name not in self.nodes():
             raise Missing(f'nodes "{name}" not found')
 
     def node_documents(self, name: str | None, query: Mapping[str, str]) -> bytes:
-        """v1.Node or NodeList; isolated, their names and nothing else. Raises as Client.get."""
+        """v1.Node or NodeList; with isolation, only their names. Raises as Client.get."""
         with own_words(self._vcluster):
             return self._node_documents(name, query)
 
@@ -127,7 +127,7 @@ def _encode(kind: str, body: dict[str, Any]) -> bytes:
 
 
 def matcher(question: Scope) -> Callable[[Mapping[str, Any]], bool]:
-    """A test of metadata against a question in the terms of a view. Raises UsageError and Unclear."""
+    """A predicate on metadata for selectors in terms of a view. Raises UsageError and Unclear."""
     selector = parse_labels(question.labels or "")
     fields = parse_fields(question.fields or "")
     for field, _, _ in fields:

@@ -1,4 +1,4 @@
-"""Pods with what they use and whose they are: the host's view of all, and the view from inside one virtual cluster."""
+"""Pods with their usage and owner: the view of the host, and the view from inside one virtual cluster."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
     """A host pod, what it uses, and the virtual pod behind it.
 
     Attributes:
-        metrics: as the API told it, host names.
+        metrics: as the API reports them, with host names.
         usage: the sum over its containers.
-        owner: the labels that say whose it is.
-        vcluster: whose it is; None for a pod of the host itself.
+        owner: the labels that identify its owner.
+        vcluster: the virtual cluster it belongs to; None for a pod of the host itself.
         virtual: its virtual names; None for a pod of the host itself, and for one whose names could not be resolved.
     """
 
@@ -52,7 +52,7 @@ class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
 
     @property
     def unproven(self) -> bool:
-        """Whether it has labels of a virtual cluster, and nothing proves that it is of one."""
+        """Whether it has labels of a virtual cluster, but nothing proves that it belongs to one."""
         return self.vcluster is None and self.owner.managed_by is not None and self.owner.namespace is not None
 
     @property
@@ -62,12 +62,12 @@ class Pod(msgspec.Struct, Generic[AnyPod], gc=False):
 
 
 class Found(msgspec.Struct, Generic[AnyPod]):
-    """What a question brought up.
+    """The result of a query.
 
     Attributes:
         pods: in the server's order.
         skipped: items that could not be read.
-        warnings: what could not be resolved, and what it takes.
+        warnings: what could not be resolved, and what is needed to resolve it.
     """
 
     pods: list[Pod[AnyPod]]
@@ -87,17 +87,17 @@ def on_host(
 ) -> Found[AnyPod]:
     """All pods of a scope of the host, each with the virtual pod behind it.
 
-    One request is enough: the labels on a pod name a virtual cluster of the pod's own namespace, whether there is one
-    or not, and never one in another namespace.
+    One request is enough: labels on a pod refer to a virtual cluster in the pod's own namespace, whether it exists or
+    not, and never to one in another namespace.
 
     Args:
         client: the host.
         scope: in host terms.
         kind: which fields of the metrics are needed.
-        owners: False where host names will do: nothing is resolved, and nothing more is asked.
-        names: False where it is enough to know whose each pod is: hashed names are not asked for.
+        owners: False if host names are enough: nothing is resolved, and nothing else is requested.
+        names: False if only owners are needed: hashed names are not looked up.
         source: where the numbers come from.
-        homes: whose pods are, where more than that is known.
+        homes: decides owners, if more is known.
 
     Raises:
         MetricsNotAvailable, StatusError, ConnectionFailed, BadAnswer: as metrics_api.pods.
@@ -118,7 +118,7 @@ def on_host(
 
 
 def unproven(pods: Iterable[Pod[Any]]) -> Counter[Pair]:
-    """How many pods are the host's although they have labels of a virtual cluster; see homes.warning."""
+    """The number of pods with labels of a virtual cluster that count as the host's; see homes.warning."""
     return Counter((pod.host.namespace, pod.owner.managed_by or "") for pod in pods if pod.unproven)
 
 
@@ -132,15 +132,15 @@ def inside(
     names: bool = True,
     source: Source = METRICS_API,
 ) -> Found[AnyPod]:
-    """The pods that a virtual cluster itself would list.
+    """The pods that the virtual cluster itself would list.
 
     Args:
         client: the host.
         vcluster: which one.
-        homes: whose pods are, as far as virtual clusters can be listed.
+        homes: decides owners, as far as virtual clusters can be listed.
         question: in virtual terms: namespace, name, selectors.
         kind: which fields of the metrics are needed.
-        names: False where only numbers are shown: hashed names are not asked for.
+        names: False if only numbers are shown: hashed names are not looked up.
         source: where the numbers come from.
 
     Raises:
@@ -240,7 +240,7 @@ def _used(listed: list[AnyPod], skipped: list[Skipped], resolver: Resolver | Non
 def _resolve_rest(
     client: Client, found: Found[AnyPod], resolver: Resolver, homes: Homes | None = None, *, names: bool
 ) -> None:
-    """Ask for what the labels did not tell, about exactly the pods concerned."""
+    """Look up what the labels do not contain, for the pods concerned only."""
     missing = [pod for pod in found.pods if pod.virtual is None and pod.vcluster is not None]
     strange = [p for p in found.pods if p.vcluster is None and _MULTI_NAMESPACE.fullmatch(p.metrics.metadata.namespace)]
     # A name that was neither suffixed nor hashed is one of a namespace that was synced whole.
@@ -266,7 +266,7 @@ def _resolve_rest(
 
 
 def _of_host(pod: Pod[AnyPod]) -> bool:
-    """Whether KubeVirt made a pod on the host, for a synced machine whose labels it copied: there is none inside."""
+    """Whether the host's KubeVirt created the pod for a synced machine: it does not exist inside."""
     return pod.metrics.labels().get("kubevirt.io") == "virt-launcher"
 
 

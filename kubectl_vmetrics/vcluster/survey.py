@@ -1,4 +1,4 @@
-"""The whole host at one look: its pods, its virtual clusters and what its nodes have, asked for at once."""
+"""An overview of the host: pods, virtual clusters and node capacity, requested concurrently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .identity import VClusterRef
 
 
 class Survey(NamedTuple):
-    """What was found, as far as the user's rights go.
+    """The overview, as far as the user's rights allow.
 
     Attributes:
         whole: all nodes' allocatable; None where nodes cannot be listed.
@@ -32,12 +32,12 @@ class Survey(NamedTuple):
 
 
 def survey(client: Client, namespace: str | None, targets: Iterable[tuple[str, VClusterRef]] = ()) -> Survey:
-    """Look at a host namespace, or at all. Raises as metrics_api.pods and discovery.look.
+    """Read a host namespace, or all of them. Raises as metrics_api.pods and discovery.look.
 
     Args:
         client: the host.
         namespace: None for all.
-        targets: host namespaces to which virtual clusters elsewhere sync their pods, as the user says.
+        targets: host namespaces to which virtual clusters elsewhere sync their pods, as given by the user.
     """
     calls: list[Any] = [
         lambda: pods.on_host(client, Scope(namespace), PodMetrics, names=False),
@@ -63,7 +63,7 @@ def survey(client: Client, namespace: str | None, targets: Iterable[tuple[str, V
 
 
 def _correct(found: pods.Found[PodMetrics], resolver: identity.Resolver, homes: Homes) -> set[Pair]:
-    """Decide again about the pods, which were resolved while the rest was still being asked for.
+    """Resolve the pods again, now that everything else is known.
 
     Returns:
         Where labels name a virtual cluster that is not known in that namespace.

@@ -1,4 +1,4 @@
-"""Volumes as mounted: what the kubelets know of them, and whose they are."""
+"""Mounted volumes: usage from the kubelets, and their owners."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Mounted(NamedTuple):
 
     @property
     def vcluster(self) -> VClusterRef | None:
-        """Whose it is."""
+        """The virtual cluster it belongs to."""
         return self.virtual_claim.vcluster if self.virtual_claim else None
 
     @property
     def inodes_used(self) -> int | None:
-        """Inodes in use; None where a driver reports more than there are, as some do that count below zero."""
+        """Inodes in use; None if a driver reports more free inodes than exist."""
         used, total = self.volume.inodes_used, self.volume.inodes
         return used if used is not None and total and used <= total else None
 
@@ -43,7 +43,7 @@ class Mounted(NamedTuple):
 def mounted(
     summaries: Iterable[Summary], origins: Origins, keep: Callable[[Mounted], bool] = lambda _: True
 ) -> list[Mounted]:
-    """Every volume with a claim of these nodes; a claim that several pods mount is there as often."""
+    """Every volume with a claim on these nodes; a claim has one entry per pod that mounts it."""
     found = []
     for summary in summaries:
         for pod in summary.pods:

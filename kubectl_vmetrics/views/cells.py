@@ -1,4 +1,4 @@
-"""Numbers in cells of tables of our own, where kubectl has none to follow; "-" is what is not known."""
+"""Numbers in tables that kubectl does not have; "-" means not known."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LONGEST = 48
 
 
 def percent(share: float | None) -> str:
-    """A share of 1, with a decimal where it is small."""
+    """A share of 1 as a percentage, with a decimal if it is small."""
     if share is None:
         return "-"
     return f"{share * 100:.1f}%" if share < 0.1 else f"{share * 100:.0f}%"
 
 
 def speed(count: float | None) -> str:
-    """Bytes a second."""
+    """Bytes per second."""
     if count is None:
         return "-"
     for suffix, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
@@ -31,7 +31,7 @@ def speed(count: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """How many a second."""
+    """Events per second."""
     return "-" if value is None else f"{value:.0f}/s" if value >= 10 else f"{value:.1f}/s"
 
 

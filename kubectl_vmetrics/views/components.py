@@ -62,7 +62,7 @@ def _cells(item: Health) -> Row:
 
 
 def _lost(item: Health) -> str:
-    """How many requests had no answer since the start, and how many of them just now."""
+    """Requests that got no response since the start, and how many of them were recent."""
     used = item.process
     if used.lost is None:
         return "-"
@@ -88,7 +88,7 @@ def _document(items: Sequence[Health]) -> dict[str, Any]:
 
 
 def _item(item: Health) -> dict[str, Any]:
-    """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    """Base units: cores, bytes, seconds, and per-second rates; unknown values are omitted."""
     component, used = item.component, item.process
     return cells.told(
         {

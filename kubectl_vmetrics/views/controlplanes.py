@@ -1,4 +1,4 @@
-"""The tables of `controlplanes`: components of each replica, and a verdict on each control plane."""
+"""The tables of `controlplanes`: components of each replica, and a verdict for each control plane."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST = 20
 
 
 def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
-    """One row for each component of each replica; one for a control plane of which nothing else can be told."""
+    """One row for each component of each replica, or one for a control plane about which nothing else is known."""
     rows: list[Row] = []
     names: list[str] = []
     for verdict in found:
@@ -62,7 +62,7 @@ def _lead(verdict: Verdict, component: str, instance: str) -> list[str]:
 
 
 def _whole(verdict: Verdict) -> tuple[list[str], str] | None:
-    """The one row of a control plane that sleeps, has no pods, or lets nobody in; and what is the matter."""
+    """The only row of a control plane that is stopped, has no pods, or cannot be scraped; and the reason."""
     plane, empty = verdict.plane, ["-", *[UNKNOWN] * 3, "-", UNKNOWN, UNKNOWN]
     if plane.asleep:
         return [plane.status.lower(), plane.version or "-", *empty], ""
@@ -181,7 +181,7 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 
 def _document(found: Sequence[Verdict]) -> dict[str, Any]:
-    """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    """Base units: cores, bytes, seconds, and per-second rates; unknown values are omitted."""
     return {
         "kind": "ControlPlaneList",
         "apiVersion": "vmetrics/v1",

@@ -1,4 +1,4 @@
-"""The tables of `vmi --per-vcpu`, `--disks` and `--interfaces`: the parts of a virtual machine, a row each."""
+"""The tables of `vmi --per-vcpu`, `--disks` and `--interfaces`: one row for each part of a virtual machine."""
 
 from __future__ import annotations
 

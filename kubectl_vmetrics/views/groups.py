@@ -1,4 +1,4 @@
-"""The tables of `top vclusters` and `top namespaces`: pods added up by whose they are."""
+"""The tables of `top vclusters` and `top namespaces`: sums over pods, by owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Options(NamedTuple):
     """How to show groups.
 
     Attributes:
-        whole: the host's allocatable, of which usage is a share; None where nodes cannot be read.
+        whole: the host's allocatable capacity, for percentages; None if nodes cannot be read.
         namespace: the host namespace that was asked about; None for all.
     """
 
@@ -34,7 +34,7 @@ class Options(NamedTuple):
 
 
 def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
-    """The table of `top vclusters`; what belongs to no virtual cluster comes last, whatever the order."""
+    """The table of `top vclusters`; the row for everything outside virtual clusters is always the last."""
     headers = ["NAMESPACE", "NAME", "STATUS", "VERSION", "PODS", *_SHARES, "CP-CPU(cores)", "CP-MEMORY(bytes)"]
     own = _sorted([g for g in groups if g.vcluster], options, lambda g: g.vcluster.ref.path if g.vcluster else "")
     ordered = [*own, *(g for g in groups if not g.vcluster)]
@@ -110,7 +110,7 @@ def _cells(usage: Usage, whole: Available | None) -> list[str]:
 
 
 def _path(group: NamespaceUsage, *, inside: bool) -> str:
-    """What tells a namespace from all others of the table: of a virtual one, its virtual cluster comes first."""
+    """A unique path of a namespace; that of a virtual one starts with its virtual cluster."""
     if group.vcluster is None or inside:
         return group.namespace or group.host_namespace
     return f"{group.vcluster.path}/{group.namespace or NONE}"

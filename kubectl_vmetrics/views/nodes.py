@@ -29,7 +29,7 @@ class Options(NamedTuple):
 
 
 def view(metrics: Sequence[NodeMetrics], nodes: Sequence[Node], options: Options) -> View:
-    """Kubectl's table of nodes. Raises ValueError for a quantity that is none."""
+    """Kubectl's table of nodes. Raises ValueError for an invalid quantity."""
     headers = ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
     headers += ["SWAP(bytes)", "SWAP(%)"] if options.swap else []
     by_name = {node.metadata.name: node for node in nodes}
@@ -55,7 +55,7 @@ def view(metrics: Sequence[NodeMetrics], nodes: Sequence[Node], options: Options
 def shares(
     used: Mapping[str, Share], nodes: Sequence[Node], vcluster: VClusterRef, options: Options, *, total: bool
 ) -> View:
-    """One virtual cluster's part of each node on which it runs. Raises ValueError for a quantity that is none."""
+    """One virtual cluster's share of each node it runs on. Raises ValueError for an invalid quantity."""
     headers = ["NAME", "PODS", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
     by_name = {node.metadata.name: capacity.of_node(node, capacity=options.capacity) for node in nodes}
     pairs = sorted(used.items())
@@ -125,7 +125,7 @@ def _row(name: str, usage: Usage, node: Node | None, options: Options) -> Row:
 
 
 def _spread(row: Row) -> Row:
-    """A row of a node that is not in the list, each number in its own column."""
+    """A row for a node that is not listed, with each number in its column."""
     name, cpu, memory, *swap = row
     return [name, cpu, UNKNOWN, memory, UNKNOWN, *swap]
 

@@ -52,7 +52,7 @@ class Options(NamedTuple):
     Attributes:
         details: of each host pod, for -o wide; None for the narrow table.
         pressure: whether pressure is shown.
-        reported: what kubelets tell beside CPU and memory; None where they were not asked.
+        reported: what kubelets report besides CPU and memory; None if they were not asked.
     """
 
     names: Names = Names.HOST
@@ -68,7 +68,7 @@ class Options(NamedTuple):
 
     @property
     def more(self) -> list[str]:
-        """The headers behind those that kubectl has."""
+        """The headers after kubectl's own."""
         wide = self.details is not None
         return [
             *(_PRESSURE if self.pressure else []),
@@ -120,14 +120,14 @@ def _virtual_namespace(pod: Pod[Any]) -> str:
 
 
 def vcluster_cell(ref: VClusterRef | None, host_namespace: str) -> str:
-    """A virtual cluster in a table: its name where the pod's namespace says the rest, else what --vcluster takes."""
+    """A virtual cluster in a table: its name if the pod's namespace is its own, otherwise the path for --vcluster."""
     if ref is None:
         return NONE
     return ref.name if ref.parent is None and ref.host_namespace == host_namespace else ref.path
 
 
 class _Group(NamedTuple):
-    """Pods that stand together since they have all cells before their names in common.
+    """Pods with the same cells before their names.
 
     Attributes:
         lead: those cells.
@@ -139,7 +139,7 @@ class _Group(NamedTuple):
 
 
 def _ordered(pods: AnyPods, options: Options) -> list[_Group]:
-    """Pods in their order: as kubectl has it where --sort-by asks for one, else by what stands in front."""
+    """Pods in kubectl's order for --sort-by, otherwise in the order of the columns before the name."""
     names = options.names
     if options.sort_by:
         ordered = (
@@ -321,7 +321,7 @@ def _item(pod: Pod[Any], names: Names) -> dict[str, Any]:
 
 
 def _measured(pod: Pod[Any], options: Options) -> dict[str, Any]:
-    """What kubelets tell beside CPU and memory, in a document."""
+    """What kubelets report besides CPU and memory, in a document."""
     reported = (options.reported or {}).get(pod.host)
     if reported is None:
         return {}

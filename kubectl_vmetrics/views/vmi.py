@@ -1,4 +1,4 @@
-"""The tables of `vmi`: virtual machines, and their vCPUs, disks and interfaces one by one."""
+"""The tables of `vmi`: virtual machines, and their vCPUs, disks and interfaces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Shown(NamedTuple):
 
     Attributes:
         machine: None without the right to read VirtualMachineInstances.
-        guest: None where no virt-handler told of it.
+        guest: None if no virt-handler reports it.
         virtual: its names inside its virtual cluster.
         pod_bytes: working set of its virt-launcher pod, if that was asked for.
     """
@@ -45,7 +45,7 @@ class Shown(NamedTuple):
 
     @property
     def cores(self) -> float:
-        """CPU in cores, 0 where it is not known: to sort and to add."""
+        """CPU in cores, 0 if it is not known, for sorting and sums."""
         return (self.rates.cores or 0.0) if self.rates else 0.0
 
     @property
@@ -60,7 +60,7 @@ class Options(NamedTuple):
     """How to show virtual machines.
 
     Attributes:
-        devices: "" for one row each, else vcpus, disks or interfaces.
+        devices: "" for one row per machine, otherwise vcpus, disks or interfaces.
         inside: whether only virtual names are shown.
     """
 
@@ -223,7 +223,7 @@ def _wide(item: Shown) -> list[str]:
 
 
 class _Totals(NamedTuple):
-    """Sums of what is known; None where nothing is.
+    """Sums of known values; None if no value is known.
 
     Attributes:
         share: of the vCPUs of those machines whose CPU is known.
@@ -264,7 +264,7 @@ def _total(values: Iterable[float | None]) -> float | None:
 
 
 def _sums(totals: _Totals, lead: int, columns: int) -> list[str]:
-    """The sums, each in its column; an estimate is marked, and "-" is what is not known."""
+    """The sums, each in its column; estimates are marked, and "-" means not known."""
     about = ABOUT if totals.coarse else ""
     memory = "-" if totals.memory is None else mebibytes(int(totals.memory))
     cells = [
@@ -305,7 +305,7 @@ def _document(items: Sequence[Shown], options: Options) -> dict[str, Any]:
 
 
 def _item(item: Shown, options: Options) -> dict[str, Any]:
-    """Base units: cores, bytes, seconds, and those a second; what is not known is left out."""
+    """Base units: cores, bytes, seconds, and per-second rates; unknown values are omitted."""
     # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
     virtual = item.virtual
     namespace, name = (virtual.namespace, virtual.name) if virtual and options.inside else item.key

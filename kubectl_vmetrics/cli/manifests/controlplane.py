@@ -167,7 +167,7 @@ def _run(
 
 
 def _settings(client: Client, given: dict[str, str], tenants: set[str]) -> Settings:
-    """The subjects of the roles, and the labels by which Prometheus selects ServiceMonitors."""
+    """The subjects of the roles, and the labels that Prometheus selects ServiceMonitors by."""
     from kubectl_vmetrics.manifests.controlplane import Settings
     from kubectl_vmetrics.metrics import accounts, monitors
     from kubectl_vmetrics.metrics.accounts import Options
@@ -217,7 +217,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _known(client: Client, kind: str, namespaces: set[str | None]) -> tuple[list[Plane], list[str]]:
-    """The control planes of some namespaces, or of all where None is among them; and what could not be read."""
+    """The control planes of some namespaces (of all, if None is among them), and what could not be read."""
     from kubectl_vmetrics.cli import planes as finder
 
     found: list[Plane] = []
@@ -230,7 +230,7 @@ def _known(client: Client, kind: str, namespaces: set[str | None]) -> tuple[list
 
 
 def _chosen(known: list[Plane], names: tuple[str, ...], namespace: str | None) -> list[Plane]:
-    """Those that are meant, each once, in the order of the names; all of them without names."""
+    """The control planes with these names, each once, in this order; all of them if there are no names."""
     if not names:
         return known
     chosen: dict[tuple[str, str, str], Plane] = {}
@@ -245,7 +245,7 @@ def _chosen(known: list[Plane], names: tuple[str, ...], namespace: str | None) -
 
 
 def _selecting(client: Client, account: Account) -> dict[str, str]:
-    """The labels by which Prometheus selects ServiceMonitors, as far as it may be read."""
+    """The labels that Prometheus selects ServiceMonitors by; empty if they cannot be read."""
     from kubectl_vmetrics.metrics import monitors
 
     try:

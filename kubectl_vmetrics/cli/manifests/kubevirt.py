@@ -103,7 +103,7 @@ def _unseen(given: Settings) -> Settings:
 
 
 def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
-    """What was not specified, as found in the cluster; and what was assumed."""
+    """Settings with everything that was not specified filled in from the cluster, and notes on what was assumed."""
     from kubectl_vmetrics.kubevirt.installation import METRICS_LABEL
     from kubectl_vmetrics.kubevirt.monitoring import Service
     from kubectl_vmetrics.manifests.kubevirt import NAME
@@ -136,7 +136,7 @@ def _settings(seen: Seen, given: Settings) -> tuple[Settings, list[str]]:
 
 
 def _account(seen: Seen, given: Settings) -> Account:
-    """Service account of Prometheus. Raises UsageError where it is not clear which."""
+    """The service account of Prometheus. Raises UsageError if it is ambiguous."""
     from kubectl_vmetrics.kube.rbac import Account
     from kubectl_vmetrics.metrics import accounts
     from kubectl_vmetrics.metrics.accounts import Candidate, Options

@@ -1,4 +1,4 @@
-"""-o of the manifests: the objects as text."""
+"""Options that `manifests` commands share, and printing objects as YAML or JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check(output: str) -> None:
 
 
 def check_name(option: str, text: str) -> str:
-    """The name, if it is one. Raises UsageError."""
+    """Return a valid name. Raises UsageError for any other text."""
     if not bundle.is_name(text):
         raise UsageError(
             f"{option}: {text!r} is not a valid name: use lower case letters, digits and '-', at most 63 characters"
@@ -67,7 +67,7 @@ def check_labels(given: Sequence[str]) -> dict[str, str]:
 
 
 def show_findings(context: click.Context, output: str, found: Sequence[Finding]) -> int:
-    """Print what checks found; returns 1 where one failed."""
+    """Print the findings of checks; returns 1 if one failed."""
     from kubectl_vmetrics.cli.show import Outcome, Show
     from kubectl_vmetrics.metrics.findings import FAIL
     from kubectl_vmetrics.output import report

@@ -22,7 +22,7 @@ Targets = Iterable[tuple[str, VClusterRef]]
 
 
 def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """The value of an option that narrows what is shown. Raises UsageError for an empty one: it would show all."""
+    """The value of an option that filters. Raises UsageError if it is empty, which would show everything."""
     given = context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
     if given and value is not None and not value.strip():
         raise UsageError(f"{option.opts[0]}: the value is empty; leave the option out to see everything")
@@ -60,10 +60,10 @@ def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 
 
 def choose(client: Client, text: str, targets: Targets = ()) -> tuple[VClusterRef, Homes]:
-    """The virtual cluster that is meant, and all that are known.
+    """The virtual cluster that --vcluster selects, and all known ones.
 
     Raises:
-        UsageError: there is none of that name, or several.
+        UsageError: there is no virtual cluster of that name, or several.
         StatusError, ConnectionFailed, BadAnswer: as discovery.look.
     """
     from kubectl_vmetrics.vcluster import discovery
@@ -83,7 +83,7 @@ def choose(client: Client, text: str, targets: Targets = ()) -> tuple[VClusterRe
 
 
 def explain(client: Client, scope: Scope) -> None:
-    """Return if nothing has metrics because nothing is there. Raises as absence.explain."""
+    """Return if there are no pods; otherwise raise why they have no metrics. Raises as absence.explain."""
     import datetime
 
     from kubectl_vmetrics.metrics import absence
@@ -92,12 +92,12 @@ def explain(client: Client, scope: Scope) -> None:
 
 
 def no_resources(namespace: str | None) -> str:
-    """The words of kubectl for an empty list of a namespace, or of all."""
+    """Kubectl's message for an empty list."""
     return f"No resources found in {namespace} namespace." if namespace else "No resources found"
 
 
 def nothing_inside(vcluster: VClusterRef, known: Iterable[VCluster], namespace: str | None) -> str:
-    """Why a virtual cluster shows no pods: kubectl's words, and more where more is known."""
+    """Why a virtual cluster shows no pods: kubectl's message, and the reason if it is known."""
     from kubectl_vmetrics.vcluster import discovery
 
     status = next((v.status for v in known if v.ref == vcluster), "")

@@ -28,10 +28,10 @@ def source_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Chosen:
-    """The source that --source names, and what it has to say afterwards.
+    """The source that --source names, and its warnings.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no source of that name.
     """
 
     def __init__(self, name: str, environment: Environment) -> None:
@@ -50,15 +50,15 @@ class Chosen:
         self._warning = kubelets.warning
 
     def warnings(self) -> list[str]:
-        """What could not be asked."""
+        """Kubelets that did not respond."""
         warning = self._warning()
         return [warning] if warning else []
 
     @property
     def partial(self) -> bool:
-        """Whether nodes did not answer, so that rows are missing."""
+        """Whether rows are missing because nodes did not respond."""
         return bool(self.kubelets and self.kubelets.failures)
 
     def reported(self) -> Mapping[HostPod, Pod] | None:
-        """What the kubelets told of pods beside CPU and memory; None where they were not asked."""
+        """What kubelets report about pods besides CPU and memory; None if they were not asked."""
         return (self.kubelets.reported if self.kubelets else None) or None
