@@ -142,7 +142,23 @@ _BINDING = {
     "subjects": _list(_SUBJECT, 1),
 }
 
+_ANNOTATIONS: Schema = {"type": "object", "additionalProperties": _STRING}
+_DURING: Schema = {"type": "string", "pattern": _DURATION, "minLength": 1}
+_RECORD = _object({"record": _STRING, "expr": _STRING, "labels": _ANNOTATIONS}, "record", "expr")
+_ALERT = _object(
+    {"alert": _STRING, "expr": _STRING, "for": _DURING, "labels": _ANNOTATIONS, "annotations": _ANNOTATIONS},
+    "alert",
+    "expr",
+)
+_GROUP = _object(
+    {"name": {"type": "string", "minLength": 1}, "interval": _DURING, "rules": _list({"oneOf": [_RECORD, _ALERT]}, 1)},
+    "name",
+)
+
 KINDS: dict[str, Schema] = {
+    "PrometheusRule": _kind(
+        "monitoring.coreos.com/v1", "PrometheusRule", spec=_object({"groups": _list(_GROUP, 1)}, "groups")
+    ),
     "ServiceMonitor": _kind(
         "monitoring.coreos.com/v1",
         "ServiceMonitor",

@@ -160,6 +160,8 @@ def _thresholds(file: str) -> Thresholds:
         with Path(file).open("rb") as opened:
             text = opened.read(thresholds.LARGEST + 1).decode()
         return thresholds.parse(text, render.ALERTS)
+    except FileNotFoundError:
+        raise UsageError(f'the path "{file}" does not exist') from None
     except OSError as error:
         raise UsageError(f"--thresholds {file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -15,7 +15,7 @@ from kubectl_vmetrics.manifests.rules.render import ALERTS, Settings
 
 from .host import CART, KUBELET, NAMES, REPLICA, STATE_METRICS, named, together, usage
 from .promtool import MISSING, Series, alerts, check, series
-from .test_recording import CLAIM, claim_names
+from .test_figures import CLAIM, claim_names
 
 pytestmark = MISSING
 

@@ -1,0 +1,254 @@
+"""The files that are printed: as they are in this folder, and as promtool and the Prometheus Operator accept them.
+
+`python -m tests.manifests.rules.test_files` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubectl_vmetrics.manifests.rules import render
+from kubectl_vmetrics.manifests.rules.names import WAYS
+from kubectl_vmetrics.manifests.rules.render import ALERTS, Settings
+from tests import schemas
+from tests.conftest import invoke
+
+from .promtool import MISSING
+
+FOLDER = Path(__file__).parent
+PAGE = (FOLDER.parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+EVERY_WAY = pytest.mark.parametrize("way", WAYS)
+
+
+def printed(*words: str) -> str:
+    """What `manifests rules` prints."""
+    result = invoke("manifests", "rules", *words)
+    assert (result.code, result.stderr) == (0, "")
+    return result.stdout
+
+
+def groups(text: str) -> dict[str, list[dict[str, Any]]]:
+    """The rules of a file, by group."""
+    return {group["name"]: group["rules"] for group in yaml.safe_load(text)["groups"]}
+
+
+@EVERY_WAY
+def test_files_are_those_of_this_folder(way: str) -> None:
+    assert printed("--names", way, "--raw") == (FOLDER / f"{way}.yaml").read_text(encoding="utf-8")
+
+
+@MISSING
+@EVERY_WAY
+def test_promtool_accepts_them(way: str) -> None:
+    done = subprocess.run(
+        ["promtool", "check", "rules", "--lint=all", "--lint-fatal", str(FOLDER / f"{way}.yaml")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@EVERY_WAY
+def test_each_rule_comes_after_those_that_it_reads(way: str) -> None:
+    """Rules of a group are evaluated in order; a rule that came too early would read what was a minute ago."""
+    rules = groups(printed("--names", way, "--raw", "--only", "recording"))["vmetrics.rules"]
+    names = [rule["record"] for rule in rules]
+    assert len(set(names)) == len(names)
+    for index, rule in enumerate(rules):
+        read = set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"]))
+        assert read <= set(names[:index]), rule["record"]
+
+
+@EVERY_WAY
+def test_every_series_that_an_alert_reads_is_recorded(way: str) -> None:
+    found = groups(printed("--names", way, "--raw"))
+    recorded = {rule["record"] for rule in found["vmetrics.rules"]}
+    for rule in found["vmetrics.alerts"]:
+        assert set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"])) <= recorded, rule["alert"]
+
+
+def test_ways_differ_in_names_alone() -> None:
+    """Two ways record the same series; where virtual names are missing, namespaces and claims are, too."""
+    names = {
+        way: [rule["record"] for rule in groups(printed("--names", way, "--raw"))["vmetrics.rules"]] for way in WAYS
+    }
+
+    assert names["kube-state-metrics"] == names["proxy-labels"] == names["pod-info"]
+    assert names["pod-owner"] == [
+        name
+        for name in names["pod-info"]
+        if not name.startswith(("vcluster_namespace:", "vcluster_claim:", "vcluster:volume_"))
+    ]
+    pod_info, state = (
+        groups(printed("--names", way, "--raw"))["vmetrics.rules"] for way in ("pod-info", "kube-state-metrics")
+    )
+    assert [rule["record"] for rule, other in zip(pod_info, state, strict=True) if rule != other] == [
+        "vcluster_pod:names:max",
+        "vcluster_claim:names:max",
+    ]
+
+
+def test_kube_state_metrics_is_started_without_wildcards() -> None:
+    text = printed("--names", "kube-state-metrics", "--raw")
+    flags = re.findall(r"(?m)^#   (--metric-(?:labels|annotations)-allowlist)=(\S+)$", text)
+
+    assert flags == [
+        (
+            "--metric-labels-allowlist",
+            "pods=[vcluster.loft.sh/managed-by,vcluster.loft.sh/namespace],"
+            "persistentvolumeclaims=[vcluster.loft.sh/managed-by,vcluster.loft.sh/namespace]",
+        ),
+        (
+            "--metric-annotations-allowlist",
+            "pods=[vcluster.loft.sh/object-name,vcluster.loft.sh/object-kind],"
+            "persistentvolumeclaims=[vcluster.loft.sh/object-name]",
+        ),
+    ]
+    # Every label that the rules read is in them, and nothing else.
+    allowed = {re.sub(r"\W", "_", key) for _, value in flags for key in re.findall(r"vcluster[\w./-]+", value)}
+    assert allowed == set(re.findall(r"(?:label|annotation)_(vcluster_loft_sh_\w+)", text))
+
+
+@EVERY_WAY
+def test_the_operator_accepts_it(way: str) -> None:
+    item = json.loads(printed("--names", way, "-o", "json", "--label", "release=prom", "-n", "mon"))["items"][0]
+
+    schemas.validate(item)
+    assert item["metadata"] == {
+        "name": "vmetrics",
+        "namespace": "mon",
+        "labels": {"app.kubernetes.io/name": "vmetrics", "release": "prom"},
+    }
+    text = (FOLDER / f"{way}.yaml").read_text(encoding="utf-8")
+    assert item["spec"] == yaml.safe_load(text)
+    as_yaml = printed("--names", way, "--label", "release=prom", "-n", "mon")
+    assert yaml.safe_load(as_yaml) == item
+    assert as_yaml.partition("---\n")[0] == text.partition("groups:")[0]
+
+
+@pytest.mark.parametrize("part", ["recording", "alerts"])
+def test_one_part_alone(part: str) -> None:
+    whole, alone = groups(printed("--raw")), groups(printed("--raw", "--only", part))
+
+    assert alone == {
+        name: rules
+        for name, rules in whole.items()
+        if name == {"recording": "vmetrics.rules"}.get(part, "vmetrics.alerts")
+    }
+
+
+def test_expressions_are_lines_that_people_can_read() -> None:
+    """No escapes and no folded lines: what is printed is what Prometheus shows."""
+    for way in WAYS:
+        text = printed("--names", way)
+        assert "\\n" not in text
+        rules = [rule for group in yaml.safe_load(text)["spec"]["groups"] for rule in group["rules"]]
+        for rule in rules:
+            for line in rule["expr"].splitlines():
+                assert re.search(rf"(?m)^ *(expr: )?{re.escape(line.strip())}$", text)
+
+
+def test_matchers_are_put_where_they_belong() -> None:
+    given = {
+        "cadvisor": 'job="cadvisor"',
+        "kubelet": 'job="kubelets",node!=""',
+        "kube-state-metrics": 'job=~"ksm|kube-state"',
+        "dcgm": 'app="dcgm"',
+        "kubevirt": 'job="kv"',
+    }
+    words = [word for name, matchers in given.items() for word in (f"--{name}-selector", matchers)]
+    text = printed("--raw", *words)
+
+    usual = printed("--raw")
+    for matchers in given.values():
+        assert matchers in text
+    for matchers in (
+        'job="kubelet",metrics_path="/metrics/cadvisor"',
+        'job="kubelet"',
+        'job="kube-state-metrics"',
+        'job=~"(nvidia-)?dcgm-exporter"',
+        'job="kubevirt-prometheus-metrics"',
+    ):
+        assert matchers in usual
+        assert matchers not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--names", "labels"],
+            '--names: unknown "labels"; choose from pod-info, kube-state-metrics, proxy-labels, pod-owner',
+        ),
+        (["--only", "some"], '--only: unknown "some"; choose from recording, alerts'),
+        (["--raw", "--label", "a=b"], "--raw prints a rule file in YAML, without labels"),
+        (["--raw", "-o", "json"], "--raw prints a rule file in YAML, without labels"),
+        (["-o", "wide"], "-o wide: manifests are printed as yaml or json"),
+        (["--label", "x"], "--label: 'x' is not a label KEY=VALUE"),
+        (
+            ["-n", "A"],
+            "-n: 'A' is not a valid name: use lower case letters, digits and '-', at most 63 characters",
+        ),
+        *(
+            (
+                [f"--{name}-selector", text],
+                f'--{name}-selector: {text!r} is not a list of matchers such as job="kubelet",node!=""',
+            )
+            for name, text in (
+                ("cadvisor", "kubelet"),
+                ("kubelet", "job=kubelet"),
+                ("kube-state-metrics", 'job="a"} or vector(1) or x{'),
+                ("dcgm", 'job="a'),
+                ("kubevirt", 'job=="a"'),
+            )
+        ),
+        (["--thresholds", "missing.yaml"], 'the path "missing.yaml" does not exist'),
+        (["--thresholds", "."], "--thresholds .: Is a directory"),
+    ],
+)
+def test_wrong_options(words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("manifests", "rules", *words)
+
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[0] == f"error: {message}"
+
+
+def test_every_alert_has_a_heading_and_every_heading_an_alert() -> None:
+    names = [alert.name for alert in ALERTS]
+
+    assert re.findall(r"(?m)^## (.+)$", PAGE) == names
+    assert re.findall(r"(?m)^\| \[(\w+)\]\(#(\w+)\)", PAGE) == [(name, name.lower()) for name in names]
+    for alert in ALERTS:
+        assert re.fullmatch(r"Vmetrics([A-Z][a-z]+)+", alert.name)
+        section = PAGE.partition(f"\n## {alert.name}\n")[2].partition("\n## ")[0]
+        assert [word for word in ("**Meaning.**", "**Look at", "**Do.**") if word in section] == [
+            "**Meaning.**",
+            "**Look at",
+            "**Do.**",
+        ]
+
+
+@EVERY_WAY
+def test_runbooks_lead_to_the_headings(way: str) -> None:
+    for rule in groups(printed("--names", way, "--raw"))["vmetrics.alerts"]:
+        assert rule["annotations"]["runbook_url"] == (
+            f"https://github.com/kubectl-vmetrics/kubectl-vmetrics/blob/main/docs/alerts.md#{rule['alert'].lower()}"
+        )
+        assert rule["labels"] == {"severity": rule["labels"]["severity"]}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+
+
+if __name__ == "__main__":
+    for name, chosen in WAYS.items():
+        (FOLDER / f"{name}.yaml").write_text(render.rule_file(Settings(way=chosen)), encoding="utf-8")
