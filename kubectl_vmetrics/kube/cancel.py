@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .errors import ConnectionFailed, TimedOut
 
@@ -38,17 +38,20 @@ class CancelScope:
             takes it until `finish`.
 
     Attributes:
-        deadline: on time.monotonic's clock.
+        began: when it was made, on time.monotonic's clock.
+        deadline: on the same.
         cancelled: whether it was.
     """
 
     def __init__(self, limit: float | None = None, *, large: threading.Semaphore | None = None) -> None:
-        self.deadline = None if limit is None else time.monotonic() + limit
+        self.began = time.monotonic()
+        self.deadline = None if limit is None else self.began + limit
         self._large = large
         self._holds_large = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._sockets: set[socket.socket] = set()
+        self._calls: set[Callable[[], None]] = set()
 
     @property
     def cancelled(self) -> bool:
@@ -73,6 +76,20 @@ class CancelScope:
                 # Not SSLSocket.shutdown, which would take TLS away under the thread that reads.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+            calls = [*self._calls]
+        for call in calls:
+            call()
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """The work waits for something else than a socket: call this when it is cancelled. Raises Cancelled."""
+        with self._lock:
+            self._calls.add(call)
+        self.check()
+
+    def forget(self, call: Callable[[], None]) -> None:
+        """It does not wait for that any more."""
+        with self._lock:
+            self._calls.discard(call)
 
     def watch(self, connection: socket.socket) -> None:
         """A request waits on this socket from now on. Raises Cancelled."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.client
 import logging
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -77,6 +78,12 @@ class Client:
         self.credentials = Credentials(connection)
         self._transport = _transport(connection, self.credentials)
         self._answered = False
+
+    def through(self, wrap: Callable[[Transport], Transport]) -> Client:
+        """A client of the same cluster with another transport, which may use this one's."""
+        other = copy.copy(self)
+        other._transport = wrap(self._transport)
+        return other
 
     @property
     def namespace(self) -> str:

@@ -33,8 +33,8 @@ from kubectl_vmetrics.metrics import kubelet
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from . import names
-from .body import Body, begin, judge
-from .circuit import Circuits, Open, Passage
+from .body import Body, begin
+from .circuit import Open
 from .exchange import TEXT, Answer, Refusal, Request, status
 from .targets import NAMES, OWN, chosen, targets
 from .telemetry import Telemetry
@@ -73,7 +73,6 @@ class Proxy:
         accept_hosts: the Host headers to accept, without ports; others may come from a browser (DNS rebinding).
         token: returns the token a client must present, "" to reject all clients; None if no token is required.
         only_names: serve the names of pods and claims, and no metrics.
-        clock: seconds, for the circuits of nodes.
     """
 
     def __init__(
@@ -83,13 +82,11 @@ class Proxy:
         accept_hosts: re.Pattern[str],
         token: Callable[[], str] | None = None,
         only_names: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._views = views
         self._accept_hosts = accept_hosts
         self._token = token
         self._only_names = only_names
-        self.circuits = Circuits(clock)
         self.telemetry = Telemetry()
 
     # ---------------------------------------------------------------------------------------------- without the host
@@ -105,7 +102,9 @@ class Proxy:
         if request.path == "/healthz":
             return Answer(200, [b"ok"], "text/plain; charset=utf-8")
         if request.path == "/metrics":
-            return Answer(200, [self.telemetry.exposition(self._views.informer, self.circuits)], TEXT)
+            return Answer(
+                200, [self.telemetry.exposition(self._views.informer, self._views.circuits, self._views.flights)], TEXT
+            )
         return None
 
     def ready(self) -> Answer:
@@ -146,6 +145,10 @@ class Proxy:
             return usual
         return min(asked - min(0.5, asked / 10), LONGEST_LIMIT)
 
+    def sweep(self) -> None:
+        """Forget what is too old to be of use; to be called now and then."""
+        self._views.flights.sweep()
+
     # ------------------------------------------------------------------------------------------------- with the host
 
     def answer(self, request: Request, scope: CancelScope) -> Answer:
@@ -154,37 +157,22 @@ class Proxy:
         The body's parts, where it is no list, come from the host: `next` may wait, and raises where it breaks off.
         """
         started = time.monotonic()
-        passage = None
-        begun = False
         try:
             with scope.active():
-                passage = self._enter(request)
                 reply = self._answer(request)
-                begun = True
                 first, whole = begin(reply.body)
         except Open as refused:
             seconds = math.ceil(refused.seconds)
             return status(503, "ServiceUnavailable", "the node is not responding: try again later", retry_after=seconds)
         except Exception as error:
-            judge(passage, error, begun=begun, seconds=time.monotonic() - started)
             return self._failed(request, error)
         finally:
             scope.finish()
         if whole:
-            if passage:
-                passage.succeeded()
             self.telemetry.rewrote(sum(map(len, first)), time.monotonic() - started)
             return reply._replace(body=first)
-        body = Body(first, reply.body, scope, passage, self.telemetry, lambda error: self.note(request, error))
+        body = Body(first, reply.body, scope, self.telemetry, lambda error: self.note(request, error))
         return reply._replace(body=body)
-
-    def _enter(self, request: Request) -> Passage | None:
-        found = _NODE.fullmatch(request.path)
-        if not found:
-            return None
-        # Whether a node is in trouble is told to those alone who have something on it.
-        self._views.get(self._place(request.path)[0]).objects.check_node(unquote(found[1]))
-        return self.circuits.enter(found[1])
 
     def _failed(self, request: Request, error: Exception) -> Answer:
         if isinstance(error, Refusal):

@@ -1,4 +1,4 @@
-"""The body of an answer while it comes from the host, and what its end says of the node that sent it."""
+"""The body of an answer while it comes from the host."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope, Crowded
-from kubectl_vmetrics.kube.errors import ConnectionFailed, StatusError, TimedOut, TooLarge, VmetricsError
+from kubectl_vmetrics.kube.cancel import CancelScope
+from kubectl_vmetrics.kube.errors import TimedOut, VmetricsError
 
-from .circuit import Passage
+from . import circuit
+from .sharing import SlowReader
 from .telemetry import Telemetry
 
-FAIR = 4.0
-"""Seconds of silence before a kubelet is held to have failed: clients choose how long they wait, and must not be able
-to have a node left alone by not waiting."""
 FIRST = 1 << 16
 """Bytes that are read of an answer before it is decided whether it is a good one."""
 
@@ -31,7 +29,6 @@ class Body:
         first: its parts that are there already.
         rest: gives the others.
         scope: of the request.
-        passage: of the node's circuit; None where no node is asked.
         telemetry: is told how much it was.
         note: is told what broke it off.
     """
@@ -41,12 +38,11 @@ class Body:
         first: list[bytes],
         rest: Any,
         scope: CancelScope,
-        passage: Passage | None,
         telemetry: Telemetry,
         note: Callable[[Exception], None],
     ) -> None:
         self._first, self._rest = deque(first), rest
-        self._scope, self._passage = scope, passage
+        self._scope = scope
         self._telemetry, self._note = telemetry, note
         self._started = time.monotonic()
         self._count = 0
@@ -65,14 +61,11 @@ class Body:
                 with self._scope.active():
                     chunk = next(self._rest)
         except StopIteration:
-            if self._passage:
-                self._passage.succeeded()
             raise
         except Exception as error:
             # Not the time in which the client read, or others had their turn.
             seconds = self._silence + time.monotonic() - started
-            judge(self._passage, error, begun=True, seconds=seconds)
-            if isinstance(error, TimedOut) and seconds < FAIR:
+            if isinstance(error, SlowReader) or (isinstance(error, TimedOut) and seconds < circuit.FAIR):
                 self._telemetry.dropped("slow-reader")
             else:
                 self._note(error)
@@ -84,8 +77,6 @@ class Body:
     def close(self) -> None:
         """End it; ValueError where a thread reads it still."""
         _close(self._rest)
-        if self._passage:
-            self._passage.abandoned()
         self._telemetry.rewrote(self._count, time.monotonic() - self._started)
 
 
@@ -106,30 +97,6 @@ def begin(body: Any) -> tuple[list[bytes], bool]:
         _close(body)
         raise
     return parts, False
-
-
-def judge(passage: Passage | None, error: Exception, *, begun: bool, seconds: float) -> None:
-    """Tell a node's circuit what an error says of the node.
-
-    Args:
-        passage: of the request; None where no node was asked.
-        error: what came of it.
-        begun: whether the head of an answer had come.
-        seconds: for how long the node was waited for.
-    """
-    if passage is None:
-        return
-    if isinstance(error, Crowded) or (isinstance(error, (TimedOut, Cancelled)) and seconds < FAIR):
-        passage.abandoned()
-    elif isinstance(error, (TimedOut, Cancelled, TooLarge)):
-        passage.failed()
-    elif isinstance(error, ConnectionFailed):
-        # Without a head it is the apiserver that is gone: of its nodes it says what is wrong.
-        (passage.failed if begun else passage.abandoned)()
-    elif isinstance(error, StatusError) and error.code >= 500:
-        passage.failed()
-    else:
-        passage.succeeded()  # it answered, whatever it said
 
 
 def _close(body: Any) -> None:

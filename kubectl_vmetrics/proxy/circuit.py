@@ -14,6 +14,9 @@ from collections.abc import Callable
 FAILURES = 3
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 """Seconds for which a circuit is open: at first, and at most."""
+FAIR = 4.0
+"""Seconds of silence before a kubelet is held to have failed: clients choose how long they wait, and must not be able
+to have a node left alone by not waiting."""
 PROBES = 4
 MOST = 10_000
 """Circuits that are remembered."""
@@ -107,13 +110,17 @@ class Circuits:
 
 
 class Passage:
-    """A request that a circuit let pass. The first outcome that is told counts."""
+    """A request that a circuit let pass. The first outcome that is told counts.
+
+    But one that failed for those who did not wait long enough may succeed for others.
+    """
 
     def __init__(self, circuits: Circuits, key: str, *, probe: bool) -> None:
         self._circuits = circuits
         self._key = key
         self._probe = probe
-        self._told = threading.Lock()
+        self._lock = threading.Lock()
+        self._told = self._bad = False
 
     def succeeded(self) -> None:
         """The node answered."""
@@ -128,5 +135,8 @@ class Passage:
         self._tell(good=None)
 
     def _tell(self, *, good: bool | None) -> None:
-        if self._told.acquire(blocking=False):
-            self._circuits.ended(self._key, good=good, probe=self._probe)
+        with self._lock:
+            first, after_all = not self._told, self._bad and good is True
+            self._told, self._bad = True, good is False if first else self._bad and not after_all
+        if first or after_all:
+            self._circuits.ended(self._key, good=good, probe=self._probe and first)

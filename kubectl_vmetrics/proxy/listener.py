@@ -102,6 +102,7 @@ class Listener(HTTPServer):
 
     def sweep(self) -> None:
         """Close what waits too long; to be called every second. tornado's own limit is the same, but for heads only."""
+        self.application.sweep()
         for stream in self.guests.waiting_since(self._now() - self.limits.head):
             self._drop(stream, "head")
 

@@ -11,6 +11,8 @@ from collections import Counter
 from kubectl_vmetrics.vcluster.informer import Informer
 
 from .circuit import Circuits
+from .flights import Flights
+from .sharing import Question
 
 UPSTREAMS = ("kubelet", "metrics-api", "api")
 DROPPED = ("handshake", "head", "slow-reader", "address", "full")
@@ -69,10 +71,15 @@ class Telemetry:
             self._bytes += count
             self._seconds += seconds
 
-    def exposition(self, informer: Informer, circuits: Circuits) -> bytes:
-        """Prometheus text, with what is to say of the map and of the nodes' circuits."""
+    def exposition(self, informer: Informer, circuits: Circuits, flights: Flights[Question]) -> bytes:
+        """Prometheus text, with what is to say of the map, of the nodes' circuits, and of answers that are shared."""
         lines = []
-        for name, kind, text, samples in [*self._own(), *_of_map(informer), *_of_circuits(circuits)]:
+        for name, kind, text, samples in [
+            *self._own(),
+            *_of_map(informer),
+            *_of_circuits(circuits),
+            *_of_flights(flights),
+        ]:
             full = f"vmetrics_proxy_{name}"
             lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
             lines += [f"{full}{labels} {value}" for labels, value in samples]
@@ -160,6 +167,25 @@ def _of_circuits(circuits: Circuits) -> list[_Family]:
             "counter",
             "Requests rejected because a node's circuit is open.",
             [("", circuits.refused)],
+        ),
+    ]
+
+
+def _of_flights(flights: Flights[Question]) -> list[_Family]:
+    return [
+        ("kubelet_requests_total", "counter", "Requests to kubelets.", [("", flights.asked)]),
+        (
+            "shared_requests_total",
+            "counter",
+            "Requests that shared a kubelet's response with an earlier one instead of asking the kubelet again.",
+            [("", flights.shared)],
+        ),
+        ("shared_bytes", "gauge", "Bytes of kubelets' responses in memory.", [("", flights.kept)]),
+        (
+            "shared_cut_total",
+            "counter",
+            "Responses that were cut off because their client read too slowly while others shared them.",
+            [("", flights.cut)],
         ),
     ]
 

@@ -18,7 +18,10 @@ from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.informer import Informer
 from kubectl_vmetrics.vcluster.origins import PODS, Origins
 
+from .circuit import Circuits
+from .flights import Flights
 from .names import Names
+from .sharing import Question, Sharing
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
 
@@ -37,6 +40,12 @@ class Views:
         isolate: leave out of tenants' views what is about nodes as a whole.
         homes: with `only`, whose pods are; otherwise the targets that the user named.
         clock: seconds.
+        flights: the answers of kubelets that requests share.
+
+    Attributes:
+        informer: the map.
+        flights: as above.
+        circuits: of the nodes.
     """
 
     def __init__(
@@ -48,11 +57,15 @@ class Views:
         homes: Homes | None = None,
         targets: Iterable[tuple[str, VClusterRef]] = (),
         clock: Callable[[], float] = time.monotonic,
+        flights: Flights[Question] | None = None,
     ) -> None:
         self.only = only
+        self.flights = flights or Flights(clock)
+        self.circuits = Circuits(clock)
         self._homes = homes or Homes(Inventory([VCluster(only)] if only else ()), targets)
         self.informer = Informer(client, only, self._homes)
         self._client = client
+        self._sharing = client.through(lambda sender: Sharing(sender, self.flights, self.circuits))
         self._isolate = isolate
         self._targets = list(targets)
         self._clock = clock
@@ -72,7 +85,7 @@ class Views:
         self._settle(origins)
         with self._lock:
             if vcluster not in self._made:
-                self._made[vcluster] = Answers(self._client, origins, vcluster, isolate=self._isolate)
+                self._made[vcluster] = Answers(self._sharing, origins, vcluster, isolate=self._isolate)
             return self._made[vcluster]
 
     def known(self) -> list[VClusterRef]:

@@ -120,14 +120,12 @@ class Answers:
             )
         wanted = f"{OPENMETRICS};version=1.0.0,{kubelet.TEXT}" if OPENMETRICS in accept else kubelet.TEXT
         # The first chunk is read here, so that a refusal is an error and not a broken stream.
-        context = self._client.stream(path, accept=wanted)
-        stream = context.__enter__()
+        stack = contextlib.ExitStack()
+        stream = stack.enter_context(self._client.stream(path, accept=wanted))
 
         def chunks() -> Iterator[bytes]:
-            try:
+            with stack:  # which hears of what broke it off
                 yield from self._text.rewrite(stream.chunks)
-            finally:
-                context.__exit__(None, None, None)
 
         return Reply(chunks(), stream.content_type or kubelet.TEXT)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import server
 from kubectl_vmetrics.proxy.application import Proxy
+from kubectl_vmetrics.proxy.flights import AGE, Flights
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster import answers, objects
 from kubectl_vmetrics.vcluster.homes import Homes
@@ -54,7 +56,7 @@ def found(body: bytes, words: frozenset[str], asked: str = "") -> set[str]:
 
 @contextlib.contextmanager
 def proxied(
-    only: VClusterRef | None = None, *, isolate: bool = False, rights: str | None = None
+    only: VClusterRef | None = None, *, isolate: bool = False, rights: str | None = None, age: float = AGE
 ) -> Iterator[tuple[Host, str]]:
     """The world behind a proxy; `rights` names the one host namespace whose control planes may be listed."""
     host = Host(WORLD, rights)
@@ -65,7 +67,7 @@ def proxied(
             _, homes = choose(client, only.path, WORLD.given)
             homes.settle_for(client, only)
             homes.places(client, only)
-        views = Views(client, only, isolate=isolate, homes=homes, targets=WORLD.given)
+        views = Views(client, only, isolate=isolate, homes=homes, targets=WORLD.given, flights=Flights(age=age))
         proxy = Proxy(views, accept_hosts=LOCAL)
         with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None, None) as served:
             yield host, served
@@ -83,6 +85,12 @@ def _enough_threads() -> Iterator[None]:
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "isolated"])
 def everything(request: pytest.FixtureRequest) -> Iterator[tuple[Host, str, bool]]:
     with proxied(isolate=request.param) as (host, url):
+        yield host, url, request.param
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "isolated"])
+def unshared(request: pytest.FixtureRequest) -> Iterator[tuple[Host, str, bool]]:
+    with proxied(isolate=request.param, age=-math.inf) as (host, url):
         yield host, url, request.param
 
 
@@ -297,8 +305,8 @@ def test_with_the_rights_of_one_namespace(index: int, isolate: bool) -> None:
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 500, 503])
-def test_errors_of_the_host_name_nobody(code: int, everything: tuple[Host, str, bool]) -> None:
-    host, url, _ = everything
+def test_errors_of_the_host_name_nobody(code: int, unshared: tuple[Host, str, bool]) -> None:
+    host, url, _ = unshared
     victim = WORLD.tenants[1].things[0]
     message = f"dial {victim.name} {victim.uid} of {victim.namespace}: refused by {victim.sandbox}"
     tenant = WORLD.tenants[0]

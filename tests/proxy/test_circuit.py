@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubectl_vmetrics.proxy import circuit
-from kubectl_vmetrics.proxy.circuit import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, PROBES, Circuits, Open
+from kubectl_vmetrics.proxy.circuit import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, PROBES, Circuits, Open, Passage
 
 
 class Clock:
@@ -84,11 +84,40 @@ def test_a_probe_that_is_abandoned_lets_the_next_one_try(circuits: Circuits, clo
 
 
 def test_the_first_outcome_counts(circuits: Circuits) -> None:
-    for _ in range(FAILURES):
+    for first in (Passage.abandoned, Passage.succeeded, Passage.failed):
+        for _ in range(FAILURES):
+            passage = circuits.enter("a")
+            first(passage)
+            passage.failed()
+            passage.abandoned()
+    assert circuits.opened == 1
+    assert refused(circuits) == FIRST_PAUSE
+
+
+def test_what_failed_for_the_impatient_may_succeed_for_others_once(circuits: Circuits, clock: Clock) -> None:
+    for _ in range(FAILURES * 2):
         passage = circuits.enter("a")
         passage.failed()
         passage.succeeded()
+    assert circuits.opened == 0
+    fail(circuits)
+    passage.succeeded()  # old news by now
     assert refused(circuits) == FIRST_PAUSE
+
+    clock.now += FIRST_PAUSE
+    probe = circuits.enter("a")
+    probe.failed()
+    probe.succeeded()
+    assert refused(circuits) is None
+    assert circuits.open_now() == 0
+    # Its turn to try was given back once.
+    for key in "bcdef"[:PROBES]:
+        fail(circuits, key)
+    clock.now += FIRST_PAUSE
+    assert [circuits.enter(key) for key in "bcdef"[:PROBES]]
+    fail(circuits, "g")
+    clock.now += FIRST_PAUSE
+    assert refused(circuits, "g") == 1.0
 
 
 def test_late_failures_do_not_make_it_longer_and_a_late_success_closes(circuits: Circuits, clock: Clock) -> None:

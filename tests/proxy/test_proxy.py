@@ -6,6 +6,7 @@ import contextlib
 import gc
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -32,6 +33,7 @@ from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.proxy import application, server
 from kubectl_vmetrics.proxy.application import Proxy
+from kubectl_vmetrics.proxy.flights import Flights
 from kubectl_vmetrics.proxy.limits import Limits
 from kubectl_vmetrics.proxy.views import Views
 from kubectl_vmetrics.vcluster.identity import VClusterRef
@@ -55,7 +57,8 @@ EVERYTHING = (
 @contextlib.contextmanager
 def serve(only: VClusterRef | None, url: str, *, timeout: float | None = None, **more: Any) -> Iterator[str]:
     client = Client(Connection(server=url, timeout=timeout))
-    views = Views(client, only, **more.pop("views", {}))
+    # What a test changes about the host is to be seen at once; test_flight has what requests share.
+    views = Views(client, only, **{"flights": Flights(age=-math.inf), **more.pop("views", {})})
     limits = more.pop("limits", None)
     proxy = Proxy(views, accept_hosts=LOCAL, **more)
     with contextlib.closing(views), server.serving(proxy, "127.0.0.1", 0, None, limits) as served:

@@ -26,8 +26,7 @@ from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.exchange import Reply
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.kubeconfig import Connection
-from kubectl_vmetrics.proxy import body as proxy_body
-from kubectl_vmetrics.proxy import server
+from kubectl_vmetrics.proxy import circuit, server
 from kubectl_vmetrics.proxy.application import Proxy
 from kubectl_vmetrics.proxy.limits import Limits
 from kubectl_vmetrics.proxy.views import Views
@@ -137,7 +136,7 @@ def test_silent_handshakes_hold_nobody_up_and_are_ended(
             assert peer.recv(1) == b""
         assert time.monotonic() - started < 5
         assert b'dropped_connections_total{reason="handshake"} 40\n' in proxy.telemetry.exposition(
-            views.informer, proxy.circuits
+            views.informer, views.circuits, views.flights
         )
 
 
@@ -235,7 +234,7 @@ def test_what_is_too_much_or_no_request_is_refused_at_once(request_: bytes, host
 def test_a_hanging_node_is_given_up_within_the_scrapes_time_and_then_left_alone(
     host: tuple[Host, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy_body, "FAIR", 0.5)
+    monkeypatch.setattr(circuit, "FAIR", 0.5)
     host[0].hangs = True
     with serve(None, host[1]) as url:
         assert get(f"{url}{METRICS}/pods")[0] == 200
@@ -257,10 +256,9 @@ def test_a_hanging_node_is_given_up_within_the_scrapes_time_and_then_left_alone(
 
 
 def test_a_node_that_answers_again_is_asked_again(host: tuple[Host, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from kubectl_vmetrics.proxy import circuit
 
     monkeypatch.setattr(circuit, "FIRST_PAUSE", 0.5)
-    monkeypatch.setattr(proxy_body, "FAIR", 0.2)
+    monkeypatch.setattr(circuit, "FAIR", 0.2)
     host[0].hangs = True
     with serve(None, host[1]) as url:
         for _ in range(3):

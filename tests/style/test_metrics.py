@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_vmetrics.proxy.circuit import Circuits
+from kubectl_vmetrics.proxy.flights import Flights
 from kubectl_vmetrics.proxy.names import FAMILIES
 from kubectl_vmetrics.proxy.telemetry import Telemetry
 from tests.conftest import Cli
@@ -37,7 +38,7 @@ def test_metrics_of_the_proxy() -> None:
     telemetry = Telemetry()
     telemetry.answered(200)
     stand_in: Any = Map()
-    text = telemetry.exposition(stand_in, Circuits()).decode()
+    text = telemetry.exposition(stand_in, Circuits(), Flights()).decode()
     families = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", text))
     described = dict(re.findall(r"(?m)^\| `(vmetrics_\w+)` \| (\w+) \|", PAGE))
     helps = dict(re.findall(r"(?m)^# HELP (\S+) (.+)$", text))
