@@ -104,7 +104,7 @@ class Changing:
         if self.refuse:
             start_response(f"{self.refuse} Status", [("Content-Type", "text/plain")])
             return [b"not now"]
-        parts = path.strip("/").split("/")[2:]
+        parts = path.strip("/").split("/")[3 if path.startswith("/apis/") else 2 :]
         namespace, name = None, None
         if parts[0] == "namespaces" and len(parts) > 2:
             namespace, parts = parts[1], parts[2:]

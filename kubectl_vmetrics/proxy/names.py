@@ -46,10 +46,12 @@ class Names:
 
     Args:
         origins: the map.
+        only: whose names to show; None for all. A host namespace may hold several virtual clusters.
     """
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, only: VClusterRef | None = None) -> None:
         self._origins = origins
+        self._only = only
         self._lock = threading.Lock()
         self._version = object()
         self._kept: tuple[object, tuple[bytes, ...], frozenset[VClusterRef]] = (None, (), frozenset())
@@ -66,8 +68,12 @@ class Names:
             clusters: the virtual clusters that were found, for vcluster_info.
         """
         objects, owners = self._objects()
-        spaces = [(host, *_owner(item.vcluster), item.namespace) for host, item in list(self._origins.synced.items())]
-        known = {item.ref: item for item in clusters}
+        spaces = [
+            (host, *_owner(item.vcluster), item.namespace)
+            for host, item in list(self._origins.synced.items())
+            if self._only in (None, item.vcluster)
+        ]
+        known = {item.ref: item for item in clusters if self._only in (None, item.ref)}
         infos = [known.get(ref, VCluster(ref, "")) for ref in {*known, *owners}]
         rest = [
             *_family("vcluster_namespace_info", spaces),
@@ -81,7 +87,10 @@ class Names:
         with self._lock:  # others wait for the one that renders, and take what it made
             version = self._version  # before the map is read: what changes after that is another version
             if self._kept[0] is not version:
-                self._kept = (version, *_render(self._origins.items()))
+                items = self._origins.items()
+                if self._only:
+                    items = [item for item in items if item[1].vcluster == self._only]
+                self._kept = (version, *_render(items))
             return self._kept[1:]
 
 

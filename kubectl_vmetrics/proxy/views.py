@@ -104,8 +104,8 @@ class Views:
         self._settle(origins)
         with self._lock:
             if self._names is None:
-                self._names = Names(origins)
-        return self._names.exposition([item for item in self._clusters if self.only in (None, item.ref)])
+                self._names = Names(origins, self.only)
+        return self._names.exposition(self._clusters)
 
     def serves(self, vcluster: VClusterRef) -> bool:
         """Whether a virtual cluster is known, without asking the host."""
