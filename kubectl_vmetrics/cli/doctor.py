@@ -11,6 +11,7 @@ from kubectl_vmetrics.kube.errors import StatusError, UsageError, VmetricsError
 from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
+from .cluster import flags
 from .command import Command
 from .show import Outcome, Show
 
@@ -30,6 +31,7 @@ or if you lack the rights to run it.""",
     examples=[
         ("Everything", "doctor"),
         ("Only the Metrics API and the kubelets", "doctor metrics-api kubelets"),
+        ("Your rights in one namespace", "doctor rbac -n team-a"),
         ("What Prometheus scrapes, and whether tenants' tokens are in it", "doctor prometheus"),
         ("Some checks and those they depend on, with evidence", "doctor --only VM103,VM104"),
         ("Explain a check, offline", "doctor VM105"),
@@ -77,7 +79,7 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, .
     client = open_client(context)
     with contextlib.suppress(StatusError):
         client.get("/version")  # a cluster that does not answer at all is one error, and not one for each check
-    session = check.Session(client)
+    session = check.Session(client, flags(context).namespace or "")
     checks = catalogue.needed(asked) if asked else catalogue.of(areas)
     results = check.run(checks, session, Progress(environment, "checks"), asked)
     granted: list[Any] = []

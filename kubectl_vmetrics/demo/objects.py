@@ -17,6 +17,10 @@ STARTED = datetime.timedelta(days=40)
 """How long before the start of the demo its oldest objects were made."""
 
 
+_RESERVED_CORES, _RESERVED_KIBI = 4, 1024 * 1024
+"""What kubelets keep for the system: the difference between a node's capacity and what is allocatable."""
+
+
 class Objects:
     """Renders objects; `start` is when the demo started."""
 
@@ -34,7 +38,9 @@ class Objects:
 
     def node(self, node: DemoNode) -> Object:
         """A v1.Node."""
-        capacity = {"cpu": str(node.cores), "memory": f"{node.gibibytes * 1024 * 1024}Ki", "pods": "250"}
+        free = node.gibibytes * 1024 * 1024 - 102_400
+        allocatable = {"cpu": str(node.cores), "memory": f"{free}Ki", "pods": "250"}
+        capacity = {**allocatable, "cpu": str(node.cores + _RESERVED_CORES), "memory": f"{free + _RESERVED_KIBI}Ki"}
         return {
             "kind": "Node",
             "apiVersion": "v1",
@@ -42,7 +48,7 @@ class Objects:
             "spec": {},
             "status": {
                 "capacity": capacity,
-                "allocatable": {**capacity, "memory": f"{node.gibibytes * 1024 * 1024 - 102_400}Ki"},
+                "allocatable": allocatable,
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
                 "addresses": [
                     {"type": "InternalIP", "address": node.address},

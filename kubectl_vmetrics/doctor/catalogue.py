@@ -30,7 +30,7 @@ def explain(check: Check) -> str:
     lines = [f"{check.id}  {check.area}: {check.title}", ""]
     if check.needs:
         lines += [
-            f"Depends on {', '.join(check.needs)}: skipped if one of them fails, unless it is run with --only.",
+            f"Skipped if {' or '.join(check.needs)} fails, unless it is run with --only.",
             "",
         ]
     for cause in check.causes.values():

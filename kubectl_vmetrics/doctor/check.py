@@ -117,10 +117,15 @@ def skipped(found: str, evidence: Iterable[str] = (), *, refused: bool = False) 
 
 
 class Session:
-    """One run of the checks: the cluster's client, and a cache of what several checks read."""
+    """One run of the checks: the cluster's client, and a cache of what several checks read.
 
-    def __init__(self, client: Client) -> None:
+    Attributes:
+        namespace: where rights are reviewed; "" for all namespaces.
+    """
+
+    def __init__(self, client: Client, namespace: str = "") -> None:
         self.client = client
+        self.namespace = namespace
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._known: dict[str, Any] = {}

@@ -16,12 +16,12 @@ from .tenants import api
 
 READY = {
     "not-ready": Cause(
-        "a datastore is not ready, which affects every tenant on it",
+        "this affects every tenant on it",
         "kubectl get datastore NAME -o yaml, and see its conditions",
         "clastix/kamaji api/v1alpha1 DataStore",
     ),
     "no-endpoints": Cause(
-        "no pod behind the Service of a datastore is ready, which affects every tenant on it",
+        "this affects every tenant on it; its Service has no ready pods",
         "kubectl -n NAMESPACE get endpointslices,pods",
         "clastix/kamaji api/v1alpha1 DataStore",
     ),

@@ -21,7 +21,7 @@ AREA = "kamaji"
 
 _TENANTS = {
     "not-ready": Cause(
-        "a tenant control plane has replicas that are not ready",
+        "requests may fail or be slow until they are ready",
         "kubectl -n NAMESPACE describe tenantcontrolplane NAME",
         "https://kamaji.clastix.io",
     )
@@ -45,7 +45,7 @@ def _ready(session: Session) -> Outcome:
 
 _TUNNEL = {
     "none": Cause(
-        "no agent is connected, so logs, exec, webhooks and the Metrics API of the tenant do not work",
+        "logs, exec, webhooks and the Metrics API of these tenants do not work without one",
         "in the tenant: kubectl -n kube-system get pods -l k8s-app=konnectivity-agent; the agents must reach port 8132",
         "kubernetes-sigs/apiserver-network-proxy",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from kubectl_vmetrics.kube.errors import MetricsNotAvailable, VmetricsError
+from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, VmetricsError
 from kubectl_vmetrics.kubevirt import components, guests, health, installation, machines, monitoring, series
 from kubectl_vmetrics.kubevirt import discovery as kubevirt_discovery
 from kubectl_vmetrics.kubevirt.components import Answered, Component
@@ -24,6 +24,8 @@ def _installation(session: Session) -> Installation:
     def read() -> Installation:
         try:
             return installation.find(session.client)
+        except installation.Unseen as error:
+            raise Forbidden(error.message, code=403, hint=error.hint) from None
         except MetricsNotAvailable:
             raise Absent("KubeVirt is not installed") from None
 
@@ -88,6 +90,8 @@ def _components(session: Session) -> Outcome:
         for item, answer in before.items()
     ]
     for item, answer in before.items():
+        if isinstance(answer, Forbidden):
+            raise answer
         if isinstance(answer, VmetricsError):
             return failed(f"{item.name} does not answer: {answer.message}", _component_cause(answer), "", seen)
     time.sleep(APART)
@@ -158,12 +162,11 @@ def _guests(session: Session) -> Outcome:
     if not any(item.status.phase == "Running" for item in machines.find(session.client, None)):
         return skipped("no virtual machine is running")
     handlers = [item for item in _pods(session) if item.kind == components.HANDLER]
-    known = [
-        guest
-        for scrape in components.scrape(session.client, handlers, _read)
-        if not isinstance(scrape, VmetricsError)
-        for guest in scrape.guests.values()
-    ]
+    scrapes = list(components.scrape(session.client, handlers, _read))
+    known = [guest for scrape in scrapes if not isinstance(scrape, VmetricsError) for guest in scrape.guests.values()]
+    for scrape in scrapes:
+        if isinstance(scrape, Forbidden) and not known:
+            raise scrape
     if not known:
         return skipped("no virt-handler reports a virtual machine")
     seen = [

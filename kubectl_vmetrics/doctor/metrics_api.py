@@ -14,6 +14,7 @@ import msgspec
 
 from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.duration import human
 from kubectl_vmetrics.kube.errors import NotFound, Unavailable
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all, pods_path
 from kubectl_vmetrics.metrics import metrics_api
@@ -149,7 +150,7 @@ def _node_metrics(session: Session) -> Outcome:
     ages = {name: _age(item.timestamp) for name, item in known.items()}
     seen = [
         f"{name}: "
-        + ("no metrics" if name not in ages else "no time" if (a := ages[name]) is None else f"{a:.0f} s old")
+        + ("no metrics" if name not in ages else "no time" if (a := ages[name]) is None else f"{human(a)} old")
         for name in names
     ]
     if not known:
@@ -160,12 +161,8 @@ def _node_metrics(session: Session) -> Outcome:
         return failed(f"{number} no metrics: {some(lacking)}", "silent", "", seen)
     old = {name: age for name, age in ages.items() if age is not None and age > STALE}
     if old:
-        return failed(f"the metrics of {some(list(old))} are {max(old.values()):.0f} s old", "stale", "", seen)
+        return failed(f"the metrics of {some(list(old))} are {human(max(old.values()))} old", "stale", "", seen)
     return passed(f"all {len(names)} nodes have metrics" if len(names) > 1 else "1 node has metrics", seen)
-
-
-def _how_old(age: float | None) -> str:
-    return "of an unknown time" if age is None else f"{age:.0f} s old"
 
 
 def _age(stamp: str | None) -> float | None:

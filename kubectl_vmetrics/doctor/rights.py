@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube import access
 from kubectl_vmetrics.kube.access import Right
 from kubectl_vmetrics.kube.errors import VmetricsError
-from kubectl_vmetrics.metrics.needs import COMMANDS
+from kubectl_vmetrics.metrics.needs import CLUSTER_WIDE, COMMANDS
 
 from .check import Cause, Check, Outcome, Session, passed, skipped, warned
 
@@ -29,11 +29,14 @@ class Granted(NamedTuple):
 
 
 def matrix(session: Session) -> list[Granted]:
-    """Every command with its missing rights, reviewed concurrently. Raises the error of the first failed review."""
+    """Every command with its missing rights in the session's namespace, or in all, reviewed concurrently.
+
+    Raises the error of the first failed review.
+    """
 
     def read() -> dict[Right, bool]:
         needed = list(dict.fromkeys(r for need in COMMANDS.values() for r in (*need.rights, *need.optional)))
-        answers = access.allowed(session.client, needed)
+        answers = access.allowed(session.client, [_within(right, session.namespace) for right in needed])
         found = {}
         for right, answer in zip(needed, answers, strict=True):
             if isinstance(answer, VmetricsError):
@@ -48,12 +51,23 @@ def matrix(session: Session) -> list[Granted]:
     ]
 
 
+def _within(right: Right, namespace: str) -> Right:
+    """The right in one namespace, unless its objects are in none."""
+    return right if (right.group, right.resource) in CLUSTER_WIDE else right._replace(namespace=namespace)
+
+
+_RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"
 _RIGHTS = {
     "missing": Cause(
         "you do not have the rights for these commands in all namespaces; you may have them in one namespace",
-        GRANT,
-        "https://kubernetes.io/docs/reference/access-authn-authz/rbac/",
-    )
+        f"kubectl vmetrics doctor rbac -n NAMESPACE; or ask for them: {GRANT}",
+        _RBAC,
+    ),
+    "in-namespace": Cause(
+        "you do not have the rights for these commands in this namespace, or on objects that are in no namespace",
+        GRANT.replace(" --user", " -n NAMESPACE --user"),
+        _RBAC,
+    ),
 }
 _POWER = {
     "power": Cause(
@@ -68,9 +82,11 @@ def _rights(session: Session) -> Outcome:
     found = matrix(session)
     without = [item.command for item in found if item.missing]
     seen = [f"{item.command}: {_what(item)}" for item in found]
+    where = f" in {session.namespace}" if session.namespace else ""
     if without:
-        return warned(f"missing rights for: {', '.join(without)}", "missing", "", seen)
-    return passed(f"you have the rights for all {len(found)} commands", seen)
+        cause = "in-namespace" if where else "missing"
+        return warned(f"missing rights{where} for: {', '.join(without)}", cause, "", seen)
+    return passed(f"you have the rights for all {len(found)} commands{where}", seen)
 
 
 def _what(item: Granted) -> str:

@@ -120,7 +120,7 @@ def servers(session: Session) -> list[Server]:
 
 
 PODS = {
-    "none": Cause("its Service selects no pods", "kubectl -n kube-system get deployment metrics-server"),
+    "none": Cause("its selector matches no pods", "kubectl -n kube-system get deployment metrics-server"),
     "crash": Cause("its pods restart repeatedly", "kubectl vmetrics doctor --only VM103: their log"),
     "memory": Cause(
         "its memory limit is too low for the number of nodes",
@@ -310,13 +310,11 @@ def log(session: Session) -> Outcome:
         known = re.compile(pattern)
         matching = [line for line in lines if known.search(line)]
         if matching:
-            said = f"its log: {_said(matching[-1])}"
+            said = _said(matching[-1])
             # While the server is ready, an error concerns a single node or is in the past.
             judged = warned if all(pod.ready for pod in found) else failed
             return judged(said, key, "", [_said(line) for line in _latest(matching)])
-    return passed(
-        f"its log contains no known errors ({counted(len(lines), 'line')})", [_said(line) for line in lines[-LAST:]]
-    )
+    return passed(f"no known errors ({counted(len(lines), 'line')})", [_said(line) for line in lines[-LAST:]])
 
 
 def _latest(lines: list[str]) -> list[str]:

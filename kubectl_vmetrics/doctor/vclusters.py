@@ -67,7 +67,7 @@ _NAMES = {
 
 _EMPTY = {
     "elsewhere": Cause(
-        "the host has no metrics of pods that run on private nodes",
+        "its pods run on private nodes, whose metrics the host does not have, or it has none",
         "run kubectl top pods inside the virtual cluster; it needs its own metrics-server",
         "https://www.vcluster.com/docs/vcluster/deploy/worker-nodes/private-nodes",
     )

@@ -57,6 +57,40 @@ def render(seconds: float) -> str:
     return f"{sign}{head}{_decimal(nanos, 1_000_000_000)}s"
 
 
+def human(seconds: float) -> str:
+    """A duration as kubectl prints ages (k8s.io/apimachinery pkg/util/duration, HumanDuration).
+
+    >>> [human(text) for text in (-5, 0, 119, 125, 600, 3 * 3600 + 60, 30 * 3600, 7 * 86_400 + 3600, 100 * 86_400)]
+    ['<invalid>', '0s', '119s', '2m5s', '10m', '3h1m', '30h', '7d1h', '100d']
+    >>> [human(days * 86_400) for days in (729, 730, 731, 2524, 2920, 9999)]
+    ['729d', '2y', '2y1d', '6y334d', '8y', '27y']
+    """
+    whole = int(seconds)
+    if whole < -1:
+        return "<invalid>"
+    whole = max(0, whole)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if whole < 120:
+        return f"{whole}s"
+    if minutes < 10:
+        return _both(minutes, "m", whole % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _both(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _both(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    return _both(days // 365, "y", days % 365 if days < 2920 else 0, "d")
+
+
+def _both(large: int, unit: str, small: int, smaller: str) -> str:
+    return f"{large}{unit}{small}{smaller}" if small else f"{large}{unit}"
+
+
 def _decimal(value: int, unit: int) -> str:
     whole, rest = divmod(value, unit)
     digits = str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0") if rest else ""

@@ -6,20 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from kubectl_vmetrics.kube import names
 from kubectl_vmetrics.kube.access import Right
-from kubectl_vmetrics.metrics.needs import COMMANDS
+from kubectl_vmetrics.metrics.needs import CLUSTER_WIDE, COMMANDS
 
 from . import rbac
 from .bundle import Bundle, Object
-
-CLUSTER_WIDE = {
-    ("", "nodes"),
-    ("", "nodes/proxy"),
-    ("", "namespaces"),
-    ("metrics.k8s.io", "nodes"),
-    ("kamaji.clastix.io", "datastores"),
-    ("kamaji.clastix.io", "kubeconfiggenerators"),
-}
-"""What is in no namespace, so that a Role cannot allow it."""
 
 
 def own_name(subject: Object) -> str:

@@ -7,6 +7,15 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube.access import Right
 
 METRICS = "metrics.k8s.io"
+CLUSTER_WIDE = {
+    ("", "nodes"),
+    ("", "nodes/proxy"),
+    ("", "namespaces"),
+    ("metrics.k8s.io", "nodes"),
+    ("kamaji.clastix.io", "datastores"),
+    ("kamaji.clastix.io", "kubeconfiggenerators"),
+}
+"""What is in no namespace, so that a Role cannot allow it."""
 
 
 class Need(NamedTuple):

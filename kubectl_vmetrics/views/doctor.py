@@ -49,7 +49,7 @@ def text(
         if item.check.id in asked:
             found += [f"      | {safe.line(line)}\n" for line in evidence(item)]
     if granted:
-        found.append("\n" + table.render([_row(item) for item in granted], ["COMMAND", "WORKS", "WITHOUT"]))
+        found.append("\n" + table.render([_row(item) for item in granted], ["COMMAND", "WORKS", "MISSING"]))
     counts = ", ".join(f"{_count(results, kind)} {kind}" for kind in (PASS, WARN, FAIL, SKIP) if _count(results, kind))
     return "".join(found) + f"\n{counts}\n"
 

@@ -16,8 +16,9 @@ from kubectl_vmetrics.controlplane import credentials
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver, Change
 from kubectl_vmetrics.demo.breakage import BREAKS
-from kubectl_vmetrics.demo.changes import alter, refuse, say, together
+from kubectl_vmetrics.demo.changes import alter, impersonate, refuse, say, together
 from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.demo.rbac import USERS
 from kubectl_vmetrics.doctor import catalogue, check, kubelets, kubevirt
 from kubectl_vmetrics.doctor.check import Cause, Check, Outcome, Session, failed, passed
 from kubectl_vmetrics.kube.client import Client
@@ -151,6 +152,45 @@ def test_a_user_without_rights_gets_an_answer(served: tuple[Apiserver, str], run
     assert "create pods/portforward" in matrix["controlplanes"]
 
 
+def test_rights_in_one_namespace(run: Callable[..., Result], path: Path, served: tuple[Apiserver, str]) -> None:
+    """alice may read the namespace of her virtual cluster, and nothing that is in no namespace."""
+    served[0].change = impersonate(USERS["alice"])
+    everywhere, there = run("rbac").stdout, run("rbac", "-n", "team-a").stdout
+
+    assert "missing rights for: top pods, top nodes, top vclusters, " in everywhere
+    assert (
+        "      -> kubectl vmetrics doctor rbac -n NAMESPACE; or ask for them: kubectl vmetrics manifests" in everywhere
+    )
+    assert "missing rights in team-a for: top nodes, top volumes, " in there
+    assert (
+        "      -> kubectl vmetrics manifests rbac --for COMMAND -n NAMESPACE --user YOU | kubectl apply -f -" in there
+    )
+    matrix = {line.split("  ")[0]: line.split()[2:] for line in there.splitlines() if line.startswith("top ")}
+    assert matrix["top pods"] == ["less", "list", "namespaces"]
+    assert matrix["top vclusters"] == ["less", "list", "namespaces,", "list", "nodes"]
+    assert matrix["top nodes"][0] == "no"
+    assert "top pods                     no " in run("rbac", "-n", "team-b").stdout
+
+
+@pytest.mark.parametrize(
+    ("user", "results"),
+    [
+        ("viewer", {"VM401": "PASS", "VM402": "SKIP", "VM403": "PASS", "VM404": "SKIP"}),
+        ("nobody", {"VM401": "SKIP", "VM402": "SKIP", "VM403": "SKIP", "VM404": "SKIP"}),
+    ],
+)
+def test_kubevirt_without_rights_is_not_called_broken_or_absent(
+    user: str, results: dict[str, str], served: tuple[Apiserver, str], run: Callable[..., Result]
+) -> None:
+    served[0].change = impersonate(USERS[user])
+    result = run("kubevirt", "-o", "json")
+    found = items(result)
+
+    assert {id_: item["result"] for id_, item in found.items()} == results
+    assert all(item["found"].startswith("not allowed: ") for item in found.values() if item["result"] == "SKIP")
+    assert result.code == 1
+
+
 def test_nothing_secret_is_shown(served: tuple[Apiserver, str], run: Callable[..., Result]) -> None:
     shown = ""
     for form in ("", "json", "yaml"):
@@ -166,7 +206,7 @@ def test_offline(run: Callable[..., Result]) -> None:
 
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.startswith(
-        "VM105  metrics-api: APIService\n\nDepends on VM101, VM104: skipped if one of them fails, unless"
+        "VM105  metrics-api: APIService\n\nSkipped if VM101 or VM104 fails, unless it is run with --only.\n"
     )
     assert "VM202  kubelets: kubelets through the apiserver" in result.stdout
     for item in catalogue.CHECKS:
@@ -209,7 +249,7 @@ def test_the_evidence_of_one_check(served: tuple[Apiserver, str], run: Callable[
         "metrics-api",
         "PASS  VM102 server of metrics.k8s.io: metrics.k8s.io is served by kube-system/metrics-server",
     ]
-    assert lines[2].startswith("FAIL  VM103 metrics-server log: its log: ")
+    assert lines[2].startswith('FAIL  VM103 metrics-server log: "Failed to scrape node" err=')
     assert lines[3].startswith("      -> ")
     assert re.fullmatch(r"      \| .*doesn't contain any IP SANs.*", lines[4])
     assert lines[-1] == "1 PASS, 1 FAIL"
@@ -380,6 +420,7 @@ def test_every_cause_can_be_shown_by_the_demo() -> None:
         ("VM502", "ends"),
         ("VM502", "expired"),
         ("VM503", "no-endpoints"),
+        ("VM601", "in-namespace"),  # with -n: test_rights_in_one_namespace
         ("VM602", "power"),  # told, never found to be wrong
     }
 

@@ -20,9 +20,8 @@ from kubectl_vmetrics.demo.exchange import Reply, Request
 from kubectl_vmetrics.doctor import see
 from kubectl_vmetrics.kube import errors
 from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, StatusError, Unavailable, VmetricsError
-from kubectl_vmetrics.manifests.grants import CLUSTER_WIDE
 from kubectl_vmetrics.metrics import sampling
-from kubectl_vmetrics.metrics.needs import COMMANDS
+from kubectl_vmetrics.metrics.needs import CLUSTER_WIDE, COMMANDS
 from tests import rights
 from tests.conftest import Cli, Result, invoke, write_kubeconfig
 
