@@ -169,6 +169,8 @@ FREE = {
     "replicas": "a number",
     "token_secret": "the name of a Secret, which need not be listed",
     "tls_secret": "likewise",
+    "endpoint": "a URL",
+    "remote_write": "a URL",
     "issuer": "an issuer of cert-manager",
     "labels": "what the user's Prometheus looks for",
     "folder": "a folder of Grafana",

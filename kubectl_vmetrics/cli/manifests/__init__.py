@@ -35,6 +35,10 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.rules:rules",
             "Print recording rules and alerts for Prometheus.",
         ),
+        "otel": (
+            "kubectl_vmetrics.cli.manifests.otel:otel",
+            "Print an OpenTelemetry collector configuration that adds virtual names.",
+        ),
         "rbac": ("kubectl_vmetrics.cli.manifests.grants:rbac", "Print least-privilege roles for commands."),
         "metrics-server": (
             "kubectl_vmetrics.cli.manifests.metrics_server:metrics_server",
@@ -42,7 +46,7 @@ Nothing is changed in the cluster: the objects go to stdout.""",
         ),
     },
     examples=[
-        ("Review, then apply", "manifests proxy --image registry.example/vmetrics:1.0"),
+        ("Review, then apply", "manifests proxy --monitor scrapeconfig"),
     ],
 )
 def manifests() -> None:
