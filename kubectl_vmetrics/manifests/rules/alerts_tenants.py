@@ -57,7 +57,8 @@ def _unresolved(given: Given) -> str | None:
     if not given.way.virtual:
         return None
     synced = over("group", HOST_POD, selector("kube_pod_owner", given.sources.state, 'owner_kind="Service"'))
-    nameless = operation(synced, f"unless on ({', '.join(HOST_POD)})", POD_NAMES)
+    known = selector(POD_NAMES, 'vcluster_virtual_pod!=""')
+    nameless = operation(synced, f"unless on ({', '.join(HOST_POD)})", known)
     found = f"{over('count', ('cluster',), nameless)} > {given.limit}"
     return operation(f"{proxy} > {given.limit}", "or on (cluster)", found) if given.way == POD_INFO else found
 

@@ -24,10 +24,14 @@ def over(operator: str, labels: Iterable[str], *arguments: str) -> str:
     return call(f"{operator} by ({', '.join(labels)})", *arguments)
 
 
-def rate(selector: str, window: str = "5m") -> str:
-    """The rate of a counter per second."""
+def rate(selector: str) -> str:
+    """The rate of a counter per second, over 5 minutes.
+
+    It is not written as `rate(…[5m])`, which is the same number in Prometheus. In VictoriaMetrics, `rate` divides by
+    the time between the first and the last sample: a pod that lived for one minute of five would count five times.
+    """
     # cAdvisor's samples are 10 to 25 s apart, whatever the scrape interval is: 5m holds enough of them.
-    return f"rate({selector}[{window}])"
+    return f"increase({selector}[5m]) / 300"
 
 
 def selector(family: str, *matchers: str) -> str:

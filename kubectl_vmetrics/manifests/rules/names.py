@@ -63,15 +63,14 @@ def _claim_info(sources: Sources, seen: Seen) -> str:
 
 
 def _labeled_pods(sources: Sources, seen: Seen) -> str:
-    # A tenant's view of the proxy has no vcluster_virtual_pod: its namespace and pod are not the host's.
-    named = 'vcluster_name!=""', 'vcluster_virtual_pod!=""'
-    chosen = selector("container_memory_working_set_bytes", sources.cadvisor, *named)
+    # A tenant's view of the proxy has no vcluster_virtual_namespace: its namespace and pod are not the host's.
+    chosen = selector("container_memory_working_set_bytes", sources.cadvisor, 'vcluster_virtual_namespace!=""')
     return over("group", (*HOST_POD, *POD), seen(chosen))
 
 
 def _labeled_claims(sources: Sources, seen: Seen) -> str:
-    named = 'vcluster_name!=""', 'vcluster_virtual_persistentvolumeclaim!=""'
-    chosen = selector("kubelet_volume_stats_capacity_bytes", sources.kubelet, *named)
+    named = 'vcluster_virtual_persistentvolumeclaim!=""'
+    chosen = selector("kubelet_volume_stats_capacity_bytes", sources.kubelet, named)
     return over("group", (*HOST_CLAIM, *CLAIM), seen(chosen))
 
 
@@ -83,7 +82,8 @@ def _owned_pods(sources: Sources, seen: Seen) -> str:
 
 
 def _state_pods(sources: Sources, seen: Seen) -> str:
-    # Objects that are made from a synced one may carry copies of its annotations: they are of another kind.
+    # What the host makes of a synced object carries copies of its labels and annotations: virt-launcher those of its
+    # virtual machine. It is the tenant's, but no pod of this name is inside.
     return _state("pod", HOST_POD, ("uid",), POD, sources, seen, kind=f'{_KIND}=~"|/v1, Kind=Pod"')
 
 
@@ -108,11 +108,13 @@ def _state(
     exact = (*keys, *identity)
     labels = selector(f"kube_{what}_labels", sources.state, f'{_MANAGED_BY}!=""')
     annotations = selector(f"kube_{what}_annotations", sources.state, f'{_NAME}!=""', kind)
+    owned = over("group", (*exact, _MANAGED_BY, _NAMESPACE), seen(labels))
     found = operation(
-        over("group", (*exact, _MANAGED_BY, _NAMESPACE), seen(labels)),
+        owned,
         f"* on ({', '.join(exact)}) group_left ({_NAME})",
         over("topk", exact, "1", over("group", (*exact, _NAME), seen(annotations))),
     )
+    found = operation(found, f"or on ({', '.join(exact)})", owned)
     host, name, space, own = virtual
     changes = (host, "namespace"), (name, _MANAGED_BY), (space, _NAMESPACE), (own, _NAME)
     return over("group", (*keys, *virtual), relabeled(found, changes))
@@ -130,14 +132,14 @@ STATE = Way(
     "kube-state-metrics",
     _state_pods,
     _state_claims,
-    lambda at: selector("kube_pod_annotations", at.state, f'{_NAME}!=""'),
+    lambda at: selector("kube_pod_labels", at.state, f'{_MANAGED_BY}!=""'),
     flags=_FLAGS,
 )
 LABELS = Way(
     "proxy-labels",
     _labeled_pods,
     _labeled_claims,
-    lambda at: selector("container_memory_working_set_bytes", at.cadvisor, 'vcluster_virtual_pod!=""'),
+    lambda at: selector("container_memory_working_set_bytes", at.cadvisor, 'vcluster_virtual_namespace!=""'),
 )
 POD_OWNER = Way("pod-owner", _owned_pods, None, lambda at: selector("kube_pod_owner", at.state, _OWNING), virtual=False)
 WAYS = {way.name: way for way in (POD_INFO, STATE, LABELS, POD_OWNER)}

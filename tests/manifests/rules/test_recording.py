@@ -206,16 +206,22 @@ def test_the_name_of_now_wins_over_one_that_is_remembered(way: Way, tmp_path: Pa
     check(tmp_path, Settings(way=way), given, expected)
 
 
-def test_copies_of_annotations_on_other_objects_name_nothing(tmp_path: Path) -> None:
-    """virt-launcher carries the annotations of its VirtualMachineInstance."""
-    launcher = Pod("team-a", "virt-launcher-db-0", "vc1", "vms", "db-0", uid="uid-8")
-    copied = [
-        (text.replace("/v1, Kind=Pod", "kubevirt.io/v1, Kind=VirtualMachineInstance"), values)
-        for text, values in named(STATE, launcher)
+@pytest.mark.parametrize("way", [POD_INFO, STATE, LABELS], ids=lambda way: way.name)
+def test_pods_that_the_host_makes_for_a_tenant_are_the_tenants_without_a_name(way: Way, tmp_path: Path) -> None:
+    """virt-launcher carries the labels of its virtual machine, and copies of its annotations."""
+    launcher = Pod("team-a", "virt-launcher-db-0", "vc1", "vms", "", uid="uid-8")
+    given = named(way, launcher)
+    if way == STATE:
+        copied = named(way, launcher._replace(name="db-0"))[1]
+        given[1] = copied[0].replace("/v1, Kind=Pod", "kubevirt.io/v1, Kind=VirtualMachineInstance"), copied[1]
+    labels = {key: value for key, value in launcher.recorded(way).items() if value}
+    expected = [
+        query("vcluster_pod:names:max * 1", 10, [(labels, 1), (CART.recorded(way), 1)]),
+        query(rounded(CPU), 10, [(labels, 0.1), (CART.recorded(way), 0.1)]),
+        query(rounded("vcluster:cpu_usage_cores:sum"), 10, [(CART.recorded_owner(), 0.2)]),
     ]
-    given = together(copied, usage(launcher), named(STATE, CART), usage(CART))
 
-    check(tmp_path, Settings(way=STATE), given, [query(rounded(CPU), 10, [(CART.recorded(STATE), 0.1)])])
+    check(tmp_path, Settings(way=way), together(given, usage(launcher), named(way, CART), usage(CART)), expected)
 
 
 def test_memory_of_a_container_that_has_ended_is_gone_before_its_series(tmp_path: Path) -> None:
