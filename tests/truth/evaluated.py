@@ -148,6 +148,11 @@ def build(way: str, folder: Path) -> None:
     evaluate(folder, rules(way))
 
 
+def series(url: str, name: str) -> list[dict[str, Any]]:
+    """All series of a name that there ever were."""
+    return instant_query(url, f"count_over_time({name}[{END - START + INTERVAL}s])", END)
+
+
 def each_minute(url: str, expression: str, *labels: str) -> dict[tuple[str, ...], dict[int, float]]:
     """Values by the labels' values and by time."""
     found: dict[tuple[str, ...], dict[int, float]] = {}
