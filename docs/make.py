@@ -1,6 +1,6 @@
 """Make what is made from the code, by `python docs/make.py`.
 
-- In all pages and in the README: what each command line behind a `$` prints, on the embedded cluster.
+- In all pages and in the README: what each command line behind a `$` prints, on the demo cluster.
 - In docs/commands: the help of each command; docs/checks.md: the table of doctor's checks.
 - kubectl_vmetrics/cli/topics: the pages that `help TOPIC` prints, as plain text.
 

@@ -1,6 +1,6 @@
 """Draw the pictures of terminals that the README shows, by `python docs/pictures.py`; needs the extra `dev`.
 
-Each is an SVG without fonts, scripts or addresses of its own, of what commands print on the embedded cluster.
+Each is an SVG without fonts, scripts or addresses of its own, of what commands print on the demo cluster.
 """
 
 from __future__ import annotations

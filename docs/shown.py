@@ -1,4 +1,4 @@
-"""What command lines print on the embedded cluster, the same at any time and on any machine.
+"""What command lines print on the demo cluster, the same at any time and on any machine.
 
 Time stands still there, but where a command waits between two samples; ports, dates and the cluster's address are made
 the same ones.

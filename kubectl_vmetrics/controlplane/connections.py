@@ -3,8 +3,8 @@
 rest_client_requests_total has the code "<error>" for a request without a response, and the host it was sent to
 (k8s.io/client-go rest/request.go). An apiserver sends requests to itself, at the loopback address or at the address
 that it is bound to (k8s.io/apiserver pkg/server/config_selfclient.go), and with the same client to webhooks and
-extension servers, as NAME.NAMESPACE.svc:PORT or by URL (k8s.io/apiserver pkg/util/webhook/client.go). Kamaji also asks
-its tenants' apiservers, by their Services. All other components send requests to apiservers only.
+extension API servers, as NAME.NAMESPACE.svc:PORT or by URL (k8s.io/apiserver pkg/util/webhook/client.go). Kamaji also
+asks its tenants' apiservers, by their Services. All other components send requests to apiservers only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Connections(NamedTuple):
         lost: requests to the apiserver without a response since the component started.
         losing: the number of them since the earlier scrape.
         hosts: the apiservers for which the number increased.
-        others: webhooks and extension servers (of an apiserver), tenants (of Kamaji) that did not answer, the worst
+        others: webhooks and extension API servers (of an apiserver), tenants (of Kamaji) that did not answer, the worst
             first.
     """
 

@@ -78,7 +78,7 @@ class Figures(NamedTuple):
         tenants: tenant control planes by status, as counted by Kamaji.
         lost: requests to the apiserver without a response since it started; losing: since the earlier scrape.
         unreached: the apiservers for which the number increases.
-        unanswered: webhooks and extension servers of an apiserver, and tenants of Kamaji, that did not answer.
+        unanswered: webhooks and extension API servers of an apiserver, and tenants of Kamaji, that did not answer.
     """
 
     version: str = ""

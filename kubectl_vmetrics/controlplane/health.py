@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
         reasons: why it is degraded, the worst first; empty if no problem is known.
         unknown: components whose health is not known, because they could not be scraped, and why.
         details: the errors in full, and what to do.
-        notes: webhooks and extension servers that do not work; they are not part of the control plane.
+        notes: webhooks and extension API servers that do not work; they are not part of the control plane.
     """
 
     plane: Plane
@@ -223,7 +223,7 @@ def _troubles(item: Health) -> list[str]:
 def _notes(item: Health) -> list[str]:
     """Servers outside the control plane that do not answer it; they belong to the tenant."""
     name, pairs = item.component.name, item.figures.unanswered
-    what = "the webhook or extension server " if name == APISERVER else ""
+    what = "the webhook or extension API server " if name == APISERVER else ""
     grown = [one for one in pairs if one.grown]
     told = [
         f"{name} gets no response from {what}{one.host}: {counted(round(count), 'request')} in {item.seconds:.0f} s"

@@ -1,5 +1,5 @@
-"""KubeVirt: what virtual machines use, its own components, and where both are scraped.
+"""KubeVirt: usage of virtual machines, its own components, and their scrape targets.
 
-KubeVirt keeps no promise about names, labels or units of its metrics (docs/observability/monitoring-guidelines.md), so
-every series is optional here, and what it means is looked up by its name, not by a version.
+KubeVirt does not guarantee names, labels or units of its metrics (docs/observability/monitoring-guidelines.md), so
+every series is optional here, and its meaning depends on its name, not on a version.
 """

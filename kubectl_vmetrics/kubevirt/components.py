@@ -1,7 +1,8 @@
-"""KubeVirt's own pods, and the reading of their metrics through the apiserver.
+"""KubeVirt's own pods, and scraping them through the apiserver.
 
-They serve /metrics over HTTPS without asking who one is (pkg/util/tls/tls.go, SetupPromTLS); the apiserver's proxy
-checks no certificate of a pod. Through the Service one of all the components would answer, whichever it is.
+They serve /metrics over HTTPS without authentication (pkg/util/tls/tls.go, SetupPromTLS), and the apiserver's proxy
+does not verify certificates of pods. They are not scraped through their Service, because any of the components could
+answer.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Component(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Of its metrics, through the apiserver: a number, since the proxy takes no port names of pods."""
+        """The path of its metrics through the apiserver, whose proxy takes only numbers of ports."""
         return f"{pods_path(self.namespace)}/https:{escape(self.name)}:{self.port}/proxy/metrics"
 
     @property
@@ -68,7 +69,7 @@ class Answered(NamedTuple):
     """What a component answers.
 
     Attributes:
-        chunks: what it sends, while it comes.
+        chunks: the body, as it arrives.
         at: when, in seconds since 1970, halfway between question and answer.
     """
 
@@ -77,7 +78,7 @@ class Answered(NamedTuple):
 
     @property
     def broken(self) -> Broken:
-        """The lines of it that are no metrics; known once it was read."""
+        """The lines that are not metrics; complete once the answer was read."""
         return self.chunks.broken
 
 
@@ -89,12 +90,12 @@ def scrape(
     limit: float = LIMIT,
     done: Callable[[], None] | None = None,
 ) -> list[Read | VmetricsError]:
-    """What all of these answer at once, each as `read` reads it, or why it did not.
+    """Scrape all of these concurrently: the result of `read` for each, or the error.
 
     Args:
         client: the cluster.
         components: in the order of the result.
-        read: makes something of an answer; called in a thread.
+        read: parses an answer; called in a thread.
         limit: seconds for each.
         done: called after each.
     """
@@ -120,13 +121,13 @@ def _one(client: Client, component: Component, read: Callable[[Answered], Read],
 
 
 def unread(component: Component, broken: Broken) -> str:
-    """That a part of a component's answer is no metrics, as a message."""
+    """A message about the lines of a component's answer that are not metrics."""
     lines = "1 line" if broken.lines == 1 else f"{broken.lines} lines"
     return f"{component.place}: {lines} of its response could not be parsed as metrics, starting with {broken.first}"
 
 
 def reason(error: VmetricsError) -> str:
-    """Why a component could not be scraped: what it answered, where it did, else what happened instead."""
+    """Why a component could not be scraped: its answer, or the error if there was none."""
     if isinstance(error, StatusError) and error.body:
         body = error.body
         return f"{error.code}: {body if len(body) <= QUOTED else body[: QUOTED - 1] + '…'}"

@@ -1,4 +1,4 @@
-"""KubeVirt's own pods that serve metrics: by their label, or by where their Service leads."""
+"""Finds KubeVirt's pods that serve metrics, by their label or by the endpoints of their Service."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def by_pods(client: Client, installation: Installation) -> list[Component]:
 
 
 def by_slices(client: Client, installation: Installation) -> list[Component]:
-    """Where the EndpointSlices of the Service lead. Raises as Client.get."""
+    """The pods in the EndpointSlices of the Service. Raises as Client.get."""
     return _components(endpoints.slices(client, installation.namespace, SERVICE, PORT))
 
 
 def by_endpoints(client: Client, installation: Installation) -> list[Component]:
-    """Where its Endpoints lead. Raises as Client.get."""
+    """The pods in its Endpoints. Raises as Client.get."""
     return _components(endpoints.endpoints(client, installation.namespace, SERVICE, PORT))
 
 
@@ -91,10 +91,10 @@ def find(client: Client, installation: Installation, source: str | None = None) 
     Args:
         client: the cluster.
         installation: where KubeVirt is.
-        source: one of SOURCES; None for the first that may be read.
+        source: one of SOURCES; None for the first that you are allowed to read.
 
     Raises:
-        StatusError, ConnectionFailed, BadAnswer: as Client.get; what the first way is refused with.
+        StatusError, ConnectionFailed, BadAnswer: as Client.get; if all sources fail, the error of the first.
     """
     found: list[Component] | StatusError = []
     for way in [SOURCES[source]] if source else SOURCES.values():
@@ -109,7 +109,7 @@ def find(client: Client, installation: Installation, source: str | None = None) 
 
 
 def _components(addresses: list[Address]) -> list[Component]:
-    """The component behind an address, which only the pod's name shows."""
+    """The component behind an address, according to the pod's name."""
     return [
         Component(
             next((kind for kind in KINDS if item.pod.startswith(f"{kind}-")), ""),

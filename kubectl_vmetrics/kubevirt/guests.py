@@ -1,7 +1,7 @@
-"""What one scrape of virt-handler says of each virtual machine. Pure.
+"""Each virtual machine in one scrape of a virt-handler. Pure.
 
-A virtual machine is known by namespace and name; every label of a VirtualMachineInstance is a label of its series, so
-label sets differ within one family.
+A virtual machine is identified by namespace and name; every label of a VirtualMachineInstance is a label of its
+series, so label sets differ within one family.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Drive(msgspec.Struct, omit_defaults=True):
 
 
 class Filesystem(msgspec.Struct, omit_defaults=True):
-    """One mount inside the guest, told by the guest agent; bytes."""
+    """One mount inside the guest, reported by the guest agent; bytes."""
 
     kind: str = ""
     capacity: float | None = None
@@ -67,7 +67,7 @@ class Filesystem(msgspec.Struct, omit_defaults=True):
 
 
 class Migration(msgspec.Struct, omit_defaults=True):
-    """A live migration under way, at its newest sample; bytes, and bytes a second."""
+    """A live migration in progress, at its newest sample; bytes, and bytes per second."""
 
     total: float | None = None
     processed: float | None = None
@@ -119,11 +119,11 @@ class Guest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Scrape(msgspec.Struct):
-    """All that one virt-handler said.
+    """One scrape of one virt-handler.
 
     Attributes:
-        version: KubeVirt's, "" where it is not told.
-        broken: the lines of it that are no metrics.
+        version: KubeVirt's, "" if it is not reported.
+        broken: the lines that are not metrics.
     """
 
     guests: dict[Key, Guest]
@@ -211,7 +211,7 @@ def _target(guest: Guest, meaning: Meaning, labels: dict[str, str]) -> Any:
 
 
 def _mend(guest: Guest, version: str) -> None:
-    """Undo what versions got wrong: KubeVirt v1.2.1 to v1.5.3 wrote milliseconds under the name of seconds."""
+    """Correct errors of known versions: KubeVirt v1.2.1 to v1.5.3 reports milliseconds in a metric named seconds."""
     together = sum(vcpu.seconds or 0.0 for vcpu in guest.vcpus.values())
     # vCPUs are a part of the process, so they cannot have run longer than it.
     if guest.cpu_seconds is not None and together > max(1.5 * guest.cpu_seconds, 1.0):

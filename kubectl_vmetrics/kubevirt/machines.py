@@ -1,4 +1,4 @@
-"""VirtualMachineInstances as the API knows them: what a guest was given, where it is, and what state it is in."""
+"""VirtualMachineInstances in the API: resources, node and state of a guest."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class _Status(msgspec.Struct):
 
 
 class Machine(msgspec.Struct):
-    """A VirtualMachineInstance, as far as it is shown."""
+    """A VirtualMachineInstance, with the fields that are shown."""
 
     metadata: Meta
     spec: _Spec = msgspec.field(default_factory=_Spec)
@@ -94,7 +94,7 @@ class Machine(msgspec.Struct):
 
     @property
     def vcpus(self) -> int:
-        """How many the guest has: plugged in, else asked for; 0 where neither is told."""
+        """The number of vCPUs: plugged in, otherwise requested; 0 if neither is reported."""
         domain = self.spec.domain
         if count := self.status.topology.count or domain.cpu.count:
             return count
@@ -106,7 +106,7 @@ class Machine(msgspec.Struct):
 
     @property
     def memory_bytes(self) -> float | None:
-        """What the guest has now; None where it is not told."""
+        """The guest's current memory; None if it is not reported."""
         try:
             return float(memory_bytes(self.status.memory.current)) if self.status.memory.current else None
         except ValueError:
@@ -114,14 +114,14 @@ class Machine(msgspec.Struct):
 
     @property
     def target(self) -> str:
-        """The node to which it is moving; "" while it stays."""
+        """The node it is migrating to; "" if it is not migrating."""
         moving = self.status.moving
         under_way = moving is not None and not moving.completed and not moving.failed
         return moving.target if moving and under_way and moving.target != self.status.node else ""
 
     @property
     def state(self) -> str:
-        """Its phase, or what is more to say than that it runs."""
+        """Migrating, Paused, or its phase."""
         if self.target:
             return "Migrating"
         if holds(self.status.conditions, "Paused"):

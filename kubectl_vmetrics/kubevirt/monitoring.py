@@ -1,7 +1,7 @@
-"""Whether Prometheus gets to see KubeVirt: what virt-operator makes for it, when it does, and what is there.
+"""Whether Prometheus scrapes KubeVirt: what virt-operator creates for it, when it does, and what exists.
 
-virt-operator decides once for each of its deployments whether it makes a ServiceMonitor, and keeps to that: where
-Prometheus was installed later, or under an account that it was not told of, nothing is made, and only its log says so
+virt-operator decides once per deployment whether to create a ServiceMonitor. If Prometheus is installed later, or runs
+as an account that virt-operator is not configured with, nothing is created, and only its log says so
 (kubevirt/kubevirt pkg/virt-operator/resource/generate/install/strategy.go).
 """
 

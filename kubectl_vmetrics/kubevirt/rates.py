@@ -1,4 +1,4 @@
-"""From two samples of a virtual machine to what it uses: cores, bytes a second, latencies. Pure.
+"""Rates of a virtual machine from two samples: cores, bytes per second, latencies. Pure.
 
 The formulas are those of KubeVirt's own recording rules and dashboards (kubevirt/kubevirt pkg/monitoring/rules,
 kubevirt/monitoring dashboards). A counter that went back was reset by a migration or a restart: what happened
@@ -168,7 +168,7 @@ Device = TypeVar("Device")
 
 
 def _pairs(before: Mapping[str, Device], after: Mapping[str, Device]) -> dict[str, tuple[Device, Device]]:
-    """Devices that both samples have; one that was plugged in since the first has nothing to be compared with."""
+    """Devices in both samples; one that was plugged in since the first has no rate."""
     return {name: (before[name], device) for name, device in after.items() if name in before}
 
 
@@ -178,7 +178,7 @@ def _together(kind: type[InterfaceRates], devices: Iterable[InterfaceRates]) -> 
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    """The sum; None if there is none, or if one of them is not known: half a sum would pass for a whole one."""
+    """The sum; None if there are no values or one is not known, since a partial sum would look complete."""
     listed = list(values)
     found = [value for value in listed if value is not None]
     return sum(found) if found and len(found) == len(listed) else None

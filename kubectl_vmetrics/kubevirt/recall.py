@@ -1,7 +1,7 @@
-"""The counters of runs in the last minute or so, kept in a file: a second call need not wait for a second sample.
+"""A file with samples of the last minute, so that a second run does not have to wait for a second sample.
 
-The file holds numbers by namespace and name of virtual machines and nothing else, can be read by its owner only, and
-is called after a hash, so that its name says nothing.
+The file contains only numbers by namespace and name of virtual machines. Only its owner can read it, and its name is a
+hash, which reveals nothing.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class Recall:
 
     Args:
         folder: kubectl's cache folder.
-        cluster: what tells clusters and users apart; only its hash is kept.
+        cluster: identifies the cluster and the user; only its hash is stored.
     """
 
     def __init__(self, folder: Path, cluster: str) -> None:
         self._path = folder / "vmetrics" / f"{hashlib.sha256(cluster.encode()).hexdigest()[:32]}.json"
 
     def load(self, now: float) -> dict[Key, list[Guest]]:
-        """The samples of each machine, the oldest first; none where the file cannot be read, or is not our own.
+        """The samples of each machine, the oldest first; none if the file cannot be read, or belongs to another user.
 
         Args:
-            now: samples from later than this are none, whatever the clock said then.
+            now: later samples are ignored.
         """
         file = private.read(self._path)
         if file is None:
@@ -69,7 +69,7 @@ class Recall:
         return found
 
     def save(self, samples: Samples, now: float, apart: float) -> None:
-        """Add samples to what is kept, and drop what is too old; a folder that cannot be written is no error.
+        """Add samples and drop those that are too old; a directory that cannot be written is not an error.
 
         Args:
             samples: of each machine, the oldest first.
@@ -90,7 +90,7 @@ class Recall:
 
 
 def _spaced(guests: Iterable[Guest]) -> list[Guest]:
-    """Without those that come too soon after the one before."""
+    """Drop samples that are too close to the previous one."""
     found: list[Guest] = []
     for guest in sorted(guests, key=lambda guest: guest.at):
         if not found or guest.at - found[-1].at >= SPACING:

@@ -30,12 +30,12 @@ class Failure(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What is known of virtual machines now.
+    """The current state of virtual machines.
 
     Attributes:
         guests: the newest sample of each.
         rates: of those for which there is an earlier sample that can be compared.
-        broken: the virt-handlers of whose answers a part is no metrics.
+        broken: the virt-handlers whose answers contain lines that are not metrics.
     """
 
     guests: dict[Key, Guest]
@@ -45,13 +45,13 @@ class Sampled(NamedTuple):
 
 
 class Sampler:
-    """Takes samples, waits between the first two, and then goes on without waiting.
+    """Takes samples; waits only between the first two.
 
     Args:
         client: the cluster.
         apart: seconds between the first two.
-        recall: where the samples of an earlier run are; None for nowhere.
-        progress: told how many seconds of waiting are over, of how many.
+        recall: the samples of earlier runs; None to use none.
+        progress: called with the seconds waited so far, and in total.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Sampler:
         self._began = False
 
     def sample(self, handlers: Sequence[Component]) -> Sampled:
-        """Scrape, once more if there is nothing to compare with, and compare."""
+        """Scrape, a second time if there is no earlier sample, and compare."""
         if not self._began:
             self._began = True
             self._earlier = self._recalled()

@@ -1,4 +1,4 @@
-"""What each series of virt-handler is called, in which version, and in which unit: one table, new and old names.
+"""Names and units of virt-handler's series in all versions, in one table.
 
 Sources: kubevirt/kubevirt pkg/monitoring/metrics/virt-handler/domainstats (v1.3 on), pkg/monitoring/vms/prometheus and
 pkg/monitoring/domainstats (before), read at each release tag from v0.20 to v1.9.
@@ -13,7 +13,7 @@ MILLI, NANO = 1e-3, 1e-9
 
 
 class Meaning(NamedTuple):
-    """What a series says.
+    """The meaning of a series.
 
     Attributes:
         group: what of a virtual machine it belongs to: "" for itself, else a kind of device.

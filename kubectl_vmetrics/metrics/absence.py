@@ -20,10 +20,10 @@ EXPECTED_WITHIN = 120.0
 
 
 def explain(client: Client, scope: Scope, now: datetime.datetime) -> None:
-    """Return if there are no pods, and so nothing is missing.
+    """Return if there are no pods, so that no metrics are missing.
 
     Raises:
-        MetricsNotAvailable: there are pods, and they are old enough to have metrics, or too young.
+        MetricsNotAvailable: there are pods; the message says whether they are old enough to have metrics.
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
     try:

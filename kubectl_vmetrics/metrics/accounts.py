@@ -1,4 +1,4 @@
-"""Which service accounts Prometheus and the Prometheus Operator run as, for rights to be bound to.
+"""The service accounts of Prometheus and the Prometheus Operator, to grant rights to.
 
 Anyone who can create a Prometheus object or a Deployment can add a candidate, so an account is used only if it is
 unambiguous; otherwise the user must name it.
@@ -25,7 +25,7 @@ OPERATOR = "prometheus-operator"
 
 
 class Candidate(NamedTuple):
-    """An account that may be meant.
+    """An account that can be chosen.
 
     Attributes:
         source: the object that runs as it: "Prometheus monitoring/k8s".
@@ -41,11 +41,11 @@ class Candidate(NamedTuple):
 
 
 class Options(NamedTuple):
-    """The account that the user named, and with which options.
+    """The account given by the user, and the names of the options for it.
 
     Attributes:
         what: whose account it is, for messages.
-        namespace: "" for the one that is found.
+        namespace: "" to find it.
         account: likewise.
         names: the options for the namespace and for the account.
     """
@@ -100,7 +100,7 @@ def of_operator(client: Client) -> list[Candidate]:
 
 
 def choose(options: Options, find: Callable[[], Sequence[Candidate]], tenants: Collection[str] = ()) -> Account:
-    """The account that is meant.
+    """The only candidate that matches the options.
 
     Args:
         options: what the user named; if both parts are set, nothing is read.

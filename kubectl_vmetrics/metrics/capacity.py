@@ -1,4 +1,4 @@
-"""Capacity of nodes, of which usage is a share."""
+"""Capacity of nodes, for percentages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def of_host(client: Client) -> tuple[Available | None, str]:
     """All nodes' allocatable, or None and why it is not known.
 
     Raises:
-        StatusError, ConnectionFailed, BadAnswer: as Client.get, but for a missing right.
+        StatusError, ConnectionFailed, BadAnswer: as Client.get, except Forbidden.
     """
     try:
         parts = [of_node(node) for node in core.nodes(client)]

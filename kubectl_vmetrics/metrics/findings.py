@@ -1,4 +1,4 @@
-"""What a check found: whether all is well, what was seen, and what to do."""
+"""Findings of checks: result, evidence and remedy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Finding(NamedTuple):
 
     Attributes:
         check: its name, the same in every run.
-        result: PASS, WARN, FAIL, or SKIP for one that could not be made or would say nothing.
-        found: one line of what was seen.
-        remedy: a command or a sentence; "" where nothing is to be done.
+        result: PASS, WARN, FAIL, or SKIP for a check that could not run or does not apply.
+        found: one line about what was found.
+        remedy: a command or a sentence; "" if there is nothing to do.
     """
 
     check: str
@@ -43,7 +43,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def is_(count: int) -> str:
-    """The verb of so many.
+    """The form of "to be" for a number of things.
 
     >>> is_(1), is_(2)
     ('is', 'are')

@@ -1,7 +1,7 @@
 """The kubelets' own endpoints, through the apiserver: /api/v1/nodes/NODE/proxy/….
 
-What each holds: k8s.io/kubelet/pkg/apis/stats/v1alpha1 for stats/summary, Prometheus text for the others. The
-apiserver sets no time limit on proxied requests and no seat in its queues: the caller bounds both.
+Contents: k8s.io/kubelet/pkg/apis/stats/v1alpha1 for stats/summary, Prometheus text for the others. The
+apiserver sets no time limit on proxied requests and no seat in its queues, so callers limit both.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Pressured(msgspec.Struct):
 
 
 class Container(_Pressured, kw_only=True):
-    """What one container uses, by its kubelet."""
+    """Usage of one container, as the kubelet reports it."""
 
     name: str
     swap: _Swap = msgspec.field(default_factory=_Swap)
@@ -83,13 +83,13 @@ class Container(_Pressured, kw_only=True):
 
     @property
     def ephemeral_bytes(self) -> int | None:
-        """Local storage: its own layer and its logs; None where neither is reported."""
+        """Ephemeral storage: its writable layer and its logs; None if neither is reported."""
         found = [used for used in (self.rootfs.used, self.logs.used) if used is not None]
         return sum(found) if found else None
 
     @property
     def usage(self) -> Usage:
-        """As metrics-server would tell it: the same kernel numbers, over the kubelet's own window."""
+        """As metrics-server would report it: the same kernel counters, over the kubelet's own window."""
         return Usage(self.cpu.nanocores, self.memory.working_set, self.swap.usage)
 
 
@@ -121,7 +121,7 @@ class Volume(msgspec.Struct):
 
 
 class Pod(_Pressured, kw_only=True):
-    """What one pod uses, by its kubelet."""
+    """Usage of one pod, as the kubelet reports it."""
 
     ref: PodRef = msgspec.field(name="podRef")
     containers: list[Container] = []
@@ -130,12 +130,12 @@ class Pod(_Pressured, kw_only=True):
 
     @property
     def ephemeral_bytes(self) -> int | None:
-        """Local storage of its containers and its emptyDir volumes; None where it is not reported."""
+        """Ephemeral storage of its containers and its emptyDir volumes; None if it is not reported."""
         return self.ephemeral.used
 
 
 class Node(msgspec.Struct):
-    """What a node uses, system and pods together, by its kubelet."""
+    """Usage of a node, system and pods together, as the kubelet reports it."""
 
     cpu: _Cpu = msgspec.field(default_factory=_Cpu)
     memory: _Memory = msgspec.field(default_factory=_Memory)
@@ -150,7 +150,7 @@ class Summary(msgspec.Struct):
 
 
 class Failure(NamedTuple):
-    """A kubelet that could not be asked."""
+    """A kubelet that did not respond, and why."""
 
     node: str
     error: VmetricsError
@@ -164,7 +164,7 @@ def path(node: str, endpoint: str) -> str:
 def summaries(
     client: Client, nodes: Sequence[str], *, done: Callable[[], None] | None = None
 ) -> tuple[dict[str, Summary], list[Failure]]:
-    """stats/summary of these nodes, asked for at once, and the nodes that did not answer.
+    """stats/summary of these nodes, requested concurrently, and the nodes that did not respond.
 
     Args:
         client: the host.

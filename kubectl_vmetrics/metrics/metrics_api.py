@@ -1,4 +1,4 @@
-"""metrics.k8s.io: what pods and nodes use, as metrics-server or another adapter reports it.
+"""metrics.k8s.io: usage of pods and nodes, as metrics-server or another adapter reports it.
 
 Wire format: https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go. A pod's labels come
 along, its annotations and node do not; a list is one answer, whatever its size.
@@ -41,7 +41,7 @@ class Container(msgspec.Struct, gc=False):
 
 
 class Owner(msgspec.Struct, gc=False):
-    """The few labels of a pod that say whose it is: those that vCluster's syncer and its chart write."""
+    """The labels that identify a pod's owner: those set by vCluster's syncer and its chart."""
 
     managed_by: str | None = msgspec.field(default=None, name="vcluster.loft.sh/managed-by")
     namespace: str | None = msgspec.field(default=None, name="vcluster.loft.sh/namespace")
@@ -71,7 +71,7 @@ class PodMetrics(msgspec.Struct, gc=False):
             raise self._bad(error) from None
 
     def owner(self) -> Owner:
-        """The labels that say whose the pod is. Raises BadAnswer."""
+        """The labels that identify the pod's owner. Raises BadAnswer."""
         try:
             return _OWNER.decode(self.metadata.labels) or _NOBODY
         except msgspec.DecodeError as error:
@@ -82,7 +82,7 @@ class PodMetrics(msgspec.Struct, gc=False):
 
 
 class TimedPodMetrics(PodMetrics, gc=False):
-    """What one pod uses, and when.
+    """Usage of one pod, and when it was measured.
 
     Attributes:
         timestamp: the end of the window, RFC 3339.
@@ -121,7 +121,7 @@ class _List(msgspec.Struct):
 
 
 class Scope(NamedTuple):
-    """Which pods or nodes are asked for.
+    """Which pods or nodes to request.
 
     Attributes:
         namespace: None for all.
@@ -136,7 +136,7 @@ class Scope(NamedTuple):
     fields: str | None = None
 
     def path(self, version: str, resource: str) -> str:
-        """The path of this scope. With a name and no namespace it is one that no server has, as with kubectl."""
+        """The path of this scope. With a name and no namespace, no server has such a path, as in kubectl."""
         parts = [GROUP, version, *(["namespaces", escape(self.namespace)] if self.namespace else []), resource]
         return "/".join([*parts, escape(self.name)] if self.name else parts)
 
@@ -222,7 +222,7 @@ def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_
 
 
 def _ask(client: Client, scope: Scope, resource: str) -> tuple[Answer, str]:
-    """Ask for the version that every server has had so far, and look for another only where that one is missing."""
+    """Request the version that every server has had so far, and look for another only if it is missing."""
 
     def ask(version: str) -> tuple[Answer, str]:
         path = scope.path(version, resource)

@@ -1,7 +1,7 @@
-"""ServiceMonitors and Prometheus objects of the Prometheus Operator, and which of them go together.
+"""ServiceMonitors and Prometheus objects of the Prometheus Operator, and which Prometheus selects which ServiceMonitor.
 
-A selector that is not there selects nothing, one that is empty everything; a namespace selector that is not there is
-for the own namespace (prometheus-operator/prometheus-operator Documentation/api-reference/api.md).
+A missing selector selects nothing, and an empty one everything; a missing namespace selector selects the object's own
+namespace (prometheus-operator/prometheus-operator Documentation/api-reference/api.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATH = f"/apis/{GROUP}/v1"
 
 
 class TlsConfig(msgspec.Struct):
-    """How an endpoint is trusted."""
+    """TLS settings of an endpoint."""
 
     insecure: bool = msgspec.field(default=False, name="insecureSkipVerify")
     server_name: str = msgspec.field(default="", name="serverName")
@@ -32,7 +32,7 @@ class TlsConfig(msgspec.Struct):
 
 
 class Relabeling(msgspec.Struct):
-    """One relabelling."""
+    """A relabeling rule."""
 
     action: str = "replace"
     regex: str = ""
@@ -76,7 +76,7 @@ class ServiceMonitor(msgspec.Struct):
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
     def reaches(self, namespace: str) -> bool:
-        """Whether Services of a namespace are looked at."""
+        """Whether it selects Services in a namespace."""
         chosen = self.spec.namespaces
         return chosen.any or namespace in (chosen.names or [self.metadata.namespace])
 
@@ -109,7 +109,7 @@ class Prometheus(msgspec.Struct):
         return Account(self.metadata.namespace, self.spec.account or "default")
 
     def lacks(self, rules: Sequence[Rule]) -> list[str]:
-        """The resources of a namespace that it must get, list and watch to find addresses there, and may not."""
+        """The resources it needs to get, list and watch to discover targets in a namespace, but is not allowed to."""
         verbs = ("get", "list", "watch")
         if self.spec.role == "EndpointSlice":
             return [
@@ -149,6 +149,6 @@ def prometheuses(client: Client) -> list[Prometheus]:
 
 
 def labels_for(found: Sequence[Prometheus], account: Account) -> dict[str, str]:
-    """The labels by which the first Prometheus of an account selects ServiceMonitors, as far as they are plain."""
+    """The labels that the first Prometheus of an account selects ServiceMonitors by, without match expressions."""
     selector = next((item.spec.monitors for item in found if item.runs_as == account), None)
     return dict(selector.labels) if selector else {}

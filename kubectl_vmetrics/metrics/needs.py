@@ -1,4 +1,4 @@
-"""What each command needs to be allowed, so that it can be looked up, asked for, and granted."""
+"""The rights that each command needs, to check, explain and grant them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Need(NamedTuple):
     """Rights of a command.
 
     Attributes:
-        rights: all that it asks for.
-        optional: without which it shows less, and says so.
+        rights: all rights it uses.
+        optional: those without which it shows less, and says so.
     """
 
     rights: tuple[Right, ...]

@@ -18,7 +18,7 @@ UNREACHABLE = "<error>"
 
 
 class Process(NamedTuple):
-    """A process between two scrapes; None is what it does not report.
+    """A process between two scrapes; None for values it does not report.
 
     Attributes:
         cores: CPU that it uses.
@@ -27,7 +27,7 @@ class Process(NamedTuple):
         failed: the share of them that had an answer of 400 and more, or none.
         lost: requests without an answer since it started, for instance because the apiserver could not be reached.
         losing: how many of them since the earlier scrape.
-        losing_what: verb and resource of those, where it tells.
+        losing_what: verb and resource of those, if it reports them.
     """
 
     cores: float | None = None
@@ -47,7 +47,7 @@ def wanted(name: str) -> bool:
 
 
 def read(pair: Pair) -> Process:
-    """What two scrapes of a process say."""
+    """A process between two scrapes."""
     after = pair.after
     name = next((name for name in REQUESTS if after.family(name)), REQUESTS[0])
     sent, bad = pair.increase(name), pair.increase(name, _is_bad)
@@ -68,7 +68,7 @@ def read(pair: Pair) -> Process:
 
 
 def _amount(pair: Pair, name: str) -> float | None:
-    """A gauge of what a process has; less than nothing is no such amount."""
+    """A gauge that counts something; negative values are ignored."""
     value = pair.after.value(name)
     return value if value is not None and value >= 0 else None
 
@@ -87,7 +87,7 @@ class Unanswered(NamedTuple):
 
 
 def unanswered(pair: Pair) -> list[Unanswered] | None:
-    """Requests without an answer by host, "" where it is not told; None of a process that does not count requests."""
+    """Requests without an answer by host, "" if it is not reported; None for a process that does not count requests."""
     after = pair.after
     name = next((name for name in REQUESTS if after.family(name)), None)
     if name is None:

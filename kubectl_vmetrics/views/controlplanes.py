@@ -243,5 +243,5 @@ def _figures(found: Figures) -> dict[str, Any]:
 
 
 def _unanswered(item: Unanswered) -> dict[str, Any]:
-    """A webhook, an extension server or a tenant that did not answer."""
+    """A webhook, an extension API server or a tenant that did not answer."""
     return cells.told({"host": item.host, "requests": item.total, "requestsGrown": item.grown})

@@ -35,7 +35,7 @@ OURS = {429, 502, 503, 504}
 
 
 def apiserver(port: int) -> None:
-    """Serve the embedded cluster, whose clock stands still, until killed."""
+    """Serve the demo cluster, whose clock stands still, until killed."""
     with server.serving(Apiserver(build(Shape(vclusters=12, pods=160)), clock=lambda: 1_700_000_000.0), port) as url:
         print(url, flush=True)
         threading.Event().wait()

@@ -1,4 +1,4 @@
-"""Tables of the embedded cluster on terminals of several widths: no line is broken, and no number is lost."""
+"""Tables of the demo cluster on terminals of several widths: no line is broken, and no number is lost."""
 
 from __future__ import annotations
 

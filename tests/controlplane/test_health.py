@@ -80,7 +80,7 @@ def lost(before: dict[str, float], after: dict[str, float]) -> Pair:
 
 ITSELF = "127.0.0.1:6443"
 WEBHOOK = "webhook.default.svc:443"
-NOTE = "apiserver gets no response from the webhook or extension server"
+NOTE = "apiserver gets no response from the webhook or extension API server"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ NOTE = "apiserver gets no response from the webhook or extension server"
         (APISERVER, {}, {"[::1]:6443": 2}, ["apiserver cannot reach itself"], []),
         (APISERVER, {}, {"localhost:6443": 2}, ["apiserver cannot reach itself"], []),
         (APISERVER, {}, {f"{ADDRESS}:6443": 2}, ["apiserver cannot reach itself"], []),
-        # Webhooks and extension servers are others, whatever their names look like.
+        # Webhooks and extension API servers are others, whatever their names look like.
         (APISERVER, {WEBHOOK: 1}, {WEBHOOK: 5}, [], [f"{NOTE} {WEBHOOK}: 4 requests in 15 s"]),
         (APISERVER, {WEBHOOK: 4}, {WEBHOOK: 5}, [], [f"{NOTE} {WEBHOOK}: 1 request in 15 s"]),
         (APISERVER, {WEBHOOK: 5}, {WEBHOOK: 5}, [], []),
