@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from kubectl_vmetrics.controlplane.figures import DURATIONS, LONG_SUBRESOURCES, LONG_VERBS, REQUESTS
 
-from .alert import PERCENTAGE, Alert, Given, Threshold, label
+from .alert import OF_VCLUSTER, PERCENTAGE, Alert, Given, Threshold, label
 from .expression import call, operation, over, rate, selector
+from .labels import CLUSTER, OWNER
 from .names import LABELS, POD_INFO, Way
 
 _TENANT = 'cluster=~"[^/]+/.+"'
@@ -34,6 +35,13 @@ def _failing(given: Given) -> str:
 def _slow(given: Given) -> str:
     buckets = rate(selector(DURATIONS, 'job="apiserver"', _TENANT, _SHORT))
     return f"{call('histogram_quantile', '0.99', over('sum', ('cluster', 'le'), buckets))} > {given.limit}"
+
+
+def _not_ready(given: Given) -> str | None:
+    if given.way != POD_INFO:
+        return None
+    chosen = selector("vcluster_info", given.sources.names, 'status="NotReady"')
+    return f"{over('max', (CLUSTER, *OWNER), chosen)} == 1"
 
 
 def _behind(given: Given) -> str | None:
@@ -81,6 +89,13 @@ ALERTS = (
         "{{ $value | humanizeDuration }}.",
         "above",
         "seconds, 99th percentile",
+    ),
+    Alert(
+        "VmetricsVirtualClusterNotReady",
+        _not_ready,
+        Threshold(None, "10m", "warning"),
+        f"The {OF_VCLUSTER} is not ready.",
+        f"No pod of the control plane of the {OF_VCLUSTER} is ready.",
     ),
     Alert(
         "VmetricsProxyBehind",
