@@ -56,6 +56,9 @@ class Keeper(Protocol[S]):
     def was_read(self, flight: Flight[S]) -> None:
         """A reader has advanced; the lock is held."""
 
+    def spoil(self, flight: Flight[S]) -> None:
+        """No new readers may join."""
+
     def left(self, flight: Flight[S], reader: Reader[S]) -> bool:
         """A reader leaves. Returns whether it was the last one."""
 
@@ -206,6 +209,10 @@ class Reader(Generic[S]):
         with self._flight.changed:
             self._interrupted = True
             self._flight.changed.notify_all()
+
+    def spoil(self) -> None:
+        """Do not let new readers join: the response turned out to be useless."""
+        self._keeper.spoil(self._flight)
 
     def leave(self) -> bool:
         """Stop reading. Returns whether this was the last reader; idempotent."""

@@ -116,6 +116,12 @@ class Flights(Generic[S]):
             self.kept -= flight.drop()
             flight.changed.notify_all()
 
+    def spoil(self, flight: Flight[S]) -> None:
+        """See flight.Keeper."""
+        with self._lock:
+            if self._open.get(flight.key) is flight:
+                self._close(flight)
+
     def left(self, flight: Flight[S], reader: Reader[S]) -> bool:
         """See flight.Keeper."""
         with self._lock:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from kubectl_vmetrics.kube import cancel
 from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope, Crowded
-from kubectl_vmetrics.kube.errors import ConnectionFailed, TimedOut, TooLarge
+from kubectl_vmetrics.kube.errors import BadAnswer, ConnectionFailed, TimedOut, TooLarge
 from kubectl_vmetrics.kube.failures import timed_out
 from kubectl_vmetrics.kube.transport import Dropped, Reply, Timeouts, Transport
 
@@ -138,20 +138,24 @@ class Question:
         """See flight.Source."""
         self._scope.cancel()
 
-    def left(self, error: BaseException | None, *, whole: bool) -> None:
+    def left(self, error: BaseException | None, *, whole: bool) -> bool:
         """A reader leaves.
 
         Args:
             error: why; None if it has finished.
             whole: whether it has read the complete response.
+
+        Returns:
+            Whether the response is useless to others as well: too large, or not the gzip that it claims to be.
         """
         late = isinstance(error, (TimedOut, Cancelled))
         if isinstance(error, TooLarge) or (whole and isinstance(error, ConnectionFailed) and not late):
             self.passage.failed()  # too large, or truncated gzip
-        elif whole:
+        elif whole and self.good:
             self.passage.succeeded()
         elif late and not isinstance(error, SlowReader):
             self._waited()
+        return isinstance(error, BadAnswer) or (whole and isinstance(error, ConnectionFailed) and not late)
 
     def _heard(self) -> None:
         self._silence, self._waiting = self.silence, None
@@ -214,7 +218,8 @@ class SharedReply:
         if self._scope:
             self._scope.forget(self._reader.interrupt)
         question = self._reader.source
-        question.left(error, whole=self._reader.whole)
+        if question.left(error, whole=self._reader.whole):
+            self._reader.spoil()
         if self._reader.leave():
             question.passage.abandoned()
 

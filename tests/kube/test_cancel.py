@@ -136,3 +136,22 @@ def test_large_documents_wait_for_one_another(scripted: Callable[..., tuple[obje
     third.finish()
     assert large.acquire(blocking=False)
     assert not large.acquire(blocking=False)
+
+
+def test_work_that_waits_for_something_else_than_a_socket_is_called() -> None:
+    scope = CancelScope()
+    called: list[str] = []
+
+    def one() -> None:
+        called.append("one")
+
+    def two() -> None:
+        called.append("two")
+
+    scope.tell(one)
+    scope.tell(two)
+    scope.forget(two)
+    scope.cancel()
+    assert called == ["one"]
+    with pytest.raises(Cancelled):
+        scope.tell(two)
