@@ -17,7 +17,7 @@ from kubectl_vmetrics.output.terminal import Environment
 
 from .cluster import client as open_client
 from .cluster import log
-from .command import PROGRAM, Command
+from .command import Command
 from .top.choose import Targets, choose, target_option, vcluster_option
 
 REACHED_WITHIN = 15.0
@@ -38,7 +38,7 @@ served, and no rights on nodes are needed.
 Anyone who can reach the proxy sees what it serves, so any address other than localhost requires a token and TLS.""",
     examples=[
         ("Serve everything, and query it", "proxy --port 8001"),
-        ("One virtual cluster, without metrics of whole nodes", "proxy --vcluster vc1 --isolate"),
+        ("One virtual cluster, without metrics of whole nodes", "proxy --vcluster shop --isolate"),
         ("Names for a Prometheus that already scrapes the kubelets", "proxy --only-names"),
     ],
 )
@@ -134,7 +134,7 @@ def proxy(
         use = f"kubectl -s {served.url} top pods -A"
         if only_names:
             what, use = f"names of {what}", f"curl {served.url}/metrics/names"
-        environment.stdout.write(f"Serving {what} at {served.url}\n  {use}\nCtrl-C ends {PROGRAM} proxy.\n")
+        environment.stdout.write(f"Serving {what} at {served.url}\n  {use}\nPress Ctrl-C to stop.\n")
         environment.stdout.flush()
         served.until_stopped()
     return 0

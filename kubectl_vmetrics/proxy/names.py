@@ -127,19 +127,21 @@ def _family(name: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     labels, help_ = FAMILIES[name]
     yield f"# HELP {name} {help_}\n# TYPE {name} gauge\n"
     whole = f"{name}{{" + ",".join(f'{label}="%s"' for label in labels) + "} 1\n"
-    for row in sorted(rows):
-        shown = tuple(map(_escape, row))
-        if all(shown):
-            yield whole % shown
-        else:
+    lines = []
+    for row in rows:
+        text = "".join(row)
+        shown = tuple(map(_escape, row)) if "\\" in text or '"' in text or "\n" in text else row
+        if "" in shown:
             pairs = zip(labels, shown, strict=True)
-            yield f"{name}{{" + ",".join(f'{label}="{value}"' for label, value in pairs if value) + "} 1\n"
+            lines.append(f"{name}{{" + ",".join(f'{label}="{value}"' for label, value in pairs if value) + "} 1\n")
+        else:
+            lines.append(whole % shown)
+    lines.sort()
+    yield from lines
 
 
 def _escape(text: str) -> str:
-    if "\\" in text or '"' in text or "\n" in text:
-        return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return text
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _parts(lines: Iterable[str]) -> Iterator[bytes]:

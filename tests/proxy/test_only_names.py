@@ -87,7 +87,7 @@ def test_its_rights_are_enough_and_all_of_them_are_used(tmp_path: Path) -> None:
     assert granted.allowed - granted.used == set()
     assert printed == (
         f"Serving names of the host and its virtual clusters at {url}\n  curl {url}/metrics/names\n"
-        "Ctrl-C ends kubectl vmetrics proxy.\n"
+        "Press Ctrl-C to stop.\n"
     )
 
 
