@@ -89,6 +89,7 @@ COMMANDS: dict[str, Need] = {
             *_rights("", "namespaces", "list", "watch"),
         )
     ),
+    "proxy --only-names": Need((*_rights("", "pods persistentvolumeclaims namespaces", "list", "watch"), *_WORKLOADS)),
     "vmi": Need((*_HANDLERS, *_rights("kubevirt.io", "virtualmachineinstances", "list")), (*_POD_METRICS, *_WORKLOADS)),
     "components": Need(_HANDLERS),
     "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),

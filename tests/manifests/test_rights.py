@@ -144,7 +144,10 @@ def test_port_forwards_take_two_verbs_and_the_hint_names_both(verb: str, run: Ru
 
 
 def test_every_command_is_among_them() -> None:
-    assert set(COMMANDS) - set(LINES) == {"proxy"}  # whose rights tests/manifests/test_proxy.py holds
+    assert set(COMMANDS) - set(LINES) == {
+        "proxy",
+        "proxy --only-names",
+    }  # see test_proxy.py, and tests/proxy/test_only_names.py
 
 
 def test_the_proxys_role_is_the_same_wherever_it_is_printed() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.demo.apiserver import Apiserver
@@ -73,7 +74,9 @@ def counted(text: bytes) -> dict[str, int]:
 
 
 def test_its_rights_are_enough_and_all_of_them_are_used(tmp_path: Path) -> None:
-    granted = Granted(*ALL)
+    printed_rules = yaml.safe_load_all(invoke("manifests", "rbac", "--for=proxy --only-names", "--user=alice").stdout)
+    granted = rights.Rights(list(printed_rules))
+    assert granted.allowed == set(ALL)
     with process(granted, tmp_path) as (guard, url, printed):
         status, text = get(f"{url}/metrics/names")
         assert (status, counted(text)) == (
