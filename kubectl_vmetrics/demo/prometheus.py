@@ -122,7 +122,7 @@ class Monitoring:
             ("count(up)", count(3 * nodes + 2)),
             ("count by (job, metrics_path) (count by (job, metrics_path, instance", lambda: [(kubelets, nodes)]),
             (") > 1)", count(0)),
-            ('vcluster_virtual_pod=""', count(0)),
+            ('vcluster_virtual_namespace=""', count(0)),
             ('vcluster_virtual_pod!=""', count(0)),
             ("container_cpu_usage_seconds_total", count(containers)),
             ("vcluster_pod_info", count(0)),

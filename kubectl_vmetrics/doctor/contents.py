@@ -33,16 +33,18 @@ _APART = "cluster, prometheus, prometheus_replica"
 
 TARGETS = "count(up)"
 SOURCES = f"count by (job, metrics_path) (count by (job, metrics_path, instance, node) ({_CPU}}}))"
+_OF_HOST = f'({_CPU},vcluster_name=""}} or {_CPU},vcluster_virtual_namespace!=""}})'
+"""Without the views of tenants: the host's view adds both labels, a target of a tenant's view only the first."""
 TWICE = (
     f"count(count by ({_APART}, namespace, pod) "
-    f"(count by ({_APART}, namespace, pod, job, metrics_path) ({_CPU}}})) > 1)"
+    f"(count by ({_APART}, namespace, pod, job, metrics_path, vcluster_name) {_OF_HOST}) > 1)"
 )
-"""Pods whose CPU comes from several jobs, or from several endpoints of kubelets."""
+"""Pods whose CPU comes from several jobs or endpoints, or from one with virtual names and another without."""
 VIEWS = (
     f'count(count by (cluster, vcluster_host_namespace, vcluster_name) ({_CPU},vcluster_name!="",'
-    'vcluster_virtual_pod=""}))'
+    'vcluster_virtual_namespace=""}))'
 )
-"""Virtual clusters whose own view is scraped: the host's view adds both labels, a tenant's target only the first."""
+"""Virtual clusters whose own view is scraped."""
 PLAIN = f'count({_CPU},vcluster_name=""}})'
 STATE = f"count(count by ({_APART}, uid) (kube_pod_info))"
 STATE_TWICE = f"count(count by ({_APART}, uid) (kube_pod_info) > 1)"
@@ -168,9 +170,7 @@ def _probe(prometheus: Prometheus) -> Server:
 def _look(server: Server, at: float | None = None) -> Contents:
     ask = partial(server.prometheus.number, at=at)
     sources = [_source(item) for item in server.prometheus.query(SOURCES, at=at)]
-    queries = {"views": VIEWS, "plain": PLAIN, "state": STATE, "state_twice": STATE_TWICE, **NAMES}
-    if len(sources) > 1:
-        queries["twice"] = TWICE
+    queries = {"twice": TWICE, "views": VIEWS, "plain": PLAIN, "state": STATE, "state_twice": STATE_TWICE, **NAMES}
     numbers: dict[str, int] = {}
     for key, answer in zip(queries, gather([partial(ask, text) for text in queries.values()], limit=4), strict=True):
         if isinstance(answer, VmetricsError):
@@ -179,7 +179,7 @@ def _look(server: Server, at: float | None = None) -> Contents:
     return Contents(
         server,
         sorted(sources),
-        numbers.get("twice", 0),
+        numbers["twice"],
         numbers["views"],
         numbers["plain"],
         numbers["state"],

@@ -142,6 +142,8 @@ def _names(session: Session) -> Outcome:
     seen = [f"{item.server.prometheus.path}: {name}, {item.names[name]} series" for item in found for name in NAMES]
     best = max(found, key=lambda item: len(_usable(item)))
     usable = _usable(best)
+    if usable in ([], [OWNERS]) and any(item.views and not item.plain for item in found):
+        return passed("container metrics are those of views of virtual clusters, with virtual names", seen)
     if not usable:
         return warned("container metrics cannot be joined with virtual names", "none", "", seen)
     if usable == [OWNERS]:
@@ -179,6 +181,7 @@ def _double(session: Session) -> Outcome:
     for item in found:
         path = item.server.prometheus.path
         jobs = " and ".join(source.title for source in item.sources[:3])
+        jobs += ", with and without virtual names" if len(item.sources) == 1 else ""
         seen.append(f"{path}: {counted(item.twice, 'pod')} from several jobs or endpoints")
         seen.append(f"{path}: the views of {counted(item.views, 'virtual cluster')}")
         seen.append(f"{path}: {counted(item.state_twice, 'pod')} from several instances of kube-state-metrics")
