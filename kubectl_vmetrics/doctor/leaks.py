@@ -24,17 +24,14 @@ LABEL = "vcluster_loft_sh_token_"
 """In the name of a label that is made of an annotation with a token, whatever stands before it."""
 MAPS = 8
 """The maximum number of ConfigMaps read of one collector."""
-_KEYS = (
-    "pods=[vcluster.loft.sh/object-name,vcluster.loft.sh/object-namespace,vcluster.loft.sh/object-kind,"
-    "vcluster.loft.sh/object-host-name,vcluster.loft.sh/object-host-namespace]"
-)
 _SOURCE = "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods/token"
 _SECRETS = "set sync.toHost.pods.useSecretsForSATokens: true in each virtual cluster"
 
 FLAGS = {
     "wildcard": Cause(
         "kube-state-metrics exports annotations that hold the service account tokens of tenants' pods",
-        f"list the annotations that you need by name: --metric-annotations-allowlist={_KEYS}; then see VM707",
+        "list the annotations that you need by name, as in the first lines of kubectl vmetrics manifests rules --names "
+        "kube-state-metrics; then see VM707",
         _SOURCE,
     )
 }
@@ -105,8 +102,8 @@ COLLECTORS = {
     "name": Cause(
         "an OpenTelemetry collector takes a pod's name from vcluster.loft.sh/name, which its tenant can write, so one "
         "tenant can report usage under another's name",
-        "take it from vcluster.loft.sh/object-name and object-namespace, and check object-host-name and "
-        "object-host-namespace against the pod's own",
+        "kubectl vmetrics manifests otel; it takes object-name and object-namespace, and compares object-host-name and "
+        "object-host-namespace with the pod's own",
         "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods/translate",
     ),
 }

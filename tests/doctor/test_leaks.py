@@ -6,6 +6,7 @@ import pytest
 
 from kubectl_vmetrics.doctor.allowlists import Exported, exported
 from kubectl_vmetrics.doctor.collectors import Taken, taken
+from tests.conftest import invoke
 
 FLAG = "--metric-annotations-allowlist"
 
@@ -84,6 +85,15 @@ def test_what_is_exported() -> None:
     assert exported(words) == Exported(("d",), ("a", "b"), elsewhere=False)
 
 
+def test_the_flags_that_are_printed_are_fine() -> None:
+    lines = invoke("manifests", "rules", "--names=kube-state-metrics").stdout.splitlines()
+    found = exported([line.removeprefix("#").strip() for line in lines if line.startswith("#   --")])
+
+    assert found.labels == ("vcluster.loft.sh/managed-by", "vcluster.loft.sh/namespace")
+    assert "vcluster.loft.sh/object-name" in found.annotations
+    assert not found.leaks
+
+
 def test_a_long_command_line_is_read_as_far_as_makes_sense() -> None:
     words = [
         f"{FLAG}=" + "pods=[" * 200_000,
@@ -146,6 +156,14 @@ def pipeline(*rules: str, under: str = "annotations") -> str:
 )
 def test_what_a_collector_takes(text: str, name: bool, tokens: bool) -> None:
     assert taken(text) == Taken(name, tokens)
+
+
+@pytest.mark.parametrize("more", [[], ["--vcluster=team-a/shop", "--replace-names"], ["--volumes"]])
+def test_the_configuration_that_is_printed_takes_neither(more: list[str]) -> None:
+    result = invoke("manifests", "otel", "--raw", *more)
+
+    assert "vcluster.loft.sh/object-name" in result.stdout
+    assert taken(result.stdout) == Taken(name=False, tokens=False)
 
 
 @pytest.mark.parametrize(
