@@ -162,7 +162,7 @@ class Show:
             return ""
         view = outcome.view
         width = self.environment.width if self.fits and self.output in formats.TABLES else None
-        if width:
+        if width and view.spare is not None:
             from kubectl_vmetrics.output import fit
 
             fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare)

@@ -1,7 +1,7 @@
 """Makes a table fit the screen: text is shortened or left out, numbers never.
 
-Columns that a view can spare go first: each is shortened, then left out. Other text is shortened only after that, the
-widest column first.
+Columns that a view can spare go first: each is shortened, then left out. Other text is shortened after that, the widest
+column first, and names of rows last. A table that does not fit even so stays as it is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from . import safe
 from .table import MIN_WIDTH, PADDING, Row
 
 ELLIPSIS = "…"
-_LEAST_NAME, _LEAST_TEXT = 12, 16
-"""Characters that are left of a name, and of other text before its column is left out."""
+_OWN = ("NAME", "POD")
+_LEAST_NAME, _LEAST_TEXT = 24, 12
+"""Characters that are left of the name of a row, and of other text."""
 _WORD = re.compile(r"[^\W\d_]{3}")
 _NOTHING = ("<none>", "<unknown>")
 
@@ -22,7 +23,7 @@ _NOTHING = ("<none>", "<unknown>")
 def fit(
     headers: Row, rows: Sequence[Row], footer: Sequence[Row], width: int, spare: Sequence[str] = ()
 ) -> tuple[Row, list[Row], list[Row]]:
-    """A table no wider than the screen, if leaving numbers as they are allows it.
+    """A table no wider than the screen, if that is possible without losing a number.
 
     Args:
         headers: one for each column; where they are not shown, still one for each.
@@ -44,22 +45,31 @@ def fit(
             break
         least = max(_LEAST_TEXT, len(headers[index]))
         wanted[index] = found[index] - over if found[index] - over >= least else None
-    names = [index for index, column in enumerate(columns) if wanted[index] is not None and any(map(_is_text, column))]
-    while names and (over := _too_wide(wanted, width)) > 0:
-        widest = max(names, key=lambda index: wanted[index] or 0)
-        others = [wanted[index] or 0 for index in names if index != widest]
-        least = max(_LEAST_NAME, len(headers[widest]))
-        has = wanted[widest] or 0
-        if has <= least:
-            names.remove(widest)
-            continue
-        # No further than to the next widest: then both of them give way.
-        wanted[widest] = max(least, has - over, min(has - 1, max(others, default=0)))
+    text = [index for index, column in enumerate(columns) if wanted[index] is not None and any(map(_is_text, column))]
+    # What the next command is given comes last.
+    own = [index for index in text if headers[index] in _OWN]
+    _give_way(wanted, width, headers, [index for index in text if index not in own], _LEAST_TEXT)
+    _give_way(wanted, width, headers, own, _LEAST_NAME)
+    if _too_wide(wanted, width) > 0:
+        return headers, list(rows), list(footer)  # lines break all the same: nothing is won by losing text
     return (
         _row(headers, wanted),
         [_row(row, wanted) for row in cells],
         [_row([safe.line(cell) for cell in row], wanted) for row in footer],
     )
+
+
+def _give_way(wanted: list[int | None], width: int, headers: Row, columns: list[int], least: int) -> None:
+    """Shorten columns, the widest first, down to a least size, until the table fits."""
+    while columns and (over := _too_wide(wanted, width)) > 0:
+        widest = max(columns, key=lambda index: wanted[index] or 0)
+        others = [wanted[index] or 0 for index in columns if index != widest]
+        has, floor = wanted[widest] or 0, max(least, len(headers[widest]))
+        if has <= floor:
+            columns = [index for index in columns if index != widest]
+            continue
+        # No further than to the next widest: then both of them give way.
+        wanted[widest] = max(floor, has - over, min(has - 1, max(others, default=0)))
 
 
 def _is_text(cell: str) -> bool:

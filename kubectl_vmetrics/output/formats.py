@@ -28,7 +28,8 @@ class View(NamedTuple):
         names: TYPE/NAME of each object that the rows are about, for -o name.
         records: for csv and tabulate's formats, a cell for each header and the sums at the end; None where that is
             what `rows` are.
-        spare: headers of columns that a narrow screen may do without, the least important first.
+        spare: headers of columns that a narrow screen may do without, the least important first; None for a table
+            that is printed as kubectl prints it, however wide.
     """
 
     headers: Sequence[str]
@@ -37,7 +38,7 @@ class View(NamedTuple):
     names: Callable[[], list[str]]
     footer: Sequence[Row] = ()
     records: Callable[[], Sequence[Row]] | None = None
-    spare: Sequence[str] = ()
+    spare: Sequence[str] | None = ()
 
 
 def is_document(form: str) -> bool:

@@ -49,7 +49,8 @@ def view(metrics: Sequence[NodeMetrics], nodes: Sequence[Node], options: Options
     def records() -> list[Row]:
         return [row if len(row) == len(headers) else _spread(row) for row in rows]
 
-    return View(headers, rows, lambda: _document([item for item, _ in used], missing), lambda: names, (), records)
+    found = [item for item, _ in used]
+    return View(headers, rows, lambda: _document(found, missing), lambda: names, (), records, spare=None)
 
 
 def shares(

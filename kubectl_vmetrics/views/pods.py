@@ -97,8 +97,9 @@ def view(pods: AnyPods, options: Options) -> View:
     rows = _simple_rows(groups) if simple else [row for pod in ordered for row in _rows(pod, options)]
     footer = _footer(pods, options, len(headers)) if options.total else []
     records = (lambda: [*rows, _sums(pods, options, len(headers))]) if options.total else None
+    spare = _SPARE if options.names is Names.BOTH or options.more else None
     return View(
-        headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records, _SPARE
+        headers, rows, lambda: _document(ordered, options), lambda: _names(ordered, options), footer, records, spare
     )
 
 

@@ -67,6 +67,11 @@ def test_lines_are_not_broken_and_both_ends_of_names_stay() -> None:
     ]
 
 
+@pytest.mark.parametrize("args", ["top pods --vcluster shop -A", "top pods -n team-a --host-names", "top nodes"])
+def test_tables_of_kubectl_are_printed_as_kubectl_prints_them(args: str) -> None:
+    assert "…" not in "".join(captured(40, "demo", *args.split()))
+
+
 def test_no_fit_shows_everything() -> None:
     text = "".join(captured(80, "demo", "top", "pods", "-n", "team-a", "--no-fit"))
     assert "recommendations-for-the-landing-page-s995fb8pbb-wqp6g" in text
