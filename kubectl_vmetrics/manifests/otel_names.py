@@ -110,6 +110,8 @@ def _labelled(targets: Iterable[tuple[str, VClusterRef]]) -> list[str]:
         put(_own("synced"), _YES, missing(_own("space.vcluster")), given(name), given(space)),
         put(NAME, attribute(name), synced),
         put(HOME, attribute(SPACE), synced),
+        # Also of pods without a virtual name, such as those that run virtual machines.
+        put(VIRTUAL_SPACE, attribute(space), synced),
     ]
     found += [
         put(HOME, quoted(ref.host_namespace), synced, equal(SPACE, quoted(place)), equal(name, quoted(ref.name)))
@@ -125,7 +127,6 @@ def _stripped(what: str, host: str, virtual: str) -> list[str]:
     return [
         put(candidate, head(host, suffix), given(suffix), given(host), longer(host, suffix)),
         put(virtual, attribute(candidate), given(candidate), equal(host, whole)),
-        put(VIRTUAL_SPACE, attribute(_own("namespace")), given(candidate), equal(host, whole)),
     ]
 
 

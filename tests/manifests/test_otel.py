@@ -215,7 +215,8 @@ def synced(name: str = "web-x-shop-x-vc", namespace: str = "home", **annotations
 
 LONG = "a-long-name-that-is-hashed-on-the-host-because-of-its-length-0"
 HASHED = naming.host_name(LONG, "shop", "vc")
-UNNAMED = {"vcluster.name": "vc", "vcluster.host.namespace": "home"}
+UNNAMED = {"vcluster.name": "vc", "vcluster.host.namespace": "home", "vcluster.virtual.namespace": "shop"}
+"""As `top vclusters` counts a pod that only the host has, such as one that runs a virtual machine."""
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,31 @@ def test_json_and_one_replica() -> None:
 # ---------------------------------------------------------------------------------- only names, monitors, certificates
 
 
+@pytest.mark.parametrize("only", [None, VC1])
+def test_only_names_take_no_rights_on_nodes(only: VClusterRef | None) -> None:
+    """They are enough, all of them are used, and the one on namespaces is the only one that is cluster-wide by nature."""
+    objects = printed("--only-names", *([f"--vcluster={only.path}"] if only else []))
+    rights = Rights(objects)
+    home = only.host_namespace if only else None
+    watched = {(home, "", kind, verb) for kind in ("pods", "persistentvolumeclaims") for verb in ("list", "watch")}
+    listed = {(home, "apps", kind, "list") for kind in ("deployments", "statefulsets")}
+    assert rights.allowed == {*watched, *listed, (None, "", "namespaces", "list"), (None, "", "namespaces", "watch")}
+
+    host = Guarded(rights)
+    with demo_server.serving(host) as url, serve(only, url, only_names=True) as proxy:
+        for path in ("/metrics/names", "/metrics", "/sd", "/readyz", "/healthz"):
+            assert get(f"{proxy}{path}")[0] == 200, path
+        names = get(f"{proxy}/metrics/names")[1].decode()
+        assert get(f"{proxy}/api/v1/nodes/vm/proxy/metrics/cadvisor")[0] == 404
+
+    assert "vcluster_pod_info{" in names
+    assert 'vcluster_name="vc1"' in names
+    assert ('vcluster_name="vc2"' in names) == (only is None)
+    assert host.refused == []
+    unused = rights.allowed - rights.used
+    assert {rule[1] for rule in unused} <= ({"apps"} if only else set())
+
+
 def test_only_names_in_target_namespaces() -> None:
     rights = Rights(printed("--only-names", "--vcluster=team-a/vc1", "--target-namespace=pods-of-a=team-a/vc1"))
 
@@ -303,6 +328,17 @@ def test_a_service_monitor_scrapes_names_and_the_proxy_itself() -> None:
         }
         for path, job in (("/metrics/names", "vmetrics-names"), ("/metrics", "vmetrics-proxy"))
     ]
+
+
+def test_the_endpoints_of_a_scrape_config_are_those_of_the_proxy() -> None:
+    """What the ScrapeConfig asks for, asked of a proxy: the targets are those of /sd but the proxy itself."""
+    scraped = of_kind(printed("--monitor=scrapeconfig"), "ScrapeConfig")
+    query = scraped["spec"]["httpSDConfigs"][0]["url"].partition("?")[2]
+    with demo_server.serving(Replay("host")) as host, serve(None, host) as url:
+        every, some = (json.loads(get(f"{url}/sd{rest}")[1]) for rest in ("", f"?{query}"))
+
+    assert some == [group for group in every if group["labels"]["job"] != "vmetrics-proxy"]
+    assert {group["labels"]["job"] for group in some} == {"kubelet", "vmetrics-names"}
 
 
 @pytest.mark.parametrize(
