@@ -79,7 +79,8 @@ def _scraped(settings: Settings) -> list[str]:
             "  honor_labels: true",
             "  http_sd_configs:",
             f"  - url: https://{settings.host}/sd",
-            "    authorization: {credentials_file: …}",
+            # Without its type, Prometheus v2.42 would send the token alone to what lists targets.
+            "    authorization: {type: Bearer, credentials_file: …}",
             "    tls_config: {ca_file: …}",
             "and scrapes it with the same authorization, tls_config and `scheme: https`. For the Prometheus Operator,",
             "--monitor scrapeconfig prints the objects.",
