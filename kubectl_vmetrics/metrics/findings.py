@@ -33,6 +33,17 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
+def either(alternatives: Sequence[str], most: int = 3) -> str:
+    """Alternatives to choose from, and how many more there are.
+
+    >>> either(["a", "b", "c"]), either(["a", "b", "c", "d"])
+    ('a, b or c', 'a, b, c or 1 more')
+    """
+    if len(alternatives) > most:
+        return f"{', '.join(alternatives[:most])} or {len(alternatives) - most} more"
+    return " or ".join(filter(None, (", ".join(alternatives[:-1]), alternatives[-1])))
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things, whose noun agrees with it.
 

@@ -16,6 +16,7 @@ from kubectl_vmetrics.kube.core import ContainerCommand
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError, VmetricsError
 from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
+from kubectl_vmetrics.metrics.findings import either
 
 from .identity import VClusterRef
 
@@ -178,7 +179,7 @@ def select(known: Sequence[VCluster], text: str) -> VClusterRef:
     if len(matching) > 1:
         raise UsageError(
             f'there are several virtual clusters "{name}": specify one with --vcluster '
-            + " or ".join(ref.path for ref in matching)
+            + either([ref.path for ref in matching], LISTED)
         )
     ref = matching[0]
     while parts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import NotFound, UsageError, VmetricsError
-from kubectl_vmetrics.metrics.findings import some
+from kubectl_vmetrics.metrics.findings import either
 from kubectl_vmetrics.metrics.metrics_api import AnyPod, Scope
 
 from . import pods
@@ -47,6 +47,6 @@ def find(
             raise missing from None
     if len(matching) > 1:
         places = sorted({(pod.virtual.vcluster.path, pod.virtual.namespace) for pod in matching if pod.virtual})
-        ways = some([f"--vcluster {path} -n {namespace}" for path, namespace in places])
-        raise UsageError(f'there are {len(matching)} pods "{scope.name}" in virtual clusters; specify one with {ways}')
+        ways = either([f"--vcluster {path} -n {namespace}" for path, namespace in places])
+        raise UsageError(f'there are {len(matching)} pods "{scope.name}" in virtual clusters: specify one with {ways}')
     return Found(matching, [], [])

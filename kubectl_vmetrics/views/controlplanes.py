@@ -47,7 +47,7 @@ def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
             rows.append(
                 [*_lead(verdict, item.component.name, item.component.pod), *_cells(item), *more, _problem(item)]
             )
-        names.append(f"{verdict.plane.kind}/{verdict.plane.name}")
+        names.append(f"{verdict.plane.kind}/{verdict.plane.path}")
     headers = [*_HEADERS, *(_WIDE if wide else [])]
     if any(row[-1] for row in rows):
         headers.append(PROBLEM)
@@ -142,7 +142,7 @@ _SUMMARY += ["MEMORY(bytes)", "VERDICT"]
 def summary(found: Sequence[Verdict]) -> View:
     """One row for each control plane."""
     rows = [_summed(verdict) for verdict in found]
-    return View(_SUMMARY, rows, lambda: _document(found), lambda: [f"{v.plane.kind}/{v.plane.name}" for v in found])
+    return View(_SUMMARY, rows, lambda: _document(found), lambda: [f"{v.plane.kind}/{v.plane.path}" for v in found])
 
 
 def _summed(verdict: Verdict) -> Row:

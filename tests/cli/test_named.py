@@ -59,8 +59,8 @@ def test_a_name_of_several_pods_says_how_to_ask_for_each(on_host: Cli) -> None:
 
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr == (
-        'error: there are 2 pods "a-x-b" in virtual clusters; specify one with '
-        "--vcluster team-a/vc1 -n default, --vcluster team-b/vc2 -n default\n"
+        'error: there are 2 pods "a-x-b" in virtual clusters: specify one with '
+        "--vcluster team-a/vc1 -n default or --vcluster team-b/vc2 -n default\n"
     )
     for path in ("team-a/vc1", "team-b/vc2"):
         assert on_host("top", "pods", "--vcluster", path, "-n", "default", "a-x-b").code == 0

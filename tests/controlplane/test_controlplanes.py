@@ -345,6 +345,14 @@ def test_a_hundred_tenants(now: None, tmp_path: Path, monkeypatch: pytest.Monkey
     assert sum(component["up"] for item in found.values() for component in item["components"]) == 2 + 6 + 98 * 3
 
 
+def test_names_of_control_planes_in_several_namespaces_are_unique(run: Callable[..., Result]) -> None:
+    names = "kamaji/kamaji-system/default kamaji/kamaji-system/kamaji kamaji/tenants/acme kamaji/tenants/globex"
+    expected = [*names.split(), "vcluster/team-a/shop"]
+
+    for more in ([], ["--summary"]):
+        assert run("-A", "-o", "name", *more).stdout.split() == expected
+
+
 def test_nothing_at_all(run: Callable[..., Result], host: tuple[Host, str]) -> None:
     assert run("-n", "default").stderr == "No control planes found in default namespace.\n"
     assert run("nope", "-n", "tenants").stderr == (
