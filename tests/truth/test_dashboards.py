@@ -11,7 +11,7 @@ from kubectl_vmetrics.manifests.grafana import Panel, Variable
 from tests.prometheus import MISSING, instant_query, range_query
 from tests.truth import oracle
 from tests.truth.conftest import Prometheus
-from tests.truth.evaluated import END, INTERVAL, START, WAYS, at
+from tests.truth.evaluated import END, INTERVAL, START, WAYS, at, rules
 from tests.truth.oracle import moment
 
 pytestmark = MISSING
@@ -51,6 +51,12 @@ def queries() -> list[tuple[tuple[str, str], str]]:
         for panel in TENANTS.panels
         for expression, legend in panel.queries
     ]
+
+
+def test_all_series_are_recorded() -> None:
+    names = {name for _, query in queries() for name in re.findall(r"\bvcluster\w*:\w+:\w+", query)}
+    assert len(names) > 25
+    assert names <= {rule["record"] for rule in rules("pod-info")}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -174,6 +174,23 @@ def test_memory_and_pods_are_those_of_top(way: str, prometheus_by: Prometheus) -
     assert compared >= 45
 
 
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "pod-owner"])
+def test_pods_have_the_names_that_top_prints(way: str, prometheus_by: Prometheus) -> None:
+    """The same virtual pods with the same memory, at each minute at which none came or went just before."""
+    found = each_minute(prometheus_by(way), f"vcluster_pod:memory_working_set_bytes:sum{{{CRASHING}}}", *POD)
+    compared = 0
+    for snapshot in oracle.snapshots():
+        time = round(snapshot.at / 60) * 60
+        quiet = {tenant for tenant in snapshot.memory if time >= moment("16:06:00") and not changed(tenant, time)}
+        wanted = {
+            pod: memory for pod, memory in snapshot.pod_memory.items() if pod[:2] in quiet and pod[3] != "crasher"
+        }
+        shown = {pod: values[time] for pod, values in found.items() if pod[:2] in quiet and time in values}
+        assert shown == pytest.approx(wanted, rel=TOLERANCE, abs=512 * 1024)  # a process more or less
+        compared += len(wanted)
+    assert compared > 250
+
+
 def test_a_paused_virtual_cluster_is_gone(way: str, prometheus_by: Prometheus) -> None:
     """team-c, from 16:16:27 to 16:24:34: two pods less within two minutes, and the other vc1 is as it was."""
     count = each_minute(prometheus_by(way), "vcluster:pods:count", *OWNER)
