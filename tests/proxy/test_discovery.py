@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,6 +159,29 @@ def test_what_a_view_does_not_have(everything: str, inside: str, named: str) -> 
         assert found == (400, f'unknown endpoint "{asked}"; supported: {supported}'), base
     assert get(f"{everything}/vclusters/team-a/nothing/sd")[0] == 404
     assert get(f"{everything}/metrics/names?a=b")[0] == 400
+
+
+def test_names_are_those_that_tenants_see(everything: str) -> None:
+    """On the recorded host: what each virtual cluster lists as its pods, and nothing else."""
+    found = re.findall(
+        r'(?m)^vcluster_pod_info\{.*?vcluster_name="(.*?)",vcluster_host_namespace="(.*?)",'
+        r'vcluster_virtual_namespace="(.*?)",vcluster_virtual_pod="(.*?)"\} 1$',
+        get(f"{everything}/metrics/names")[1].decode(),
+    )
+    listed = []
+    for namespace, name in (("team-a", "vc1"), ("team-b", "vc2")):
+        items = json.loads(get(f"{everything}/vclusters/{namespace}/{name}/api/v1/pods")[1])["items"]
+        assert items
+        listed += [(name, namespace, item["metadata"]["namespace"], item["metadata"]["name"]) for item in items]
+
+    assert sorted(found) == sorted(listed)
+
+
+def test_names_are_answered_to_head(everything: str) -> None:
+    request = urllib.request.Request(f"{everything}/metrics/names", method="HEAD")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        shown = (answer.status, answer.headers["Content-Type"], answer.read())
+        assert shown == (200, "text/plain; version=0.0.4; charset=utf-8", b"")
 
 
 # ------------------------------------------------------------------------------------------------------ --only-names

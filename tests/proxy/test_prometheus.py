@@ -7,12 +7,14 @@ after some seconds, and what is asked in the end does not depend on when.
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import ANY
 
 import pytest
 
@@ -28,6 +30,7 @@ pytestmark = MISSING
 SPEED, SECONDS = 16, 12.0
 ENDPOINTS = ("metrics", "metrics/cadvisor", "metrics/probes")
 TENANT = ("team-a", "shop")
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "prometheus.md"
 OWNER = ("vcluster_host_namespace", "vcluster_name")
 CPU = "rate(container_cpu_usage_seconds_total{{container!='',source='{}'}}[1m])"
 MEMORY = "container_memory_working_set_bytes{{container!='',source='{}'}}"
@@ -204,6 +207,45 @@ def test_claims_joined_with_the_hosts_own_scrape_give_the_same(world: World) -> 
 
     assert len(joined) == 3
     assert sorted(map(str, joined)) == sorted(map(str, proxied))
+
+
+def test_rules_of_the_kubernetes_mixin_find_the_same_series(world: World) -> None:
+    """By the labels that kubernetes-mixin selects by, with the values of kube-prometheus."""
+
+    def shown(source: str, expression: str) -> set[tuple[Any, ...]]:
+        return {
+            (
+                *sorted(item for item in found["metric"].items() if not item[0].startswith(("source", "vcluster_"))),
+                value,
+            )
+            for found in ask(world, expression.replace("{", f"{{source='{source}',"))
+            for _, value in [found["value"]]
+        }
+
+    for expression in (
+        'sum by (cluster, namespace, pod, container) (rate(container_cpu_usage_seconds_total{job="kubelet", '
+        'metrics_path="/metrics/cadvisor", image!=""}[5m]))',
+        'container_memory_working_set_bytes{job="kubelet", metrics_path="/metrics/cadvisor", image!=""}',
+        'kubelet_volume_stats_used_bytes{job="kubelet", namespace=~".*", metrics_path="/metrics"}',
+        'sum by (cluster, instance) (kubelet_running_pods{job="kubelet", metrics_path="/metrics"})',
+    ):
+        found = shown("proxy", expression)
+        assert found
+        assert found == shown("own", expression)
+
+
+def test_the_queries_of_the_documentation(world: World) -> None:
+    """One for the proxy's own series, one for the host's and names: they give the same for each virtual cluster."""
+    proxied, joined = re.findall(r"(?s)```promql\n(.+?)```", DOCUMENTATION.read_text(encoding="utf-8"))
+    found = [
+        {
+            tuple(item["metric"].get(label, "") for label in OWNER): float(item["value"][1])
+            for item in ask(world, expression.replace('job="kubelet"', f'job="kubelet",source="{source}"'))
+        }
+        for expression, source in ((proxied, "proxy"), (joined, "own"))
+    ]
+    assert set(found[1]) == {("team-a", "shop"), ("team-b", "dev"), ("team-c", "dev")}
+    assert found[0] == {**{name: pytest.approx(cores, rel=0.001) for name, cores in found[1].items()}, ("", ""): ANY}
 
 
 def test_a_tenants_own_prometheus_sees_its_own_sum(world: World) -> None:
