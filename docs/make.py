@@ -13,6 +13,7 @@ import contextlib
 import io
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,9 @@ ROOT = FOLDER.parent
 PRINTED = ROOT / "kubectl_vmetrics" / "cli" / "topics"
 _BLOCK = re.compile(r"(?ms)^```console\n(.*?)^```$")
 _HELP = "\n## Help\n"
+_ITEM = re.compile(r"(-|\d+\.) ")
+WIDTH = 80
+"""Columns of a terminal, for prose."""
 
 
 def commands(group: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -105,11 +109,20 @@ def _elsewhere(line: str) -> bool:
 
 
 def topic(name: str) -> str:
-    """A page as `help` prints it: Markdown without its marks."""
+    """A page as `help` prints it: Markdown without its marks, and prose no wider than a terminal."""
     text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    done, code = [], False
+    done: list[str] = []
+    code = False
     rows: list[list[str]] = []
+    prose: list[str] = []
     for line in [*text.splitlines(), ""]:
+        is_prose = line and not code and not line.startswith(("|", "```", "#", "    "))
+        if prose and (not is_prose or _ITEM.match(line)):
+            done += _wrapped(prose)
+            prose = []
+        if is_prose:
+            prose.append(_plain(line))
+            continue
         if line.startswith("|"):
             cells = [_plain(cell.strip()) for cell in line.strip("|").split("|")]
             rows += [] if set(line) <= set("| -") else [cells]
@@ -128,6 +141,19 @@ def topic(name: str) -> str:
         else:
             done.append(_plain(line))
     return "\n".join(done).rstrip("\n") + "\n"
+
+
+def _wrapped(prose: list[str]) -> list[str]:
+    """A paragraph, or an item of a list, whose further lines are indented as its first."""
+    text = " ".join(line.strip() for line in prose)
+    item = _ITEM.match(text)
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        subsequent_indent=" " * len(item[0]) if item else "",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _plain(text: str) -> str:

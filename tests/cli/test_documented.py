@@ -237,6 +237,8 @@ def test_topics_are_the_pages(name: str) -> None:
     assert invoke("help", name) == (0, MAKE.topic(name), "")
     assert "](" not in MAKE.topic(name)
     assert "```" not in MAKE.topic(name)
+    wide = [line for line in MAKE.topic(name).splitlines() if line[:1].strip() and len(line) > 80]
+    assert wide == []
 
 
 def test_help_of_commands() -> None:
