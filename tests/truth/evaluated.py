@@ -1,7 +1,8 @@
 """Recording rules over the recorded Prometheus, as if they had been there.
 
-promtool evaluates rules on what a Prometheus already holds, so rules that build on others come in later passes. It
-writes no staleness markers: rules that read recorded series alone look back less than one interval, and so do the tests.
+promtool evaluates rules on what a Prometheus already holds, so rules that read others come in later passes. It writes no
+staleness markers, with which Prometheus ends a recorded series at the next evaluation: recorded series are looked back
+at for less than one interval instead.
 """
 
 from __future__ import annotations
@@ -29,46 +30,45 @@ FRESH = "--query.lookback-delta=59s"
 RECORDED = re.compile(r"\bvcluster\w*:\w+:\w+")
 
 
-SELECTORS = {"proxy-labels": ['--cadvisor-selector=job="vmetrics-cadvisor"']}
+ALSO = "both-jobs"
+"""Names from kube-state-metrics, and usage from all that has cAdvisor's series: the kubelet's job and the proxy's."""
+SELECTORS = {
+    "proxy-labels": ['--cadvisor-selector=job="vmetrics-cadvisor"'],
+    ALSO: ['--cadvisor-selector=job=~"kubelet|vmetrics-cadvisor"'],
+}
 """The proxy's job had a name of its own when this was recorded."""
 
 
 def rules(way: str) -> list[dict[str, Any]]:
     """The recording rules that `manifests rules` prints for a way of naming."""
-    result = invoke("manifests", "rules", "--raw", f"--names={way}", *SELECTORS.get(way, []))
+    names = "kube-state-metrics" if way == ALSO else way
+    result = invoke("manifests", "rules", "--raw", f"--names={names}", *SELECTORS.get(way, []))
     assert result.code == 0, result.stderr
     groups = yaml.safe_load(result.stdout)["groups"]
     return [rule for group in groups for rule in group["rules"] if "record" in rule]
 
 
 def passes(found: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Rules in an order in which each comes after those that it reads; rules of the same pass read none of each other.
-
-    Rules that read recorded series alone are not in one pass with others.
-    """
+    """Rules in an order in which each comes after those that it reads; rules of the same pass read none of each other."""
     left, known = list(found), {rule["record"] for rule in found}
-    done: set[str] = set()
     made = []
     while left:
+        done = known - {rule["record"] for rule in left}
         ready = [rule for rule in left if needs(rule) & known <= done]
         assert ready, "rules read each other in circles"
-        for kind in (False, True):
-            part = [rule for rule in ready if recorded_alone(rule) is kind]
-            if part:
-                made.append(part)
+        made.append([{**rule, "expr": ending(rule["expr"])} for rule in ready])
         left = [rule for rule in left if rule not in ready]
-        done = known - {rule["record"] for rule in left}
     return made
+
+
+def ending(expression: str) -> str:
+    """With recorded series that end when they are not recorded any more."""
+    return re.sub(rf"({RECORDED.pattern})(\{{[^}}]*\}})?(?![\w:\[])", r"last_over_time(\1\2[59s])", expression)
 
 
 def needs(rule: dict[str, Any]) -> set[str]:
     """Recorded series that a rule reads."""
     return set(RECORDED.findall(rule["expr"]))
-
-
-def recorded_alone(rule: dict[str, Any]) -> bool:
-    """Whether a rule reads nothing but recorded series."""
-    return bool(needs(rule)) and not re.search(r"\b(container|kube|kubelet|vcluster|pod|node|DCGM)_\w+\{", rule["expr"])
 
 
 @contextlib.contextmanager
@@ -83,7 +83,7 @@ def evaluate(folder: Path, found: Sequence[dict[str, Any]]) -> None:
     for part in passes(found):
         group = {"name": GROUP, "interval": f"{INTERVAL}s", "rules": part}
         (folder / RULES).write_text(json.dumps({"groups": [group]}))
-        with recorded(folder, *([FRESH] if recorded_alone(part[0]) else [])) as url:
+        with recorded(folder) as url:
             promtool(
                 *("tsdb", "create-blocks-from", "rules", f"--url={url}", f"--start={START}", f"--end={END}"),
                 *(f"--eval-interval={INTERVAL}s", "--output-dir=data", RULES),

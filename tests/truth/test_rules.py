@@ -2,7 +2,8 @@
 
 All four ways to learn names are held against the cgroups and against what `top` printed. Each rule that is in the
 repository runs on a real Prometheus, on everything that went wrong while this was recorded: recreated pods, hashed names,
-no kube-state-metrics for two minutes, two of them at once, a paused virtual cluster, another of the same name.
+no kube-state-metrics for two minutes, two of them at once, a paused virtual cluster, another of the same name, and two jobs
+that scrape the same kubelet.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pytest
 from tests.prometheus import MISSING, instant_query
 from tests.truth import oracle
 from tests.truth.conftest import Prometheus
-from tests.truth.evaluated import INTERVAL, WAYS, at, each_minute, passes
+from tests.truth.evaluated import ALSO, INTERVAL, WAYS, at, each_minute, passes
 from tests.truth.oracle import Counter, moment
 
 pytestmark = MISSING
@@ -43,7 +44,7 @@ def without_short(pod: oracle.Pod) -> oracle.Tenant | None:
     return None if is_short(pod) else oracle.tenant(pod)
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=[*WAYS, ALSO])
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -252,7 +253,11 @@ def test_each_way_gives_the_same(way: str, prometheus_by: Prometheus) -> None:
 def test_rules_come_after_what_they_read() -> None:
     first, second, third = (
         {"record": "vcluster_pod:a:sum", "expr": 'container_x{a="b"}'},
-        {"record": "vcluster:a:sum", "expr": "sum(vcluster_pod:a:sum)"},
-        {"record": "vcluster:b:sum", "expr": "sum(vcluster_pod:a:sum * on (pod) kube_pod_info{})"},
+        {"record": "vcluster:a:sum", "expr": 'sum(vcluster_pod:a:sum{b="c"})'},
+        {"record": "vcluster:b:sum", "expr": "sum(vcluster:a:sum * on (pod) kube_pod_info{})"},
     )
-    assert passes([third, second, first]) == [[first], [third], [second]]
+    assert passes([third, second, first]) == [
+        [first],
+        [{**second, "expr": 'sum(last_over_time(vcluster_pod:a:sum{b="c"}[59s]))'}],
+        [{**third, "expr": "sum(last_over_time(vcluster:a:sum[59s]) * on (pod) kube_pod_info{})"}],
+    ]

@@ -25,7 +25,7 @@ import pytest
 
 from tests.prometheus import instant_query, promtool
 from tests.remote_write import STALE, write
-from tests.truth.evaluated import END, INTERVAL, START, passes, recorded_alone
+from tests.truth.evaluated import END, INTERVAL, START, passes
 
 MISSING = pytest.mark.skipif(
     not (shutil.which("victoria-metrics") and shutil.which("vmalert")),
@@ -92,8 +92,6 @@ def evaluate(url: str, folder: Path, rules: Sequence[dict[str, Any]]) -> None:
     for part in passes(rules):
         path = folder / "replayed.yaml"
         group: dict[str, Any] = {"name": "all", "interval": f"{INTERVAL}s", "rules": part}
-        if recorded_alone(part[0]):
-            group["params"] = {"max_lookback": ["59s"]}
         path.write_text(json.dumps({"groups": [group]}))
         command = [
             *("vmalert", f"-rule={path}", f"-datasource.url={url}", f"-remoteWrite.url={url}"),
