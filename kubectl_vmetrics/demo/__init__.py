@@ -1,1 +1,1 @@
-"""The embedded cluster: a small read-only apiserver with nodes, tenants and evolving numbers; also a load generator."""
+"""The demo cluster: a small read-only apiserver with nodes, tenants and evolving numbers; also a load generator."""

@@ -1,4 +1,4 @@
-"""Who may do what in the embedded cluster: role-based access control, by the roles and bindings that it holds.
+"""Who may do what in the demo cluster: role-based access control, by the roles and bindings that it holds.
 
 Words are those of k8s.io/apiserver pkg/endpoints/handlers/responsewriters/errors.go and of Kubernetes'
 plugin/pkg/auth/authorizer/rbac.

@@ -1,4 +1,4 @@
-"""What may be broken in the embedded cluster, for trying the doctor and for its tests.
+"""What may be broken in the demo cluster, for trying the doctor and for its tests.
 
 The breaks themselves are data, `breaks/*.yaml`: messages there are those of the real thing, of kube-aggregator,
 metrics-server, kubelets and the apiserver's proxy. This is the schema, and what each kind of change does.

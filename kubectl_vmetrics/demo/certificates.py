@@ -1,4 +1,4 @@
-"""An authority of certificates for each tenant of the embedded cluster; keys are created at each start."""
+"""An authority of certificates for each tenant of the demo cluster; keys are created at each start."""
 
 from __future__ import annotations
 

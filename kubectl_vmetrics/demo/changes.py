@@ -1,4 +1,4 @@
-"""Changes to what the embedded apiserver answers: to be combined."""
+"""Changes to what the demo apiserver answers: to be combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedded cluster holds: nodes, workloads of the host, virtual clusters and their pods."""
+"""What the demo cluster holds: nodes, workloads of the host, virtual clusters and their pods."""
 
 from __future__ import annotations
 

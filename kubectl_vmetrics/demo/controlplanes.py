@@ -1,4 +1,4 @@
-"""The embedded cluster's control planes: tenants of Kamaji, and those of its virtual clusters, with their metrics.
+"""The demo cluster's control planes: tenants of Kamaji, and those of its virtual clusters, with their metrics.
 
 Of the tenants, the first is well, with two replicas; the second's certificate has lost its group, and its
 administrator's Secret is gone, so nothing can be read; further ones are as the first, with one replica.

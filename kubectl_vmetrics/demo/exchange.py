@@ -1,4 +1,4 @@
-"""What is asked of the embedded cluster, and what is answered."""
+"""What is asked of the demo cluster, and what is answered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class User(NamedTuple):
 
 
 ADMIN = User("kubernetes-admin", ("kubeadm:cluster-admins", "system:authenticated"))
-"""Who asks the embedded cluster without credentials: it listens on loopback, as `kubectl proxy` does."""
+"""Who asks the demo cluster without credentials: it listens on loopback, as `kubectl proxy` does."""
 
 
 class Request(NamedTuple):

@@ -1,4 +1,4 @@
-"""What control planes of the embedded cluster tell at /metrics: apiserver, controller-manager, scheduler, etcd."""
+"""What control planes of the demo cluster tell at /metrics: apiserver, controller-manager, scheduler, etcd."""
 
 from __future__ import annotations
 

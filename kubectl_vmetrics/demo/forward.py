@@ -1,4 +1,4 @@
-"""Port-forward of the embedded apiserver: a WebSocket that carries TCP to listeners that are functions.
+"""Port-forward of the demo apiserver: a WebSocket that carries TCP to listeners that are functions.
 
 k8s.io/kubelet pkg/cri/streaming/portforward/websocket.go: channel 2i is the data of the i-th port, 2i+1 its errors; the
 first frame of each holds the port.

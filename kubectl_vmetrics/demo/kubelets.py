@@ -1,4 +1,4 @@
-"""The embedded cluster's kubelets: stats/summary, metrics, metrics/cadvisor, metrics/resource, metrics/probes.
+"""The demo cluster's kubelets: stats/summary, metrics, metrics/cadvisor, metrics/resource, metrics/probes.
 
 Shapes are those of kubelet 1.36: label order, sample timestamps in milliseconds, host names and host uids. A kubelet
 measures once a window; until then it tells the same again.

@@ -1,4 +1,4 @@
-"""The embedded cluster's KubeVirt: its object, virtual machines with their pods, a virt-handler on each node."""
+"""The demo cluster's KubeVirt: its object, virtual machines with their pods, a virt-handler on each node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded cluster's virtual machines, and the pods of KubeVirt itself."""
+"""The demo cluster's virtual machines, and the pods of KubeVirt itself."""
 
 from __future__ import annotations
 

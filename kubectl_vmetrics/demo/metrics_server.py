@@ -1,4 +1,4 @@
-"""The embedded cluster's metrics-server, by its objects: APIService, Service, pod, log, and the aggregation layer."""
+"""The demo cluster's metrics-server, by its objects: APIService, Service, pod, log, and the aggregation layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded cluster's Prometheus, by its objects alone, and what leads it to KubeVirt."""
+"""The demo cluster's Prometheus, by its objects alone, and what leads it to KubeVirt."""
 
 from __future__ import annotations
 

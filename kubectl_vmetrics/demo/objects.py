@@ -1,4 +1,4 @@
-"""The embedded cluster's objects as an apiserver writes them."""
+"""The demo cluster's objects as an apiserver writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""metrics.k8s.io of the embedded cluster, as metrics-server answers it."""
+"""metrics.k8s.io of the demo cluster, as metrics-server answers it."""
 
 from __future__ import annotations
 

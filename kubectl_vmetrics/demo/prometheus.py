@@ -1,4 +1,4 @@
-"""The embedded cluster's Prometheus: its Service, kube-state-metrics, a collector, and the queries that it answers.
+"""The demo cluster's Prometheus: its Service, kube-state-metrics, a collector, and the queries that it answers.
 
 It is no engine: it answers counts of what the cluster holds, as a Prometheus does that scrapes kubelets and
 kube-state-metrics, and refuses any other expression. Shapes are those of Prometheus 2.42.
@@ -104,7 +104,7 @@ class Monitoring:
                 moment = self._world.clock()
                 result = [{"metric": labels, "value": [moment, str(number)]} for labels, number in answer() if number]
                 return _success({"resultType": "vector", "result": result})
-        error = {"status": "error", "errorType": "bad_data", "error": "the embedded Prometheus cannot evaluate this"}
+        error = {"status": "error", "errorType": "bad_data", "error": "the Prometheus of the demo cannot evaluate this"}
         return Reply(400, msgspec.json.encode(error))
 
     def _answers(self) -> list[tuple[str, Callable[[], list[tuple[dict[str, str], int]]]]]:

@@ -1,4 +1,4 @@
-"""The embedded cluster's roles and who holds them, as objects. `authorization` decides by them.
+"""The demo cluster's roles and who holds them, as objects. `authorization` decides by them.
 
 Roles are those of a cluster made with kubeadm, of metrics-server, and of people that a demonstration needs:
 

@@ -1,4 +1,4 @@
-"""Serving the embedded cluster on loopback, and the kubeconfig that leads to it."""
+"""Serving the demo cluster on loopback, and the kubeconfig that leads to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedded cluster's pods and nodes use.
+"""What the demo cluster's pods and nodes use.
 
 Usage is a function of time with an integral: a counter is the integral up to a moment, and a rate over any span is the
 difference of two counters. So all sources agree, and counters only grow. Later sources (a history, other resources)

@@ -1,4 +1,4 @@
-"""What the embedded cluster's KubeVirt components tell at /metrics.
+"""What the demo cluster's KubeVirt components tell at /metrics.
 
 Names and label order of the series are those of virt-handler v1.9.
 """

@@ -1,4 +1,4 @@
-"""The embedded cluster's own objects: nodes, namespaces, pods and their claims, and what runs virtual clusters."""
+"""The demo cluster's own objects: nodes, namespaces, pods and their claims, and what runs virtual clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the embedded cluster share: what it holds, what time it is, and the numbers of the moment."""
+"""What the parts of the demo cluster share: what it holds, what time it is, and the numbers of the moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask an embedded apiserver without a socket."""
+"""Ask a demo apiserver without a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded cluster: checked against the recordings for shape, and for what it promises."""
+"""The demo cluster: checked against the recordings for shape, and for what it promises."""
 
 from __future__ import annotations
 

@@ -409,7 +409,7 @@ def test_the_documentation_is_made_of_the_checks() -> None:
 
 
 def test_every_cause_can_be_shown_by_the_demo() -> None:
-    """Or why not: these take a cluster that is otherwise than an embedded one can be."""
+    """Or why not: these take a cluster that is different from what the demo can be."""
     shown = {(item.check, item.cause) for item in BREAKS.values()}
     left = {(item.id, cause) for item in catalogue.CHECKS for cause in item.causes} - shown
 
