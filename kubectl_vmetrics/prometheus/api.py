@@ -76,7 +76,8 @@ class Prometheus:
 
     def label_names(self) -> list[str]:
         """The names of all labels of the series that it has; no values. Raises as `query`."""
-        found: Envelope[list[str]] = self._get("labels", {}, Envelope[list[str]])
+        # Without a start, VictoriaMetrics answers for the last day only.
+        found: Envelope[list[str]] = self._get("labels", {"start": "0"}, Envelope[list[str]])
         return found.data
 
     def build(self) -> Build:

@@ -100,7 +100,7 @@ def test_an_empty_result_is_a_count_of_nothing(answering: Answering, prometheus:
 def test_names_of_labels(answering: Answering, prometheus: Prometheus) -> None:
     answering.says({"status": "success", "data": ["__name__", "job"]})
     assert prometheus.label_names() == ["__name__", "job"]
-    assert (answering.asked[0]["PATH_INFO"], answering.asked[0]["QUERY_STRING"]) == (f"{BASE}/api/v1/labels", "")
+    assert (answering.asked[0]["PATH_INFO"], answering.asked[0]["QUERY_STRING"]) == (f"{BASE}/api/v1/labels", "start=0")
 
 
 def test_what_it_is(answering: Answering, prometheus: Prometheus) -> None:
