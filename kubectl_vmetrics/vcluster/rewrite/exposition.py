@@ -101,12 +101,12 @@ def _own_uids(
 
     def virtual(found: re.Match[str]) -> str:
         nonlocal strange
-        before, after = found[0][: found.start("uid") - found.start()], found[0][found.end("uid") - found.start() :]
+        before = found[0][: -len(found["uid"])]
         known = origins.by_uid(found["uid"].replace("_", "-"))
         if known is None or known.vcluster != vcluster:
             strange = True
-            return before + after
-        return before + known.uid.replace("-", found["sep"]) + after
+            return before
+        return before + known.uid.replace("-", found["sep"])
 
     for label, value in labels.items():
         if len(value) < _UID_LENGTH or not ("pod" in value or label in _UID_LABELS):
@@ -225,7 +225,7 @@ class _TenantGlance(_Glance[_Own]):
             return None
         names = b'namespace="' + escape(pod.namespace) + b'",pod="' + escape(pod.name) + b'"'
         host_uid, uid = pod.host_uid.encode(), escape(pod.uid)
-        pairs = ((host_uid, uid), (host_uid.replace(b"-", b"_"), uid.replace(b"-", b"_"))) if host_uid and uid else ()
+        pairs = ((host_uid, uid), (host_uid.replace(b"-", b"_"), uid.replace(b"-", b"_"))) if host_uid else ()
         return _Own(names, host_uid, pairs, {})
 
     def _become(self, block: bytes, start: int, end: int, verdict: _Own | bytes) -> bytes:

@@ -15,7 +15,7 @@ from kubectl_vmetrics.vcluster import labels
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.origins import PODS, Origins
 
-from .summary import vcluster_block
+from .summary import referred, vcluster_block
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ def tenant(body: bytes | bytearray, origins: Origins, vcluster: VClusterRef) -> 
 
     def item(found: Json) -> Json | None:
         meta = _meta(found)
-        pod = origins.find(PODS, str(meta.get("namespace", "")), str(meta.get("name", "")))
+        pod = referred(origins, PODS, meta)
         if pod is None or pod.vcluster != vcluster:
             return None
         shown = {key: value for key, value in meta.items() if key not in ("labels", "annotations")}
@@ -41,8 +41,7 @@ def host(body: bytes | bytearray, origins: Origins) -> bytes:
     """The view of the host: everything, with a block `vcluster` in each synced pod. Raises ValueError."""
 
     def item(found: Json) -> Json:
-        meta = _meta(found)
-        pod = origins.find(PODS, str(meta.get("namespace", "")), str(meta.get("name", "")))
+        pod = referred(origins, PODS, found.get("metadata"))
         return {**found, "vcluster": vcluster_block(pod)} if pod else found
 
     return _rewrite(body, item)

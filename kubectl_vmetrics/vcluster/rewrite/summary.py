@@ -37,7 +37,8 @@ def tenant(body: bytes | bytearray, origins: Origins, vcluster: VClusterRef, *, 
     disks = _disks(document.get("node")) if isolate else frozenset()
 
     def pod(item: Json) -> Json | None:
-        ref, found = _pod(item, origins)
+        ref: Any = item.get("podRef")
+        found = referred(origins, PODS, ref)
         if found is None or found.vcluster != vcluster:
             return None
         item = {**item, "podRef": {**ref, "name": found.name, "namespace": found.namespace, "uid": found.uid}}
@@ -58,29 +59,26 @@ def host(body: bytes | bytearray, origins: Origins) -> bytes:
     """The view of the host: everything, with a block `vcluster` in each synced pod. Raises ValueError."""
 
     def pod(item: Json) -> Json:
-        _, found = _pod(item, origins)
+        found = referred(origins, PODS, item.get("podRef"))
         return {**item, "vcluster": vcluster_block(found)} if found else item
 
     return msgspec.json.encode(_rewrite(_summary(body), pod))
-
-
-def _pod(item: Json, origins: Origins) -> tuple[Json, Synced | None]:
-    ref = item.get("podRef")
-    if not isinstance(ref, dict):
-        return {}, None
-    return ref, origins.find(PODS, str(ref.get("namespace", "")), str(ref.get("name", "")))
 
 
 def _volume(volume: Json, origins: Origins, vcluster: VClusterRef) -> Json | None:
     if "pvcRef" not in volume:
         return volume
     ref = volume["pvcRef"]
-    if not isinstance(ref, dict):
-        return None
-    found = origins.find(CLAIMS, str(ref.get("namespace", "")), str(ref.get("name", "")))
+    found = referred(origins, CLAIMS, ref)
     if found is None or found.vcluster != vcluster:
         return None
     return {**volume, "pvcRef": {**ref, "name": found.name, "namespace": found.namespace}}
+
+
+def referred(origins: Origins, kind: str, ref: Any) -> Synced | None:
+    """The virtual object behind what a document says of one by name and namespace; None if it does not say that."""
+    namespace, name = (ref.get("namespace"), ref.get("name")) if isinstance(ref, dict) else (None, None)
+    return origins.find(kind, namespace, name) if isinstance(namespace, str) and isinstance(name, str) else None
 
 
 def vcluster_block(found: Synced) -> Json:
