@@ -126,6 +126,20 @@ NOTE = "apiserver gets no response from the webhook or extension API server"
             [],
             [f"{NOTE} h{index}.a.svc:443: {index} request{'s' * (index > 1)} in 15 s" for index in (5, 4, 3, 2, 1)],
         ),
+        (
+            APISERVER,
+            {},
+            {f"h{index}.a.svc:443": index for index in range(1, 7)},
+            [],
+            [
+                *(f"{NOTE} h{index}.a.svc:443: {index} requests in 15 s" for index in (6, 5, 4, 3, 2)),
+                "apiserver gets no response from 1 more host",
+            ],
+        ),
+        # An apiserver that is bound to an address of IPv6 is asked in brackets; without a port, at that of HTTPS.
+        (APISERVER, {}, {"[::1]": 2}, ["apiserver cannot reach itself"], []),
+        (APISERVER, {ITSELF: 0}, {ITSELF: 0, "localhost": 2}, [], [f"{NOTE} localhost: 2 requests in 15 s"]),
+        (SCHEDULER, {}, {"b:6443": 1, "a:6443": 2}, ["scheduler cannot reach the apiserver at a:6443, b:6443"], []),
         # What is no host is not repeated.
         (APISERVER, {}, {"\\n\x1b[31m": 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
         (APISERVER, {}, {"a" * 400: 2}, [], [f"{NOTE} (not a host name): 2 requests in 15 s"]),
@@ -194,6 +208,13 @@ REFUSED = ConnectionFailed("nothing is listening on the port: connection refused
         ),
         ({APISERVER: FORWARD}, {}, UNKNOWN, [], ["apiserver: no right to pods/portforward"]),
         ({APISERVER: Forbidden("forbidden", code=403)}, {}, UNKNOWN, [], ["apiserver: access denied"]),
+        (
+            {APISERVER: Forbidden("cannot get resource pods/proxy", code=403)},
+            {},
+            UNKNOWN,
+            [],
+            ["apiserver: no right to pods/proxy"],
+        ),
         ({APISERVER: Unauthorized("Unauthorized", code=401)}, {}, UNKNOWN, [], ["apiserver: access denied"]),
         ({APISERVER: FINE, SCHEDULER: NOTHING}, {}, UNKNOWN, [], ["scheduler: no usable client certificate"]),
         ({APISERVER: pair("", "<html>")}, {}, UNKNOWN, [], ["apiserver: no known metrics in the response"]),
@@ -222,6 +243,7 @@ REFUSED = ConnectionFailed("nothing is listening on the port: connection refused
             ["apiserver: untrusted certificate"],
             [],
         ),
+        ({APISERVER: ConnectionFailed("x509: expired")}, {}, DEGRADED, ["apiserver: untrusted certificate"], []),
         (
             {APISERVER: ConnectionFailed("tls: bad record")},
             {},
@@ -246,7 +268,8 @@ def test_who_sleeps_is_not_judged() -> None:
     asleep = plane(wanted=0, ready=0, asleep=True)
 
     assert health.judge(asleep, [], None).word == "Sleeping"
-    assert health.judge(asleep, [Health(asleep, component(APISERVER), error=NOTHING)], None).unknown == []
+    quiet = [Health(asleep, component(APISERVER), error=NOTHING)]
+    assert health.judge(asleep, quiet, None) == Verdict(asleep, quiet, [], [], [], [])
 
 
 def test_a_component_that_is_not_asked_for_is_in_no_plane() -> None:
@@ -254,6 +277,11 @@ def test_a_component_that_is_not_asked_for_is_in_no_plane() -> None:
     stranger = Instance((KAMAJI, "tenants", "other"), component(APISERVER))
 
     assert health.read([one], {stranger: FINE}) == [[]]
+    part, other = component(APISERVER), component(SCHEDULER)
+    told = {stranger: FINE, Instance(one.key, part): FINE, Instance(one.key, other): REFUSED}
+    assert health.read([one], told) == [
+        [Health(one, part, figures.read(part, FINE), seconds=15.0), Health(one, other, error=REFUSED)]
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- what is wrong
@@ -383,6 +411,22 @@ def test_a_certificate_that_expires(expires: float | None, reasons: list[str]) -
 
     assert (of_kamaji.reasons, of_kamaji.details) == (reasons, [RENEW] if reasons else [])
     assert (of_vcluster.reasons, of_vcluster.details) == (reasons, [])
+
+
+def test_a_certificate_is_held_against_the_clock_and_told_of() -> None:
+    one = plane()
+    old = Credential("acme-x/value", Identity(b"", b""), b"", "u", ("g",), 0.0)
+
+    verdict = health.judge(one, [Health(one, component(APISERVER), figures.Figures("v1.36.2"))], old)
+    assert verdict.reasons == ["the certificate in acme-x/value has expired"]
+    assert verdict.credential is old
+
+
+def test_a_share_at_the_limit_is_not_over_it() -> None:
+    one = plane()
+    for failed, reasons in ((health.FAILING, []), (0.051, ["5% of requests fail"])):
+        told = figures.Figures("v1.36.2", failed=failed)
+        assert health.judge(one, [Health(one, component(APISERVER), told)], None).reasons == reasons
 
 
 @pytest.mark.parametrize(
