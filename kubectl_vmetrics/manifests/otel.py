@@ -162,8 +162,8 @@ def notes(settings: Settings) -> list[str]:
     """What to know before it is used."""
     found = [
         f"For opentelemetry-collector-contrib {LEAST} or newer. Checked against the schemas of its components and the",
-        "grammar of OTTL; no collector has run it. Try it with the debug exporter first. Newer collectors call two of",
-        "the components kubelet_stats and k8s_attributes, accept these names, and log a warning.",
+        "grammar of OTTL, not tested with a running collector: try it with the debug exporter first. Newer collectors",
+        "call two components kubelet_stats and k8s_attributes; they accept the older names and log a warning.",
         "",
         "Run it as a DaemonSet with this environment variable:",
         f"  - name: {NODE}",

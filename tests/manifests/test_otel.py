@@ -414,7 +414,7 @@ def test_objects_and_the_rights_of_the_collector(volumes: bool) -> None:
 def test_notes_say_what_was_not_tried() -> None:
     for text in (raw(), invoke("manifests", "otel").stdout):
         notes = text.partition("receivers:")[0]
-        assert "no collector has run it" in notes
+        assert "not tested with a running collector" in notes
         assert "v0.120.0 or newer" in notes
     assert "nodes/pods" in raw("--volumes")
     assert "nodes/pods" not in raw()

@@ -150,9 +150,10 @@ def test_every_command_is_among_them() -> None:
     }  # see test_proxy.py, and tests/proxy/test_only_names.py
 
 
-def test_the_proxys_role_is_the_same_wherever_it_is_printed() -> None:
-    objects = printed("proxy", "--image=a")
-    assert rights.Rights(objects).allowed == of_command("proxy").allowed
+@pytest.mark.parametrize("more", [[], ["--only-names"]])
+def test_the_proxys_role_is_the_same_wherever_it_is_printed(more: list[str]) -> None:
+    objects = printed("proxy", *more)
+    assert rights.Rights(objects).allowed == of_command(" ".join(["proxy", *more])).allowed
 
 
 TABLES = ("README.md", "docs/security.md", "kubectl_vmetrics/cli/topics/security.txt")

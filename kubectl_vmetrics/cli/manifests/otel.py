@@ -26,8 +26,8 @@ collector runs on every node and sets vcluster.name, vcluster.host.namespace, vc
 vcluster.virtual.pod. It reads only labels and annotations that a syncer writes, and needs no nodes/proxy.
 
 The configuration is checked against the schemas of the collector's components and the grammar of its statements. It has
-not been run by a collector. Metrics go to --endpoint (OTLP over HTTP), to --remote-write (Prometheus) or, without both,
-to the collector's log.""",
+not been tested with a running collector. Metrics go to --endpoint (OTLP over HTTP), to --remote-write (Prometheus) or,
+if neither is given, to the collector's log.""",
     examples=[
         ("All virtual clusters, to an OTLP receiver", "manifests otel --endpoint http://otel-gateway.monitoring:4318"),
         (
@@ -44,11 +44,13 @@ to the collector's log.""",
 @click.option("--remote-write", default="", help="URL of a Prometheus remote write receiver.")
 @click.option("--vcluster", metavar="HOSTNS/NAME", help="Keep only the metrics of this virtual cluster.")
 @click.option(
-    "--replace-names", is_flag=True, help="With --vcluster: replace the host's names, and drop what has none."
+    "--replace-names",
+    is_flag=True,
+    help="With --vcluster: replace host names, and drop metrics without a virtual name.",
 )
 @target_option
-@click.option("--volumes", is_flag=True, help="Include volumes; takes nodes/pods.")
-@click.option("--interval", default="30s", show_default=True, help="Interval between two readings (minimum 10s).")
+@click.option("--volumes", is_flag=True, help="Include volumes; needs get on nodes/pods.")
+@click.option("--interval", default="30s", show_default=True, help="Collection interval (minimum 10s).")
 @click.option("--kubelet-insecure-tls", is_flag=True, help="Do not verify kubelets' certificates; for tests only.")
 @click.option(
     "--serviceaccount",

@@ -40,7 +40,7 @@ ServiceMonitor for the proxy itself; --monitor servicemonitor prints a ServiceMo
         ),
         (
             "One virtual cluster, with rights in its namespace only",
-            "manifests proxy --image registry.example/vmetrics:1.0 --vcluster team-a/vc1 --isolate",
+            "manifests proxy --vcluster team-a/shop --isolate",
         ),
         (
             "Names only, with a certificate by cert-manager",
@@ -85,7 +85,7 @@ ServiceMonitor for the proxy itself; --monitor servicemonitor prints a ServiceMo
     "--cert-manager",
     "issuer",
     metavar="[KIND/]NAME",
-    help="Print a Certificate by this cert-manager issuer; KIND is issuer (default) or clusterissuer.",
+    help="Print a Certificate for this cert-manager issuer; KIND is issuer (default) or clusterissuer.",
 )
 @output_option
 @click.pass_context
