@@ -108,11 +108,11 @@ def completion(context: click.Context, /, shells: tuple[str, ...], install: bool
     environment: Environment = context.obj
     known = f"choose from {', '.join(SCRIPTS)}"
     if not shells:
-        raise UsageError(f"shell not specified: {known}")
+        raise UsageError(f"shell not specified; {known}")
     if len(shells) > 1:
         raise UsageError("too many arguments: expected only the shell type")
     if shells[0] not in SCRIPTS:
-        raise UsageError(f'unsupported shell type "{shells[0]}": {known}')
+        raise UsageError(f'unsupported shell type "{shells[0]}"; {known}')
     if (install or folder) and shells[0] != "kubectl":
         raise UsageError(
             "--install and --to are for kubectl only; for a shell, redirect the output to a file it reads at startup"

@@ -198,8 +198,8 @@ def not_found(asked: str, known: Sequence[VCluster], namespace: str | None) -> U
     where = f"in namespace {namespace}" if namespace else "on the host"
     names = [v.ref.path for v in known]
     more = f" and {len(names) - LISTED} more; `top vclusters` lists all" if len(names) > LISTED else ""
-    listed = f"choose from {', '.join(names[:LISTED])}{more}" if names else f"there are no virtual clusters {where}"
-    return UsageError(f'virtual cluster "{asked}" not found: {listed}')
+    listed = f"; choose from {', '.join(names[:LISTED])}{more}" if names else f": there are no virtual clusters {where}"
+    return UsageError(f'virtual cluster "{asked}" not found{listed}')
 
 
 def _workloads(client: Client, kind: str, namespace: str | None) -> Callable[[], list[_Workload]]:

@@ -432,10 +432,10 @@ def test_the_other_shells_have_a_script(shell: str) -> None:
 @pytest.mark.parametrize(
     ("args", "stderr"),
     [
-        ([], "error: shell not specified: choose from bash, zsh, fish, powershell, kubectl\n"),
+        ([], "error: shell not specified; choose from bash, zsh, fish, powershell, kubectl\n"),
         (
             ["tcsh"],
-            'error: unsupported shell type "tcsh": choose from bash, zsh, fish, powershell, kubectl\n',
+            'error: unsupported shell type "tcsh"; choose from bash, zsh, fish, powershell, kubectl\n',
         ),
         (["bash", "zsh"], "error: too many arguments: expected only the shell type\n"),
         (["bash", "--install"], "error: --install and --to are for kubectl only; "),

@@ -225,7 +225,7 @@ def test_a_hung_server() -> None:
             "See 'kubectl vmetrics top pods --help' for usage.\n",
         ),
         (["--as-group=x"], "error: requesting uid, groups or user-extra without impersonating a user\n"),
-        (["--vcluster", "nope"], 'error: virtual cluster "nope" not found: choose from team-a/vc1, team-b/vc2\n'),
+        (["--vcluster", "nope"], 'error: virtual cluster "nope" not found; choose from team-a/vc1, team-b/vc2\n'),
         (["--vcluster", "vc1", "nope"], 'Error from server (NotFound): pods "nope" not found\n'),
         (
             ["--vcluster", "vc1", "--field-selector", "status.phase=Running"],
@@ -254,7 +254,7 @@ def test_bad_input(args: list[str], stderr: str, on_host: Cli) -> None:
             ["top", "nodes", "--sum"],
             "error: --sum requires --vcluster: kubectl top nodes has no sum\n",
         ),
-        (["top", "vclusters", "nope"], 'error: virtual cluster "nope" not found: choose from team-a/vc1, team-b/vc2\n'),
+        (["top", "vclusters", "nope"], 'error: virtual cluster "nope" not found; choose from team-a/vc1, team-b/vc2\n'),
         (
             ["top", "namespaces", "extra"],
             "error: unexpected arguments: extra\nSee 'kubectl vmetrics top namespaces --help' for usage.\n",

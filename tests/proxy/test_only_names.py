@@ -152,5 +152,5 @@ def test_a_virtual_cluster_that_there_is_not(tmp_path: Path) -> None:
     assert (found.code, found.stdout, found.stderr) == (
         1,
         "",
-        'error: virtual cluster "x" not found: choose from team-a/shop, team-b/dev, team-c/dev\n',
+        'error: virtual cluster "x" not found; choose from team-a/shop, team-b/dev, team-c/dev\n',
     )

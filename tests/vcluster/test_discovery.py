@@ -127,8 +127,8 @@ def test_select() -> None:
     ("text", "message"),
     [
         ("dev", 'there are several virtual clusters "dev": specify one with --vcluster a/dev or b/dev'),
-        ("nope", 'virtual cluster "nope" not found: choose from a/dev, b/dev, b/shop'),
-        ("a/shop", 'virtual cluster "a/shop" not found: choose from a/dev, b/dev, b/shop'),
+        ("nope", 'virtual cluster "nope" not found; choose from a/dev, b/dev, b/shop'),
+        ("a/shop", 'virtual cluster "a/shop" not found; choose from a/dev, b/dev, b/shop'),
         ("a//shop", '--vcluster: "a//shop" is not [HOSTNS/]NAME'),
         ("", '--vcluster: "" is not [HOSTNS/]NAME'),
     ],
@@ -148,5 +148,5 @@ def test_an_error_does_not_list_hundreds_of_virtual_clusters() -> None:
 
     first = ", ".join(f"ns-{number}/vc" for number in range(10))
     assert raised.value.message == (
-        f'virtual cluster "nope" not found: choose from {first} and 2 more; `top vclusters` lists all'
+        f'virtual cluster "nope" not found; choose from {first} and 2 more; `top vclusters` lists all'
     )
