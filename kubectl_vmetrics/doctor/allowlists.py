@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 TOKENS = "vcluster.loft.sh/token-"
 """The beginning of the annotations in which vCluster keeps the service account tokens of a tenant's pod
-(loft-sh/vcluster pkg/controllers/resources/pods/token)."""
+(loft-sh/vcluster pkg/controllers/resources/pods/translate, ServiceAccountTokenAnnotation)."""
 ANNOTATIONS, LABELS = "--metric-annotations-allowlist", "--metric-labels-allowlist"
 _CONFIG = "--config"
 _RESOURCE = re.compile(r"([^\s=,\[\]]{1,253})=\[([^\[\]]*)\]")

@@ -44,20 +44,37 @@ def taken(text: str) -> Taken:
     Taken(name=False, tokens=True)
     """
     name = tokens = False
-    for path, value in _scalars(text):
-        name = name or bool(NAME.search(value))
-        if "annotations" in path and path[-1:] == ("key_regex",):
-            tokens = tokens or _matches(value)
-        elif "annotations" in path and path[-1:] == ("key",):
-            tokens = tokens or value.startswith(TOKENS)
+    rules: dict[int, dict[str, str]] = {}
+    for scalar in _scalars(text):
+        name = name or bool(NAME.search(scalar.value))
+        if "annotations" in scalar.path and scalar.path[-1] in ("key", "key_regex", "from"):
+            rules.setdefault(scalar.mapping, {})[scalar.path[-1]] = scalar.value
+    for rule in rules.values():
+        if rule.get("from", "pod") == "pod":
+            tokens = tokens or _matches(rule.get("key_regex", "")) or rule.get("key", "").startswith(TOKENS)
     return Taken(name, tokens)
 
 
-def _scalars(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+class _Scalar(NamedTuple):
+    """A scalar of a YAML document.
+
+    Attributes:
+        path: the keys that lead to it.
+        mapping: tells the mappings of a document apart.
+    """
+
+    path: tuple[str, ...]
+    mapping: int
+    value: str
+
+
+def _scalars(text: str) -> Iterator[_Scalar]:
     """Scalars with the keys that lead to them, event by event: nothing is built, and aliases are not followed."""
     way: list[str | None] = []
     """For each open collection, the key that is being read; None where the next scalar of a mapping is a key."""
     kinds: list[bool] = []
+    mappings: list[int] = [0]
+    count = 0
     if len(text) > _LONGEST:
         return
     try:
@@ -67,13 +84,16 @@ def _scalars(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
                     return
                 kinds.append(isinstance(event, yaml.MappingStartEvent))
                 way.append(None)
+                count += 1
+                mappings.append(count)
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 kinds.pop()
                 way.pop()
+                mappings.pop()
                 _close(kinds, way)
             elif isinstance(event, yaml.ScalarEvent):
                 path = tuple(key for key in way if key is not None)
-                yield path, event.value
+                yield _Scalar(path, mappings[-1], event.value)
                 if kinds and kinds[-1] and way[-1] is None:
                     way[-1] = event.value
                 else:

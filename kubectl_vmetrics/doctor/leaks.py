@@ -24,7 +24,7 @@ LABEL = "vcluster_loft_sh_token_"
 """In the name of a label that is made of an annotation with a token, whatever stands before it."""
 MAPS = 8
 """The maximum number of ConfigMaps read of one collector."""
-_SOURCE = "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods/token"
+_SOURCE = "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods/translate"
 _SECRETS = "set sync.toHost.pods.useSecretsForSATokens: true in each virtual cluster"
 
 FLAGS = {
@@ -70,10 +70,10 @@ def _exports(names: list[str]) -> str:
 STORED = {
     "labels": Cause(
         "tenants' service account tokens are stored in Prometheus, where everybody who can query it can read them; "
-        "they may be valid for ten years",
+        "each is valid until its pod is deleted, for up to ten years",
         "fix what exports them (VM706, VM708, or a labelmap of annotations in a scrape configuration); delete the "
-        f'series, {{__name__=~"kube_.+_annotations"}}, in Prometheus and in what it writes to; {_SECRETS}, and '
-        "restart the tenants' pods",
+        f'series, {{__name__=~"kube_.+_annotations"}}, in Prometheus and in what it writes to; {_SECRETS}; '
+        "and recreate the tenants' pods, which revokes the old tokens",
         _SOURCE,
     )
 }
@@ -104,7 +104,7 @@ COLLECTORS = {
         "tenant can report usage under another's name",
         "kubectl vmetrics manifests otel; it takes object-name and object-namespace, and compares object-host-name and "
         "object-host-namespace with the pod's own",
-        "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods/translate",
+        _SOURCE,
     ),
 }
 

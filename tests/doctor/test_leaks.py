@@ -135,6 +135,11 @@ def pipeline(*rules: str, under: str = "annotations") -> str:
         (pipeline("{tag_name: $$1, key_regex: (.*), from: pod}", under="labels"), False, False),
         (pipeline("{tag_name: a, key: vcluster.loft.sh/token-ab12cd34, from: pod}"), False, True),
         (pipeline("{tag_name: a, key_regex: '(', from: pod}"), False, False),
+        (pipeline("{tag_name: $$1, key_regex: (.*), from: namespace}"), False, False),
+        (pipeline("{tag_name: $$1, from: node, key_regex: (.*)}"), False, False),
+        (pipeline("{tag_name: $$1, key_regex: (.*)}"), False, True),
+        (pipeline("{key_regex: (.*), from: namespace}", "{key_regex: (.*), from: pod}"), False, True),
+        (pipeline("{key: x, from: pod}", "{key_regex: a, from: pod}", "{from: pod}"), False, False),
         # Too slow to be tried: judged by their beginning.
         (pipeline("{tag_name: a, key_regex: '(.*)*', from: pod}"), False, True),
         (pipeline("{tag_name: a, key_regex: 'vcluster\\.loft\\.sh/(a*)*x', from: pod}"), False, True),

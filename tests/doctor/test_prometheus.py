@@ -211,7 +211,7 @@ def test_tokens_in_a_real_prometheus_are_found_and_never_shown(
             shown += result.stdout + result.stderr
 
     assert told(found)["VM707"] == ("FAIL", "monitoring/prometheus-k8s has labels that hold them")
-    assert "restart the tenants' pods" in found["VM707"]["remedy"]
+    assert "recreate the tenants' pods" in found["VM707"]["remedy"]
     for word in ("SCRUBBED", "loft_sh_token", "last_applied"):
         assert word not in shown
     assert "VM707" in shown
