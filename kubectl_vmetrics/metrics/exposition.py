@@ -205,6 +205,8 @@ class Rewriter:
             return UNSEEN
         if self._glance is not None:
             new = self._glance(block)
+            if new is None:
+                return None  # not remembered: in the view of one tenant of many, most blocks are others'
             if new is not UNSEEN:
                 return self._remember(block, new)
         parts = block.decode("utf-8", "surrogateescape").split('"')

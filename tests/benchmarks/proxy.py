@@ -1,4 +1,4 @@
-"""The proxy's memory and speed for a cadvisor text of 250 pods: one scrape, and twenty at once.
+"""The proxy's memory and speed for a cadvisor text of 250 pods: one scrape, and twenty at once; then `sharing`.
 
     python -m tests.benchmarks.proxy
 
@@ -80,6 +80,9 @@ def main() -> None:
                     f"{len(set(sizes)) == 1 and len(sizes)} whole, peak {resident(process.pid, 'VmHWM') - idle:+.0f} MiB"
                 )
             process.terminate()
+    from tests.benchmarks import sharing
+
+    sharing.main()
 
 
 if __name__ == "__main__":
