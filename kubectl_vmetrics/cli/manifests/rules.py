@@ -87,7 +87,7 @@ They are a PrometheusRule for the Prometheus Operator; --raw prints a rule file.
     metavar="MATCHERS",
     help='Matchers of virt-handler (default: job="kubevirt-prometheus-metrics").',
 )
-@click.option("--raw", is_flag=True, help="Print a rule file for rule_files of Prometheus.")
+@click.option("--raw", is_flag=True, help="Print a rule file for Prometheus' rule_files.")
 @click.option(
     "--label",
     "labels",

@@ -53,7 +53,7 @@ def parse(text: str, alerts: Sequence[Alert]) -> dict[str, Threshold | None]:
 def _threshold(alert: Alert, given: Any) -> Threshold:
     fields = [*([alert.side] if alert.side else []), "for", "severity"]
     if not isinstance(given, dict):
-        raise ValueError(f"{alert.name}: expected {', '.join(fields)}, or false to leave the alert out")
+        raise ValueError(f"{alert.name}: expected {', '.join(fields)}, or false to turn the alert off")
     found = alert.usual
     for key, value in given.items():
         if key not in fields:
@@ -84,7 +84,9 @@ def _short(value: Any) -> str:
 
 def example(alerts: Sequence[Alert]) -> str:
     """The usual thresholds as a file."""
-    lines = ["# Thresholds of alerts. What a file leaves out stays as below; NAME: false leaves an alert out."]
+    lines = [
+        "# Thresholds of alerts. Alerts that a file does not mention keep these values; NAME: false turns an alert off."
+    ]
     for alert in alerts:
         lines.append(f"{alert.name}:")
         if alert.usual.limit is not None:

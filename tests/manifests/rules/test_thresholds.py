@@ -59,11 +59,11 @@ def test_an_empty_file_changes_nothing(text: str) -> None:
         ("1: {above: 1}", "unknown alert 1; --show-thresholds prints all of them"),
         (
             "VmetricsQuotaNearLimit: 0.8",
-            "VmetricsQuotaNearLimit: expected above, for, severity, or false to leave the alert out",
+            "VmetricsQuotaNearLimit: expected above, for, severity, or false to turn the alert off",
         ),
         (
             "VmetricsProxyDown: true",
-            "VmetricsProxyDown: expected for, severity, or false to leave the alert out",
+            "VmetricsProxyDown: expected for, severity, or false to turn the alert off",
         ),
         (
             "VmetricsQuotaNearLimit: {below: 0.8}",
