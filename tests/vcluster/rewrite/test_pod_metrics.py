@@ -95,7 +95,10 @@ def test_what_is_neither_a_list_nor_an_object_is_refused(body: bytes, origins: O
 
 @pytest.mark.parametrize(
     "strange",
-    [1, None, "x", [OWN], {}, {"metadata": None}, {"metadata": [1]}, {"metadata": {"name": 1, "namespace": [2]}}],
+    [
+        *[1, None, "x", [OWN], {}, {"metadata": None}, {"metadata": [1]}],
+        *[{"metadata": {"name": 1, "namespace": "team-a"}}, {"metadata": {"name": "web-x-shop-x-vc"}}],
+    ],
     ids=str,
 )
 def test_an_item_that_is_no_pod_costs_itself(strange: Any, origins: Origins) -> None:

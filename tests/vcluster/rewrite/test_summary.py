@@ -152,7 +152,10 @@ def test_what_is_no_summary_is_refused(body: bytes, origins: Origins) -> None:
 
 @pytest.mark.parametrize(
     "strange",
-    [1, None, "x", [1], {"cpu": {}}, {"podRef": None}, {"podRef": "web"}, {"podRef": [WEB]}, {"podRef": {"name": 1}}],
+    [
+        *[1, None, "x", [1], {"cpu": {}}, {"podRef": None}, {"podRef": "web"}, {"podRef": [WEB]}],
+        *[{"podRef": {"name": 1, "namespace": "team-a"}}, {"podRef": {"name": "web-x-shop-x-vc", "namespace": [1]}}],
+    ],
     ids=str,
 )
 def test_what_is_no_pod_costs_itself(strange: Any, origins: Origins) -> None:
