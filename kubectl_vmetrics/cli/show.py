@@ -162,10 +162,10 @@ class Show:
             return ""
         view = outcome.view
         width = self.environment.width if self.fits and self.output in formats.TABLES else None
-        if width and view.spare is not None:
+        if width and (view.spare is not None or self.watch):
             from kubectl_vmetrics.output import fit
 
-            fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare)
+            fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare or (), cut=self.watch)
             view = view._replace(headers=fitting[0], rows=fitting[1], footer=fitting[2])
             text = formats.render(view, self.output, headers=headers)
             # kubectl's tables end in spaces, which would begin a new line on a screen that is just wide enough.

@@ -1,7 +1,8 @@
 """Makes a table fit the screen: text is shortened or left out, numbers never.
 
-Columns that a view can spare go first: each is shortened, then left out. Other text is shortened after that, the widest
-column first, and names of rows last. A table that does not fit even so stays as it is.
+Columns that a view can spare go first: each is shortened, then left out. Other text is shortened after that, the
+widest column first, and names of rows last. A table that does not fit even so stays as it is, unless long lines are
+cut at the edge of the screen: there, numbers stand last in a line and would be lost.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ ELLIPSIS = "…"
 _OWN = ("NAME", "POD")
 _LEAST_NAME, _LEAST_TEXT = 24, 12
 """Characters that are left of the name of a row, and of other text."""
+_LEAST_CUT = 10
+"""Characters that are left of both where lines are cut."""
 _WORD = re.compile(r"[^\W\d_]{3}")
 _NOTHING = ("<none>", "<unknown>")
 
 
 def fit(
-    headers: Row, rows: Sequence[Row], footer: Sequence[Row], width: int, spare: Sequence[str] = ()
+    headers: Row,
+    rows: Sequence[Row],
+    footer: Sequence[Row],
+    width: int,
+    spare: Sequence[str] = (),
+    *,
+    cut: bool = False,
 ) -> tuple[Row, list[Row], list[Row]]:
     """A table no wider than the screen, if that is possible without losing a number.
 
@@ -31,6 +40,7 @@ def fit(
         footer: rows below, of any length.
         width: columns of the screen.
         spare: headers of columns that may be left out, the least important first.
+        cut: whether the screen cuts long lines, rather than continuing them in the next row.
 
     Returns:
         Headers, rows and footer.
@@ -50,7 +60,9 @@ def fit(
     own = [index for index in text if headers[index] in _OWN]
     _give_way(wanted, width, headers, [index for index in text if index not in own], _LEAST_TEXT)
     _give_way(wanted, width, headers, own, _LEAST_NAME)
-    if _too_wide(wanted, width) > 0:
+    if cut:
+        _give_way(wanted, width, headers, text, _LEAST_CUT)
+    elif _too_wide(wanted, width) > 0:
         return headers, list(rows), list(footer)  # lines break all the same: nothing is won by losing text
     return (
         _row(headers, wanted),

@@ -268,6 +268,11 @@ def test_a_watch_on_a_terminal_survives_resizing(watching: TerminalProcess) -> N
     assert shown[0].startswith("Every 1s: top pods -A") or shown[0].startswith("Every 1s: top pods")
     assert shown[2].startswith("NAMESPACE")
 
+    watching.resize(80, 40)
+    watching.process.send_signal(signal.SIGWINCH)
+    shown = watching.until("MEMORY(bytes)")  # at the next refresh
+    assert shown[2].split() == ["NAMESPACE", "VCLUSTER", "VNAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"]
+
     watching.resize(60, 12)
     watching.process.send_signal(signal.SIGWINCH)
     shown = watching.until("more lines")

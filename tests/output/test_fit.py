@@ -104,3 +104,17 @@ def test_numbers_stay_and_lines_fit_where_text_can_give_way(width: int, rows: li
         assert [row[headers.index(column)] for column in "ABC"] == [before[1], before[2], before[4]]
     longest = max(len(line.rstrip()) for line in table.render(shown, headers).splitlines())
     assert longest <= width or (headers, shown) == (heads, [tuple(row) for row in rows])
+
+
+def test_where_lines_are_cut_names_give_way_before_numbers_do() -> None:
+    assert fit(HEADERS, ROWS, SUM, 50, ["HOST-NAME", "NODE"]) == (HEADERS, ROWS, SUM)
+
+    headers, rows, footer = fit(HEADERS, ROWS, SUM, 50, ["HOST-NAME", "NODE"], cut=True)
+
+    assert [line.rstrip() for line in table.render(rows, headers, footer).splitlines()] == [
+        "NAMESPACE   NAME               CPU(cores)   %CPU/R",
+        "team-a      recommen…b-wqp6g   293m         116%",
+        "team-a      orders-db-0        146m         -",
+        "                               ________",
+        "                               439m",
+    ]
