@@ -345,8 +345,9 @@ def test_an_answer_beyond_its_share_is_passed_on_as_fast_as_it_is_read() -> None
 
 def test_an_endless_answer_ends_with_its_last_reader() -> None:
     flights: All = Flights(budget=400, window=100)
-    source = Upstream(HEAD, *[b"x" * 100] * 1_000)
+    source = Upstream(HEAD)
     readers = [flights.join("a", lambda: source), flights.join("a", never)]
+    source.feed(*[b"x" * 100] * 1_000)
     for reader in readers:
         assert reader.read(50, None) == b"x" * 50
     for reader in readers:
