@@ -16,6 +16,7 @@ from kubectl_vmetrics.metrics.findings import counted
 from kubectl_vmetrics.prometheus import find
 from kubectl_vmetrics.prometheus.answer import Sample
 from kubectl_vmetrics.prometheus.api import Closed, Prometheus
+from kubectl_vmetrics.prometheus.find import Candidate
 
 from .check import Absent, Session
 
@@ -114,6 +115,11 @@ class Contents(NamedTuple):
     names: dict[str, int]
 
 
+def candidates(session: Session) -> list[Candidate]:
+    """The Services that may lead to a Prometheus; only the first MOST of them are asked. Raises as `find`."""
+    return session.once("prometheus candidates", lambda: find.find(session.client, labels=NOT_SYNCED))
+
+
 def servers(session: Session) -> dict[str, Server | VmetricsError]:
     """Each server that was found, by its Service, or why it does not answer.
 
@@ -123,10 +129,10 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
     """
 
     def read() -> dict[str, Server | VmetricsError]:
-        found = find.find(session.client, labels=NOT_SYNCED)[:MOST]
+        found = candidates(session)
         if not found:
             raise Absent(NONE)
-        asked = [Prometheus(session.client, item) for item in found]
+        asked = [Prometheus(session.client, item) for item in found[:MOST]]
         answers = gather([partial(_probe, item) for item in asked], limit=MOST)
         for answer in answers:
             if isinstance(answer, Forbidden):

@@ -10,7 +10,7 @@ from kubectl_vmetrics.vcluster import discovery
 from . import leaks
 from .allowlists import ANNOTATIONS, LABELS, exported
 from .check import Absent, Cause, Check, Outcome, Session, failed, passed, skipped, warned
-from .contents import NAMES, OWNERS, Contents, Server, contents, servers, told
+from .contents import MOST, NAMES, OWNERS, Contents, Server, candidates, contents, servers, told
 from .nodes import nodes, ready
 from .workloads import STATE_METRICS, with_images
 
@@ -33,6 +33,8 @@ def _found(session: Session) -> Outcome:
     closed = [path for path, item in found.items() if isinstance(item, Closed)]
     down = {p: item for p, item in found.items() if isinstance(item, VmetricsError) and not isinstance(item, Closed)}
     seen = [_described(path, item) for path, item in found.items()]
+    if left := candidates(session)[MOST:]:
+        seen.append(f"not asked: {some([item.path for item in left])}")
     if down:
         first = next(iter(down))
         text = f"{some(list(down))} {'does' if len(down) == 1 else 'do'} not answer: {down[first].message}"

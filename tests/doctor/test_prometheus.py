@@ -278,6 +278,27 @@ def test_one_that_requires_credentials(run: Run) -> None:
     assert found["VM707"] == ("SKIP", "each Prometheus requires credentials")
 
 
+def test_only_the_first_are_asked(served: tuple[Apiserver, str], run: Run) -> None:
+    asked: set[str] = set()
+
+    def change(request: Request, answer: Callable[[Request], Reply]) -> Reply:
+        if "/proxy/" in request.path:
+            asked.add(request.path.split("/")[6])
+            return answer(request._replace(path=f"{PROXY}/{request.path.partition('/proxy/')[2]}"))
+        return answer(request)
+
+    names = [f"p{index}" for index in range(12)]
+    found = run(together(services(*((name, FOUND) for name in sorted(names))), change), "--only=VM701")["VM701"]
+
+    assert asked == {f"http:{name}:9090" for name in sorted(names)[:8]}
+    assert found["found"] == (
+        "monitoring/p0 (Prometheus 2.42.0), monitoring/p1 (Prometheus 2.42.0), monitoring/p10 (Prometheus 2.42.0) "
+        "and 5 more answer"
+    )
+    assert len(found["evidence"]) == 9
+    assert found["evidence"][-1] == "not asked: monitoring/p6, monitoring/p7, monitoring/p8 and 1 more"
+
+
 def test_something_else_behind_such_a_service(run: Run) -> None:
     page = say(f"{PROXY}/.*", "<html>log in</html>")
     assert told(run(page))["VM701"] == (
