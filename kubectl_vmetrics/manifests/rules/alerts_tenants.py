@@ -14,6 +14,7 @@ _A_POD = (
     "{{ if $labels.vcluster_virtual_pod }}{{ $labels.vcluster_virtual_namespace }}/{{ $labels.vcluster_virtual_pod }}"
     "{{ else }}{{ $labels.namespace }}/{{ $labels.pod }}{{ end }}"
 )
+_OF_HOST = "{{ with $labels.cluster }} on the host {{ . }}{{ end }}"
 _A_CLAIM = f"{label('vcluster_virtual_namespace')}/{label('vcluster_virtual_persistentvolumeclaim')}"
 
 
@@ -64,7 +65,14 @@ def _unresolved(given: Given) -> str | None:
 
 
 def _absent(given: Given) -> str:
-    return call("absent", given.way.witness(given.sources))
+    witness = given.way.witness(given.sources)
+    # Of several hosts, each that had tenants within a day; `absent` alone is silent as long as one of them has names.
+    lost = operation(
+        over("group", ("cluster",), "max_over_time(vcluster:pods:count[1d])"),
+        "unless on (cluster)",
+        over("group", ("cluster",), witness),
+    )
+    return operation(lost, "or on ()", call("absent", witness))
 
 
 ALERTS = (
@@ -119,7 +127,7 @@ ALERTS = (
         "VmetricsNamesAbsent",
         _absent,
         Threshold(None, "10m", "warning"),
-        "Prometheus has no virtual names.",
-        "No series names pods of virtual clusters, so the series vcluster_* and vcluster:* are missing.",
+        f"Prometheus has no virtual names{_OF_HOST}.",
+        f"No series names pods of virtual clusters{_OF_HOST}, so the series of `manifests rules` are missing.",
     ),
 )

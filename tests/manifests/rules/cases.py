@@ -199,7 +199,7 @@ CASES = {
         NAMES,
         "warning",
         "Prometheus has no virtual names.",
-        "No series names pods of virtual clusters, so the series vcluster_* and vcluster:* are missing.",
+        "No series names pods of virtual clusters, so the series of `manifests rules` are missing.",
         "for: 1h",
     ),
     "VmetricsControlPlaneDown": Case(

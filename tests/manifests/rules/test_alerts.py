@@ -13,7 +13,7 @@ from kubectl_vmetrics.manifests.rules.names import LABELS, POD_INFO, POD_OWNER, 
 from kubectl_vmetrics.manifests.rules.render import ALERTS, Settings
 
 from .cases import CASES, ON_HOST, answered, proxy, throttled
-from .host import CART, KUBELET, NAMES, STATE_METRICS, named, usage
+from .host import CART, KUBELET, NAMES, STATE_METRICS, named, together, usage
 from .promtool import MISSING, alerts, check, series
 
 pytestmark = MISSING
@@ -143,6 +143,20 @@ def test_names_are_absent(way: Way, tmp_path: Path) -> None:
 
     check(tmp_path, settings, usage(CART), [alerts("VmetricsNamesAbsent", 10, [found])])
     check(tmp_path, settings, [*usage(CART), *named(way, CART)], [alerts("VmetricsNamesAbsent", 10, [])])
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_one_of_two_hosts_has_lost_its_names(way: Way, tmp_path: Path) -> None:
+    east, west = CART._replace(cluster="east"), CART._replace(cluster="west", uid="uid-2")
+    given = together(named(way, east), usage(east), named(way, west, "1x5 stale"), usage(west))
+    texts = (
+        "Prometheus has no virtual names on the host west.",
+        "No series names pods of virtual clusters on the host west, so the series of `manifests rules` are missing.",
+    )
+    found = instance("VmetricsNamesAbsent", {"cluster": "west"}, "warning", texts)
+    expected = [alerts("VmetricsNamesAbsent", 15, []), alerts("VmetricsNamesAbsent", 16, [found])]
+
+    check(tmp_path, Settings(way=way), given, expected)
 
 
 def test_few_requests_have_no_share_that_says_anything(tmp_path: Path) -> None:
