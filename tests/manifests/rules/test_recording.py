@@ -8,6 +8,7 @@ import pytest
 
 from kubectl_vmetrics.manifests.rules.names import LABELS, POD_INFO, STATE, WAYS, Way
 from kubectl_vmetrics.manifests.rules.render import Settings
+from kubectl_vmetrics.manifests.rules.sources import Sources
 
 from .host import (
     CART,
@@ -116,6 +117,18 @@ def test_jobs_that_scrape_the_same_kubelet_count_once(way: Way, tmp_path: Path) 
         query("vcluster:pods:count * 1", 10, [(CART.recorded_owner(), 1)]),
     ]
     check(tmp_path, Settings(way=way), given, expected)
+
+
+@EVERY_WAY
+def test_metrics_resource_counts_nothing_even_if_the_matchers_let_it_in(way: Way, tmp_path: Path) -> None:
+    """Where jobs have no metrics_path, as in the charts of Prometheus' community, no matcher can keep it out."""
+    sources = Sources(cadvisor='job="kubelet"')
+    given = together(named(way, CART), usage(CART), resource(CART))
+    expected = [
+        query(rounded(CPU), 10, [(CART.recorded(way), 0.1)]),
+        query(f"{MEMORY} * 1", 10, [(CART.recorded(way), MIB)]),
+    ]
+    check(tmp_path, Settings(way=way, sources=sources), given, expected)
 
 
 @EVERY_WAY
