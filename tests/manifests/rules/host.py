@@ -109,6 +109,7 @@ def usage(pod: Pod, seconds: int = 6, values: str = "", **more: str) -> list[Ser
         series("container_cpu_usage_seconds_total", "0x40", **own, **pause),
         series("container_memory_working_set_bytes", gauge, **own, **container),
         series("container_memory_working_set_bytes", gauge, **own, **cgroup),
+        series("container_memory_working_set_bytes", "4096x40", **own, **pause),
     ]
 
 
