@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kubectl_vmetrics.metrics.exposition import UNSEEN, Rewriter, parse_block
@@ -96,8 +96,15 @@ def series(rewriter: Rewriter, line: bytes) -> list[list[tuple[bytes, bytes]]]:
     return [sorted(parse_block(shown[1 : shown.rindex(b"}") + 1])) for shown in found.splitlines()]
 
 
+MINE = f'id="{cgroup(OWN)}"'
+
+
 @settings(max_examples=500)
 @given(found=labels.filter(no_label_twice), isolate=st.booleans())
+# Two paths that name another pod, each in its place: before the cgroup, behind it, behind the pod.
+@example(found=[f'x="pod{OTHER}"', MINE, WEB, f'y="pod{OTHER}"'], isolate=False)
+@example(found=[f'x="pod{OTHER}"', MINE, f'y="pod{OTHER}"', WEB], isolate=False)
+@example(found=['z=""', MINE, f'x="pod{OTHER}"', WEB, f'y="pod{OTHER}"'], isolate=False)
 def test_a_tenants_line_is_the_same_label_by_label(found: list[str], isolate: bool) -> None:
     line = f"x{{{','.join(found)}}} 1\n".encode()
     slow = Rewriter(exposition._tenant(WORLD, VC, isolate), bare=not isolate)
@@ -176,6 +183,14 @@ def test_a_long_cgroup_or_name_is_left_to_be_taken_apart() -> None:
     fits = 1024 - len('namespace="",pod="web"')
     for length, verdict in ((fits, None), (fits + 1, UNSEEN)):
         assert found(block("/", f'namespace="{"n" * length}",pod="web"')) is verdict
+
+
+def test_a_cgroup_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, shown = glance(), block(cgroup(VIRTUAL), 'namespace="shop",pod="web"')
+    assert found(block(cgroup(OWN))) == shown
+    monkeypatch.delattr(exposition._TenantGlance, "_shown")
+
+    assert found(block(cgroup(OWN))) == shown
 
 
 def test_no_more_cgroups_of_a_pod_are_remembered_than_it_has_containers() -> None:
