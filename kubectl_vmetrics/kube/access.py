@@ -1,4 +1,4 @@
-"""What the user may do, as the apiserver says (authorization.k8s.io/v1, SelfSubjectAccessReview)."""
+"""The user's rights according to the apiserver (authorization.k8s.io/v1, SelfSubjectAccessReview)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Review(msgspec.Struct):
 
 
 def allowed(client: Client, rights: Sequence[Right]) -> list[bool | VmetricsError]:
-    """Whether each is allowed, all asked at once; or why that could not be asked."""
+    """Whether each right is granted, reviewed concurrently; or the error if the review failed."""
     return gather([partial(_ask, client, right) for right in rights], limit=16)
 
 

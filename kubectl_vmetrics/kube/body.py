@@ -1,7 +1,7 @@
 """The body of an answer, decompressed step by step and never beyond its limits.
 
 Libraries inflate a whole piece at once, and 256 KiB of gzip may inflate to 256 MiB. Here each step is bounded, so that
-what an answer takes of memory is what the caller keeps of it.
+an answer takes no more memory than what the caller keeps of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pieces(
 
 
 def whole(found: Iterator[bytes], limits: Limits, path: str) -> bytearray:
-    """All of it, for answers that are decoded in one piece. Raises what the iterator raises, and TooLarge."""
+    """The whole body, for answers that are decoded in one piece. Raises what the iterator raises, and TooLarge."""
     body = bytearray()
     for piece in found:
         body += piece
@@ -68,7 +68,7 @@ def whole(found: Iterator[bytes], limits: Limits, path: str) -> bytearray:
 
 
 def beginning(found: Iterator[bytes], limits: Limits) -> bytes:
-    """As much of it as is read, for answers that are errors anyhow: what cannot be read of them is left out."""
+    """The beginning of a body, for error messages; what cannot be read is omitted."""
     size = limits.size or STEP
     body = bytearray()
     with contextlib.suppress(BadAnswer, ConnectionFailed):
@@ -80,7 +80,7 @@ def beginning(found: Iterator[bytes], limits: Limits) -> bytes:
 
 
 def _metered(read: Callable[[int], bytes], limits: Limits, path: str, who: str) -> Iterator[bytes]:
-    """The bytes as sent. Gzip of nothing may go on for ever: what was sent is limited as what comes of it."""
+    """The bytes as sent, limited like the decompressed ones, because gzip of nothing can be endless."""
     received = 0
     while data := read(STEP):
         received += len(data)

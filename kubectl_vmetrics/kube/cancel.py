@@ -22,11 +22,11 @@ _current = threading.local()
 
 
 class Cancelled(ConnectionFailed):
-    """Nobody waits for the answer any more."""
+    """The client no longer waits for the answer."""
 
 
 class Crowded(TimedOut):
-    """Too many large answers at once: nothing that the server could help."""
+    """Too many large answers at once; the server is not at fault."""
 
 
 class CancelScope:
@@ -119,12 +119,12 @@ class CancelScope:
             self._large.release()
 
     def check(self) -> None:
-        """Raises Cancelled where nobody waits any more."""
+        """Raises Cancelled if the work was cancelled."""
         if self._over.is_set():
             raise Cancelled("the client disconnected")
 
     def wait(self, seconds: float) -> None:
-        """Sleep. Raises Cancelled at once when it is."""
+        """Sleep. Raises Cancelled as soon as the work is cancelled."""
         self._over.wait(seconds)
         self.check()
 
@@ -136,7 +136,7 @@ def current() -> CancelScope | None:
 
 
 def check() -> None:
-    """Raises Cancelled where this thread's work is not waited for any more."""
+    """Raises Cancelled if this thread's work was cancelled."""
     if scope := current():
         scope.check()
 
@@ -148,7 +148,7 @@ def grown(size: int) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep. Raises Cancelled at once when nobody waits any more."""
+    """Sleep. Raises Cancelled as soon as the work is cancelled."""
     if scope := current():
         scope.wait(seconds)
     else:

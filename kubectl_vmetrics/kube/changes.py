@@ -13,7 +13,7 @@ _Seen = tuple[tuple[int, int, int] | None, ...]
 
 
 class Changes:
-    """Whether files changed since they were last read. Asks the file system once in a while only.
+    """Whether files changed since they were last read. Checks the file system at intervals.
 
     Args:
         paths: of the files.

@@ -68,7 +68,7 @@ class Stream(NamedTuple):
 
 
 class Client:
-    """A cluster to ask. Safe to use from several threads."""
+    """A client for one cluster. Safe to use from several threads."""
 
     def __init__(self, connection: Connection) -> None:
         if connection.in_cluster:
@@ -87,7 +87,7 @@ class Client:
 
     @property
     def namespace(self) -> str:
-        """The namespace to use where a command names none."""
+        """The namespace if a command does not specify one."""
         return self.connection.namespace
 
     def get(
@@ -106,9 +106,9 @@ class Client:
             path: from the root, its parts already escaped (see `escape`).
             params: the query; None values are left out.
             accept: JSON must be asked for by name: some servers behind the apiserver prefer protobuf.
-            limit: seconds until it is given up, if that is sooner than what the connection says.
+            limit: timeout in seconds, if it is shorter than the connection's.
             limits: how much is read; None for what `limits.of` says of the path, of text that is kept whole.
-            headers: more of them, for what stands behind the apiserver's proxy.
+            headers: additional headers, for servers behind the apiserver's proxy.
 
         Raises:
             StatusError: an answer of 400 or more.
@@ -136,13 +136,13 @@ class Client:
         limit: float | None = None,
         limits: Limits | None = None,
     ) -> Iterator[Stream]:
-        """GET a path and read the answer as it comes. Raises as `get`, while it is read as well.
+        """GET a path and stream the answer. Raises as `get`, also while the answer is read.
 
         Args:
             path: as `get`.
             params: as `get`.
             accept: as `get`.
-            limit: seconds until it is given up; None for what the connection says.
+            limit: timeout in seconds; None for the connection's.
             limits: as `get`.
         """
         deadline = time.monotonic() + limit if limit else self._deadline()
@@ -152,7 +152,7 @@ class Client:
             yield Stream(chunks, response.headers.get("Content-Type", ""))
 
     def create(self, path: str, body: object, decoder: msgspec.json.Decoder[T]) -> T:
-        """POST an object and decode the answer: for reviews, which are asked in this way and leave nothing behind.
+        """POST an object and decode the answer; used only for reviews, which create nothing.
 
         Raises:
             StatusError, ConnectionFailed, ConfigError: as `get`.

@@ -1,4 +1,4 @@
-"""The core objects that tables are joined with: nodes, pods, namespaces, workloads; only the fields that are used."""
+"""Core objects that tables need: nodes, pods, namespaces and workloads, with only the fields in use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Condition(msgspec.Struct):
 
 
 def holds(conditions: Iterable[Condition], kind: str) -> bool:
-    """Whether a condition of that type is True; one that is not there is not."""
+    """Whether the condition of that type is True; False if it is missing."""
     return any(item.type == kind and item.status == "True" for item in conditions)
 
 
@@ -65,7 +65,7 @@ class Node(msgspec.Struct):
 
     @property
     def swap_bytes(self) -> int | None:
-        """Swap of the machine; None where the kubelet does not say."""
+        """Swap of the machine; None if the kubelet does not report it."""
         return self.status.node_info.swap.capacity if self.status.node_info.swap else None
 
 
@@ -123,7 +123,7 @@ class Pod(msgspec.Struct):
 
 
 class Named(msgspec.Struct):
-    """Any object by its metadata alone."""
+    """The metadata of any object."""
 
     metadata: ObjectMeta
 
@@ -163,7 +163,7 @@ def count_claims(client: Client, namespace: str | None) -> int:
 
 
 def labels_of_namespaces(client: Client) -> dict[str, dict[str, str]]:
-    """The labels of each namespace; none of any where they may not be listed. Raises as Client.get otherwise."""
+    """The labels of each namespace; empty if they cannot be listed. Raises as Client.get otherwise."""
     try:
         return {item.metadata.name: item.metadata.labels for item in namespaces(client)}
     except Forbidden:

@@ -1,6 +1,6 @@
-"""Logging in: the Authorization header and the client certificate of a user.
+"""Authentication: the Authorization header and the client certificate of a user.
 
-Tokens, token files, passwords and certificates need nothing but this file. Exec plugins, OIDC and service accounts
+Tokens, token files, passwords and certificates are handled here. Exec plugins, OIDC and service accounts
 go through the `kubernetes` package, which costs 0.3 s to import, so it is imported only for those.
 """
 
@@ -67,7 +67,7 @@ class Credentials:
         return self._authority
 
     def renewable(self) -> bool:
-        """Whether asking again can give something else: after a 401, forget() and retry only then."""
+        """Whether fetching again can give other credentials; only then forget() and retry after a 401."""
         user = self._connection.user
         return bool(user.token_file or user.exec or user.auth_provider or self._connection.in_cluster)
 

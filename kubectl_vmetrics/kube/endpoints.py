@@ -1,4 +1,4 @@
-"""Where a Service leads: its EndpointSlices, and the Endpoints that were there before them."""
+"""The endpoints of a Service: its EndpointSlices, and the older Endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Address(NamedTuple):
     """One address behind a port of a Service.
 
     Attributes:
-        pod: its name; "" for what is no pod.
+        pod: its name; "" if it is not a pod.
     """
 
     ip: str
@@ -72,7 +72,7 @@ class _Endpoints(msgspec.Struct):
 
 
 def slices(client: Client, namespace: str, service: str, port: str) -> list[Address]:
-    """The addresses behind a named port, as EndpointSlices have them. Raises as Client.get."""
+    """The addresses for a named port in the EndpointSlices. Raises as Client.get."""
     found = _slices(client, namespace, service)
     # All addresses of an endpoint are the same process, so the first is enough; a port that is not there is none.
     return [
@@ -107,7 +107,7 @@ def _slices(client: Client, namespace: str, service: str) -> list[_Slice]:
 
 
 def endpoints(client: Client, namespace: str, service: str, port: str) -> list[Address]:
-    """The same as Endpoints have them: at most 1,000 addresses. Raises as Client.get."""
+    """The same from the Endpoints, at most 1,000 addresses. Raises as Client.get."""
     path = f"/api/v1/namespaces/{escape(namespace)}/endpoints/{escape(service)}"
     found = client.decode(path, decoder(_Endpoints))
     return [

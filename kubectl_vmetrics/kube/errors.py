@@ -1,4 +1,4 @@
-"""Every error that a user may meet, and the line that each prints.
+"""Every error that users can see, and the line it prints.
 
     VmetricsError                 "error: …"
     ├── UsageError                a flag or argument that cannot be used
@@ -63,7 +63,7 @@ class ConnectionFailed(VmetricsError):
 
 
 class TimedOut(ConnectionFailed):
-    """The server did not answer, or not to the end, in the time that it had."""
+    """The server did not answer, or did not finish its answer, within the time limit."""
 
 
 class BadAnswer(VmetricsError):
@@ -104,7 +104,7 @@ class StatusError(VmetricsError):
 
 
 class BadRequest(StatusError):
-    """400: what was asked makes no sense to the server, now or ever."""
+    """400: the request is invalid, and retrying does not help."""
 
 
 class Unauthorized(StatusError):
@@ -117,7 +117,7 @@ class Unauthorized(StatusError):
 
 
 class Forbidden(StatusError):
-    """403: the user is known, the right is missing."""
+    """403: the user is authenticated, but lacks the right."""
 
 
 class NotFound(StatusError):

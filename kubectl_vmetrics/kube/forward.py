@@ -46,10 +46,10 @@ class Peer:
     """The server to trust behind a port, and the identity to present; created once for many connections.
 
     Args:
-        identity: with what to log in; None for nothing.
+        identity: to authenticate with; None for no authentication.
         ca: PEM of the authority that signed the other side's certificate; None to trust any server, which is for
             certificates that a process makes for itself: the apiserver vouches for the pod.
-        name: the name that its certificate holds.
+        name: the name in its certificate.
 
     Raises:
         ConfigError: a certificate or authority that cannot be used.
@@ -68,13 +68,13 @@ class Peer:
 
 @contextlib.contextmanager
 def forward(client: Client, namespace: str, pod: str, ports: Sequence[int], limit: float) -> Iterator[Forward]:
-    """Lead to ports of a pod while the context lasts.
+    """Forward ports of a pod while the context lasts.
 
     Args:
         client: the cluster.
         namespace: the pod's.
         pod: its name.
-        ports: all that will be asked, each once.
+        ports: all ports in use, each once.
         limit: seconds for everything that is done in the context.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Calls at once, none of which holds up the others: not by an error, not by taking long."""
+"""Concurrent calls that do not affect each other, neither by errors nor by taking long."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gather(
             cancelled and counts as TimedOut, unless all take as long; None to wait for each to its end.
 
     Raises:
-        NoThread: not one thread can be started.
+        NoThread: no thread can be started.
     """
     if len(calls) == 1:
         try:
@@ -49,7 +49,7 @@ def gather(
 
 
 class NoThread(VmetricsError):
-    """The system lets this process start no thread."""
+    """The system does not allow this process to start a thread."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -56,7 +56,7 @@ class Flags(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """How to log in: a certificate, and one of token, exec plugin, provider or password, in kubectl's order.
+    """How to authenticate: a certificate, and one of token, exec plugin, provider or password, in kubectl's order.
 
     Attributes:
         files: where certificate and key came from, which may change; None where they are in the kubeconfig itself.

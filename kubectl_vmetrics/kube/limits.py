@@ -1,6 +1,6 @@
-"""How much of an answer is read: one table for every kind of answer, and who it is that sent too much.
+"""Size limits of all kinds of answers, in one table; and the name of a sender who exceeds one.
 
-Nobody who answers is trusted to stop: a kubelet, a virt-handler or a tenant's control plane may send a few megabytes
+No server is trusted to stop sending: a kubelet, a virt-handler or a tenant's control plane may send a few megabytes
 of gzip that inflate to gigabytes, a line without an end, or a million series. Each limit is several times the largest
 honest answer that is known, and small enough that one answer cannot take the memory of the process.
 """
@@ -16,10 +16,10 @@ _MIB = 1 << 20
 
 
 class Limits(NamedTuple):
-    """What of one kind of answer is read.
+    """The limits for one kind of answer.
 
     Attributes:
-        size: bytes, decompressed; None for what has no end, a watch.
+        size: bytes, decompressed; None for an endless answer (a watch).
         line: bytes of one line; None where an answer is not read by line. No less than `body.STEP`.
         lines: how many of them; None as above.
         objects: objects and arrays of a JSON text; each becomes a few hundred bytes once decoded.

@@ -65,7 +65,7 @@ def _count(results: Sequence[Result], kind: str) -> int:
 
 
 def _row(item: Granted) -> list[str]:
-    works = "no" if item.missing else "less" if item.less else "yes"
+    works = "no" if item.missing else "partly" if item.less else "yes"
     return [item.command, works, ", ".join(right.title for right in (*item.missing, *item.less)) or "-"]
 
 
