@@ -147,6 +147,7 @@ class Flights(Generic[S]):
         try:
             threading.Thread(target=self._run, args=(flight,), daemon=True, name="flight").start()
         except RuntimeError:  # the limit on threads is reached
+            source.cancel()
             raise Full from None
         self._open[key] = flight
         self.asked += 1

@@ -137,6 +137,8 @@ class Question:
     def cancel(self) -> None:
         """See flight.Source."""
         self._scope.cancel()
+        if self._waiting is None and not self._reply:
+            self.passage.abandoned()  # it was never sent
 
     def left(self, error: BaseException | None, *, whole: bool) -> bool:
         """A reader leaves.

@@ -209,6 +209,25 @@ def test_too_many_at_once() -> None:
     assert setup.sender.sent == []
 
 
+def test_without_a_thread_for_it_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circuit, "FIRST_PAUSE", -1.0)
+    setup = Setup(*[Response(status=503) for _ in range(circuit.FAILURES)], Response(b"x"))
+    for _ in range(circuit.FAILURES):
+        with pytest.raises(Unavailable):
+            setup.get()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(circuit.PROBES + 1):
+            with pytest.raises(Crowded):
+                setup.get()
+    assert setup.get() == b"x"  # whether the node works again may still be tried
+    assert setup.circuits.open_now() == 0
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 # ------------------------------------------------------------------------------------------------ what circuits learn
 
 
