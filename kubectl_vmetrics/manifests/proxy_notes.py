@@ -96,6 +96,11 @@ def _scraped(settings: Settings) -> list[str]:
     ]
     if settings.monitor == monitor.SERVICE_MONITOR:
         found.append("Only names are scraped, for a Prometheus that scrapes the kubelets itself.")
+    elif not settings.only_names:
+        found += [
+            "If Prometheus already scrapes the kubelets, as in kube-prometheus-stack, every sum would count twice:",
+            "turn that job off, or use --monitor servicemonitor.",
+        ]
     if settings.issuer:
         found += [
             f"Prometheus trusts {certificate.AUTHORITY} of {settings.tls_secret}. An ACME issuer writes no such key:",

@@ -46,7 +46,7 @@ Nothing is changed in the cluster: the objects go to stdout.""",
         ),
     },
     examples=[
-        ("Review, then apply", "manifests proxy --monitor scrapeconfig"),
+        ("Review, then apply", "manifests proxy -n monitoring"),
     ],
 )
 def manifests() -> None:

@@ -31,13 +31,11 @@ With --vcluster, every virtual cluster's proxy has its own name and token.
 With --only-names, the proxy serves names (vcluster_pod_info and others) and no metrics. Prometheus joins them with the
 metrics it has (see manifests rules), and the proxy needs no rights on nodes.
 
-For the Prometheus Operator, --monitor scrapeconfig prints a ScrapeConfig for everything that the proxy serves, and a
-ServiceMonitor for the proxy itself; --monitor servicemonitor prints a ServiceMonitor for names and the proxy.""",
+For the Prometheus Operator, --monitor servicemonitor prints a ServiceMonitor for names and the proxy itself: use it if
+Prometheus already scrapes the kubelets, as in kube-prometheus-stack. --monitor scrapeconfig prints a ScrapeConfig for
+the kubelets' metrics as well; with another kubelet job beside it, every sum would count twice.""",
     examples=[
-        (
-            "All virtual clusters, scraped by the Prometheus Operator",
-            "manifests proxy -n monitoring --monitor scrapeconfig",
-        ),
+        ("All virtual clusters", "manifests proxy -n monitoring"),
         (
             "One virtual cluster, with rights in its namespace only",
             "manifests proxy --vcluster team-a/shop --isolate",
