@@ -139,6 +139,10 @@ def pipeline(*rules: str, under: str = "annotations") -> str:
         (pipeline("{tag_name: $$1, from: node, key_regex: (.*)}"), False, False),
         (pipeline("{tag_name: $$1, key_regex: (.*)}"), False, True),
         (pipeline("{key_regex: (.*), from: namespace}", "{key_regex: (.*), from: pod}"), False, True),
+        (pipeline("{key_regex: (.*), from: pod}", "{key_regex: x, from: namespace}"), False, True),
+        ("{a: &a [x], b: *a, annotations: [{key_regex: (.*)}]}", False, True),
+        ("{b: [x, y, z], annotations: [{key_regex: (.*)}]}", False, True),
+        ("just text", False, False),
         (pipeline("{key: x, from: pod}", "{key_regex: a, from: pod}", "{from: pod}"), False, False),
         # Too slow to be tried: judged by their beginning.
         (pipeline("{tag_name: a, key_regex: '(.*)*', from: pod}"), False, True),
