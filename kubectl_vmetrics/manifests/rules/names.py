@@ -70,7 +70,7 @@ def _labeled_pods(sources: Sources, seen: Seen) -> str:
 
 def _labeled_claims(sources: Sources, seen: Seen) -> str:
     named = 'vcluster_virtual_persistentvolumeclaim!=""'
-    chosen = selector("kubelet_volume_stats_capacity_bytes", sources.kubelet, named)
+    chosen = selector("kubelet_volume_stats_used_bytes", sources.kubelet, named)
     return over("group", (*HOST_CLAIM, *CLAIM), seen(chosen))
 
 

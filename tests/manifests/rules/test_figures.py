@@ -179,9 +179,7 @@ def claim_names(way: Way) -> list[tuple[str, str]]:
         ]
     if way == LABELS:
         return [
-            series(
-                "kubelet_volume_stats_capacity_bytes", "100x40", **CLAIM, **VIRTUAL_CLAIM, job="kubelet", instance="p"
-            )
+            series("kubelet_volume_stats_used_bytes", "50x40", **CLAIM, **VIRTUAL_CLAIM, job="kubelet", instance="p")
         ]
     return []
 

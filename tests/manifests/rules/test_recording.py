@@ -200,11 +200,18 @@ def test_what_a_tenants_pod_exports_itself_is_not_read(way: Way, tmp_path: Path)
     check(tmp_path, Settings(way=way), given, expected)
 
 
-@pytest.mark.parametrize("way", [POD_INFO, STATE, LABELS], ids=lambda way: way.name)
-def test_the_name_of_now_wins_over_one_that_is_remembered(way: Way, tmp_path: Path) -> None:
+WITH_NAMES = pytest.mark.parametrize("way", [POD_INFO, STATE, LABELS], ids=lambda way: way.name)
+
+
+@WITH_NAMES
+@pytest.mark.parametrize("turned", [False, True], ids=["one way", "other way"])
+def test_the_name_of_now_wins_over_one_that_is_remembered(turned: bool, way: Way, tmp_path: Path) -> None:
     """`a-x-b` in `c` and `a` in `b-x-c` have the same host name, one after the other."""
-    first = Pod("team-b", "a-x-b-x-c-x-vc2", "vc2", "c", "a-x-b", uid="uid-6")
-    then = first._replace(space="b-x-c", name="a", uid="uid-7")
+    names = [("c", "a-x-b"), ("b-x-c", "a")]
+    first, then = (
+        Pod("team-b", "a-x-b-x-c-x-vc2", "vc2", *name, uid=f"uid-{6 + number}")
+        for number, name in enumerate(reversed(names) if turned else names)
+    )
     given = together(
         named(way, first, "1x5 stale"),
         named(way, then, "_x6 1x20 stale"),
@@ -219,7 +226,20 @@ def test_the_name_of_now_wins_over_one_that_is_remembered(way: Way, tmp_path: Pa
     check(tmp_path, Settings(way=way), given, expected)
 
 
-@pytest.mark.parametrize("way", [POD_INFO, STATE, LABELS], ids=lambda way: way.name)
+@WITH_NAMES
+def test_two_names_for_one_pod_cost_no_other_pod_its_own(way: Way, tmp_path: Path) -> None:
+    """Two sources that disagree must not fail the rules ("many-to-many"): one of the names is taken."""
+    other = {POD_INFO: {**NAMES, "instance": "b"}, LABELS: {**KUBELET, "service": "b"}}.get(way, REPLICA)
+    disagreeing = named(way, CART._replace(name="another"), source=other)
+    given = together(named(way, CART), disagreeing, usage(CART), named(way, HASHED), usage(HASHED))
+    expected = [
+        query("count(vcluster_pod:names:max)", 10, [({}, 2)]),
+        query(rounded("vcluster:cpu_usage_cores:sum"), 10, [(CART.recorded_owner(), 0.2)]),
+    ]
+    check(tmp_path, Settings(way=way), given, expected)
+
+
+@WITH_NAMES
 def test_pods_that_the_host_makes_for_a_tenant_are_the_tenants_without_a_name(way: Way, tmp_path: Path) -> None:
     """virt-launcher carries the labels of its virtual machine, and copies of its annotations."""
     launcher = Pod("team-a", "virt-launcher-db-0", "vc1", "vms", "", uid="uid-8")
