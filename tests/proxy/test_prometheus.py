@@ -1,12 +1,13 @@
 """A real Prometheus finds the proxy's targets through /sd, scrapes them, and adds up what `top vclusters` adds up.
 
-The demo's clock runs faster than the real one and stops when the two agree, so that there are some minutes of samples
-after some seconds, and what is asked in the end does not depend on when.
+The demo's clock goes on once all targets have been scraped, so that all sources have the same samples of some minutes
+after some seconds.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import urllib.parse
@@ -21,13 +22,14 @@ import pytest
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.demo.usage import WINDOW
+from kubectl_vmetrics.proxy.flights import Flights
 from tests.conftest import invoke, write_kubeconfig
 from tests.prometheus import MISSING, query, running
 from tests.proxy.test_proxy import serve
 
 pytestmark = MISSING
 
-SPEED, SECONDS = 16, 12.0
 ENDPOINTS = ("metrics", "metrics/cadvisor", "metrics/probes")
 TENANT = ("team-a", "shop")
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "prometheus.md"
@@ -38,13 +40,13 @@ NAMES = "max by (namespace, pod, vcluster_host_namespace, vcluster_name) (vclust
 
 
 class Clock:
-    """Seconds since the epoch; late at first, and fast until the time is right."""
+    """Seconds since the epoch, as the test sets them."""
 
     def __init__(self) -> None:
-        self.end = time.time() + SECONDS
+        self.now = time.time() - 330
 
     def __call__(self) -> float:
-        return self.end - SPEED * max(0.0, self.end - time.time())
+        return self.now
 
 
 class World(NamedTuple):
@@ -53,11 +55,13 @@ class World(NamedTuple):
     Attributes:
         url: of Prometheus.
         end: when the demo's clock stopped.
+        recorded: when rules had been evaluated with all that was scraped.
         kubeconfig: of the demo.
     """
 
     url: str
     end: float
+    recorded: float
     kubeconfig: Path
 
 
@@ -89,9 +93,19 @@ def _found(url: str, source: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder, clock = tmp_path_factory.mktemp("prometheus"), Clock()
-    with demo_server.serving(Apiserver(build(Shape()), clock)) as host, serve(None, host) as proxy:
+    shape = build(Shape())
+    targets = len(ENDPOINTS) * 3 * len(shape.nodes) + 2
+    with (
+        demo_server.serving(Apiserver(shape, clock)) as host,
+        # Every scrape sees what the demo's clock says, and nothing that is some seconds old.
+        serve(None, host, views={"flights": Flights[Any](age=0.0)}) as proxy,
+    ):
+        rules = invoke("manifests", "rules", "--raw")
+        assert (rules.code, rules.stderr) == (0, "")
+        (folder / "rules.yml").write_text(rules.stdout.replace("interval: 1m", "interval: 1s"))
         config = {
-            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "rule_files": [str(folder / "rules.yml")],
             "scrape_configs": [
                 _found(f"{proxy}/sd", "proxy"),
                 _found(f"{proxy}/vclusters/{'/'.join(TENANT)}/sd", "tenant"),
@@ -99,23 +113,38 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             ],
         }
         with running(config, folder) as url:
-            # What was scraped after the clock stopped is there for all sources.
-            nodes = len(build(Shape()).nodes)
-            query(url, f"count(timestamp(up == 1) > {clock.end + 1}) == {len(ENDPOINTS) * 3 * nodes + 2}", 90)
-            yield World(url, clock.end, write_kubeconfig(folder, host))
+            # Windows of the demo: some minutes at first, then one after the other until it is as late as it is.
+            started, windows = clock.now, 0
+            for _ in range(4):
+                _scraped(url, targets)
+                windows += 5
+                clock.now = started + windows * WINDOW
+            last = max(windows + 3, math.ceil((time.time() - started) / WINDOW))
+            for window in range(last - 3, last + 1):
+                _scraped(url, targets)
+                clock.now = started + window * WINDOW
+            _scraped(url, targets)
+            time.sleep(max(0.0, clock.now - time.time()) + 3)
+            yield World(url, clock.now, time.time(), write_kubeconfig(folder, host))
 
 
-def ask(world: World, expression: str) -> list[dict[str, Any]]:
-    """The answer to a query, shortly after the demo's clock stopped."""
-    asked = urllib.parse.urlencode({"query": expression, "time": world.end + 1})
+def _scraped(url: str, targets: int) -> None:
+    """Wait until all targets are scraped once more."""
+    # Of a selector alone does `timestamp` give the samples' own.
+    query(url, f"count((timestamp(up) > {time.time()}) and (up == 1)) == {targets}", 90)
+
+
+def ask(world: World, expression: str, when: float | None = None) -> list[dict[str, Any]]:
+    """The answer to a query, at a time or when the demo's clock stopped."""
+    asked = urllib.parse.urlencode({"query": expression, "time": when or world.end + 1})
     with urllib.request.urlopen(f"{world.url}/api/v1/query?{asked}", timeout=20) as answer:
         found: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
         return found
 
 
-def by_owner(world: World, expression: str) -> dict[tuple[str, ...], float]:
+def by_owner(world: World, expression: str, when: float | None = None) -> dict[tuple[str, ...], float]:
     """Sums by virtual cluster; what belongs to none has two empty names."""
-    answer = ask(world, f"sum by ({', '.join(OWNER)}) ({expression})")
+    answer = ask(world, f"sum by ({', '.join(OWNER)}) ({expression})", when)
     return {tuple(item["metric"].get(label, "") for label in OWNER): float(item["value"][1]) for item in answer}
 
 
@@ -189,7 +218,7 @@ def test_names_joined_with_the_hosts_own_scrape_give_the_same(world: World) -> N
         joined = by_owner(world, f"({named}) or ({rest})")
 
         assert joined == {
-            name: pytest.approx(value, rel=0.001) for name, value in by_owner(world, usage.format("proxy")).items()
+            name: pytest.approx(value, rel=1e-9) for name, value in by_owner(world, usage.format("proxy")).items()
         }
 
 
@@ -212,14 +241,12 @@ def test_claims_joined_with_the_hosts_own_scrape_give_the_same(world: World) -> 
 def test_rules_of_the_kubernetes_mixin_find_the_same_series(world: World) -> None:
     """By the labels that kubernetes-mixin selects by, with the values of kube-prometheus."""
 
-    def shown(source: str, expression: str) -> set[tuple[Any, ...]]:
+    def shown(source: str, expression: str) -> dict[tuple[Any, ...], float]:
         return {
-            (
-                *sorted(item for item in found["metric"].items() if not item[0].startswith(("source", "vcluster_"))),
-                value,
-            )
+            tuple(
+                sorted(item for item in found["metric"].items() if not item[0].startswith(("source", "vcluster_")))
+            ): (float(found["value"][1]))
             for found in ask(world, expression.replace("{", f"{{source='{source}',"))
-            for _, value in [found["value"]]
         }
 
     for expression in (
@@ -231,7 +258,19 @@ def test_rules_of_the_kubernetes_mixin_find_the_same_series(world: World) -> Non
     ):
         found = shown("proxy", expression)
         assert found
-        assert found == shown("own", expression)
+        assert found == {name: pytest.approx(value, rel=1e-9) for name, value in shown("own", expression).items()}
+
+
+def test_recorded_series_count_once_what_is_scraped_three_times(world: World) -> None:
+    """`manifests rules` by names: of a Prometheus that scrapes the kubelets, the host's view and a tenant's."""
+    shown = {name: sums for name, sums in top(world).items() if name != ("", "")}
+    memory = by_owner(world, "vcluster:memory_working_set_bytes:sum", world.recorded)
+    cpu = by_owner(world, "vcluster:cpu_usage_cores:sum", world.recorded)
+    rate = by_owner(world, "rate(container_cpu_usage_seconds_total{container!='',source='proxy'}[5m])")
+
+    assert memory == {name: pytest.approx(size, rel=1e-9) for name, (_, size) in shown.items()}
+    assert cpu == {name: pytest.approx(rate[name], rel=0.05) for name in shown}
+    assert ask(world, "ALERTS{alertstate='firing'}", world.recorded) == []
 
 
 def test_the_queries_of_the_documentation(world: World) -> None:
@@ -245,7 +284,7 @@ def test_the_queries_of_the_documentation(world: World) -> None:
         for expression, source in ((proxied, "proxy"), (joined, "own"))
     ]
     assert set(found[1]) == {("team-a", "shop"), ("team-b", "dev"), ("team-c", "dev")}
-    assert found[0] == {**{name: pytest.approx(cores, rel=0.001) for name, cores in found[1].items()}, ("", ""): ANY}
+    assert found[0] == {**{name: pytest.approx(cores, rel=1e-9) for name, cores in found[1].items()}, ("", ""): ANY}
 
 
 def test_a_tenants_own_prometheus_sees_its_own_sum(world: World) -> None:
@@ -257,7 +296,7 @@ def test_a_tenants_own_prometheus_sees_its_own_sum(world: World) -> None:
         nameless = by_owner(world, usage.format("proxy").replace("{", f"{{vcluster_name!='',{launcher},", 1))[TENANT]
 
         assert nameless > 0
-        assert inside == {TENANT: pytest.approx(outside - nameless, rel=0.001)}
+        assert inside == {TENANT: pytest.approx(outside - nameless, rel=1e-9)}
 
 
 def test_the_hosts_series_carry_both_names(world: World) -> None:
