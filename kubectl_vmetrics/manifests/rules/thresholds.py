@@ -97,4 +97,4 @@ def example(alerts: Sequence[Alert]) -> str:
 
 def number(value: float) -> str:
     """A number as PromQL and YAML write it."""
-    return f"{value:g}" if value < 1e6 else repr(value)
+    return repr(float(value)).removesuffix(".0")

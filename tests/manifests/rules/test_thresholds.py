@@ -130,7 +130,8 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.9, "0.9"), (0, "0"), (120, "120"), (1.5e9, "1500000000.0"), (0.00001, "1e-05")]
+    ("value", "text"),
+    [(0.9, "0.9"), (0, "0"), (120, "120"), (1.5e9, "1500000000"), (0.99999999, "0.99999999"), (0.00001, "1e-05")],
 )
 def test_numbers(value: float, text: str) -> None:
     assert thresholds.number(value) == text
