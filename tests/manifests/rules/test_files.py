@@ -77,6 +77,38 @@ def test_every_series_that_an_alert_reads_is_recorded(way: str) -> None:
         assert set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"])) <= recorded, rule["alert"]
 
 
+def test_alerts_that_depend_on_the_way() -> None:
+    every = {alert.name for alert in ALERTS}
+    missing = {
+        way: every - {rule["alert"] for rule in groups(printed("--names", way, "--raw"))["vmetrics.alerts"]}
+        for way in WAYS
+    }
+
+    about_the_proxy = {"VmetricsProxyBehind", "VmetricsProxyDown"}
+    assert missing == {
+        "pod-info": set(),
+        "kube-state-metrics": {*about_the_proxy, "VmetricsVirtualClusterNotReady"},
+        "proxy-labels": {"VmetricsVirtualClusterNotReady"},
+        "pod-owner": {
+            *about_the_proxy,
+            "VmetricsVirtualClusterNotReady",
+            "VmetricsVolumeNearlyFull",
+            "VmetricsNamesUnresolved",
+        },
+    }
+
+
+def test_the_page_has_the_options_of_kube_state_metrics() -> None:
+    page = (FOLDER.parents[2] / "docs" / "commands" / "manifests-rules.md").read_text(encoding="utf-8")
+    block = page.partition("```yaml\n")[2].partition("```")[0]
+    values = yaml.safe_load(block)["kube-state-metrics"]
+
+    assert [
+        f"--metric-labels-allowlist={','.join(values['metricLabelsAllowlist'])}",
+        f"--metric-annotations-allowlist={','.join(values['metricAnnotationsAllowList'])}",
+    ] == list(WAYS["kube-state-metrics"].flags)
+
+
 def test_ways_differ_in_names_alone() -> None:
     """Two ways record the same series; where virtual names are missing, namespaces and claims are, too."""
     names = {
