@@ -77,10 +77,10 @@ OTHERS = [
     *(f'id="{cgroup(OTHER)}"', f'idx="{cgroup(OTHER)}"', f'xid="{cgroup(OWN)}"', 'interface ="cali1a2b3c4d5e6"'),
 ]
 labels = st.tuples(
-    st.sampled_from(OWNERS),
-    st.sampled_from(CGROUPS).map(lambda value: f'id="{value}"'),
+    st.just(WEB) | st.sampled_from(OWNERS),
+    (st.sampled_from(CGROUPS[::3]) | st.sampled_from(CGROUPS)).map(lambda value: f'id="{value}"'),
     st.lists(st.sampled_from(OTHERS), max_size=2),
-).flatmap(lambda found: st.permutations([found[0], found[1], *found[2]]))
+).flatmap(lambda found: st.permutations([found[0], found[1], *found[2]]).map(lambda order: ['a="b"', *order]))
 """Those that cAdvisor writes, in any order, and two others among them."""
 
 
@@ -111,6 +111,16 @@ def test_a_tenants_line_is_the_same_label_by_label(found: list[str], isolate: bo
     fast = exposition.tenant(WORLD, VC, isolate=isolate)
 
     assert series(fast, line) == series(fast, line) == series(slow, line)
+
+
+@pytest.mark.parametrize("other", [other for other in OTHERS if not other.startswith("id=")])
+def test_no_label_beside_a_tenants_pod_and_cgroup_is_overlooked(other: str) -> None:
+    for at in (1, 2, 3):
+        found = ['a="b"', MINE, WEB]
+        found.insert(at, other)
+        line = f"x{{{','.join(found)}}} 1\n".encode()
+        slow = Rewriter(exposition._tenant(WORLD, VC, False))
+        assert series(exposition.tenant(WORLD, VC), line) == series(slow, line)
 
 
 @settings(max_examples=300)
@@ -259,7 +269,7 @@ def test_the_host_sees_what_cannot_be_read_too() -> None:
     assert b"".join(exposition.host(world()).rewrite([text])) == text
 
 
-# ------------------------------------------------------------------------------------------------------------------ uids
+# --------------------------------------------------------------------------------------------------- a tenant, in full
 
 
 @pytest.mark.parametrize(
@@ -270,6 +280,12 @@ def test_the_host_sees_what_cannot_be_read_too() -> None:
             f'device="/var/lib/kubelet/pods/{OWN}/volumes/kubernetes.io~csi/pvc-{OTHER}",{WEB}',
             f'device="/var/lib/kubelet/pods/{VIRTUAL}/volumes/kubernetes.io~csi/pvc-{OTHER}",namespace="shop",pod="web"',
         ),
+        # A claim alone, and beside the pod that has mounted it.
+        (
+            'namespace="team-a",persistentvolumeclaim="data-x-shop-x-vc"',
+            'namespace="shop",persistentvolumeclaim="data"',
+        ),
+        (f'{WEB},persistentvolumeclaim="data-x-shop-x-vc"', 'namespace="shop",pod="web",persistentvolumeclaim="data"'),
         # Of a pod whose virtual uid is not known, the host's is not shown instead.
         (f'a="b",id="{cgroup(OLD)}",{OLDER}', f'a="b",id="{cgroup("")}",namespace="shop",pod="old"'),
         (f'{OLDER},uid="{OLD}"', 'namespace="shop",pod="old",uid=""'),
@@ -284,7 +300,7 @@ def test_the_host_sees_what_cannot_be_read_too() -> None:
         (f'id="{cgroup_of_systemd(OWN)}",{WEB}', f'id="{cgroup_of_systemd(VIRTUAL)}",namespace="shop",pod="web"'),
     ],
 )
-def test_uids_in_a_tenants_view(labels: str, shown: str) -> None:
+def test_names_and_uids_in_a_tenants_view(labels: str, shown: str) -> None:
     found = b"".join(exposition.tenant(world(), VC).rewrite([f"x{{{labels}}} 1\n".encode()])).decode()
 
     assert found == f"x{{{shown}}} 1\n"
