@@ -145,7 +145,7 @@ def test_what_cadvisor_writes_of_a_tenants_pods_is_not_taken_apart(
     form: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(form)
-    line = 'a{{container="main",id="{}",image="i",name="n",{}}} 1\nb{{container="main",cpu="total",id="{}",{}}} 2 3\n'
+    line = 'a{{container="main",id="{}",image="i",name="n",{}}} 1\nb{{container="main",cpu="total",id="{}",{},scope="container"}} 2 3\n'
     shown, text = (
         line.format(form(uid), names, form(uid), names).encode()
         for uid, names in ((VIRTUAL, 'namespace="shop",pod="web"'), (OWN, WEB))
