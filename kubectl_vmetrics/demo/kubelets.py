@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from .cluster import DemoNode, DemoPod
+from .cluster import Claim, DemoNode, DemoPod
 from .exchange import Reply, Request, missing
 from .usage import Metrics, daemons
 from .world import World
@@ -21,6 +21,15 @@ from .world import World
 _PATH = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(healthz|stats/summary|metrics(?:/(?:cadvisor|resource|probes))?)/?")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _GIBI = 1 << 30
+_VOLUMES = (
+    ("available_bytes", "availableBytes", "Number of available bytes in"),
+    ("capacity_bytes", "capacityBytes", "Capacity in bytes of"),
+    ("inodes", "inodes", "Maximum number of inodes in"),
+    ("inodes_free", "inodesFree", "Number of free inodes in"),
+    ("inodes_used", "inodesUsed", "Number of used inodes in"),
+    ("used_bytes", "usedBytes", "Number of used bytes in"),
+)
+"""Families of volumes, the figures of stats/summary that they hold, and their help."""
 
 
 class Scope(NamedTuple):
@@ -110,22 +119,23 @@ def _pod(pod: DemoPod, metrics: Metrics) -> dict[str, Any]:
         },
     }
     if pod.claim:
-        capacity = pod.claim.gibibytes * _GIBI
-        full, inodes = int(capacity * pod.claim.used), pod.claim.gibibytes * 65_536
-        item["volume"] = [
-            {
-                "time": stamp,
-                "name": "data",
-                "pvcRef": {"name": pod.claim.host_name, "namespace": pod.namespace},
-                "capacityBytes": capacity,
-                "usedBytes": full,
-                "availableBytes": capacity - full,
-                "inodes": inodes,
-                "inodesUsed": int(inodes * pod.claim.used / 7),
-                "inodesFree": inodes - int(inodes * pod.claim.used / 7),
-            }
-        ]
+        reference = {"name": pod.claim.host_name, "namespace": pod.namespace}
+        item["volume"] = [{"time": stamp, "name": "data", "pvcRef": reference, **_volume(pod.claim)}]
     return item
+
+
+def _volume(claim: Claim) -> dict[str, int]:
+    """How full a volume is, as stats/summary names the figures."""
+    capacity, inodes = claim.gibibytes * _GIBI, claim.gibibytes * 65_536
+    full, taken = int(capacity * claim.used), int(inodes * claim.used / 7)
+    return {
+        "capacityBytes": capacity,
+        "usedBytes": full,
+        "availableBytes": capacity - full,
+        "inodes": inodes,
+        "inodesUsed": taken,
+        "inodesFree": inodes - taken,
+    }
 
 
 def _psi(nanocores: int, seconds: float) -> dict[str, Any]:
@@ -263,8 +273,9 @@ def _kubelet(scope: Scope) -> Iterator[str]:
     yield "kubelet_cgroup_version 2\n"
     yield _family("kubelet_running_pods", "[BETA] Number of pods that have a running sandbox", "gauge")
     yield f"kubelet_running_pods {len(scope.pods)}\n"
-    yield _family("kubelet_volume_stats_used_bytes", "[BETA] Number of used bytes in the volume", "gauge")
-    for pod in scope.pods:
-        if pod.claim:
-            labels = f'namespace="{pod.namespace}",persistentvolumeclaim="{pod.claim.host_name}"'
-            yield f"kubelet_volume_stats_used_bytes{{{labels}}} {int(pod.claim.gibibytes * _GIBI * pod.claim.used)}\n"
+    for family, figure, text in _VOLUMES:
+        yield _family(f"kubelet_volume_stats_{family}", f"[ALPHA] {text} the volume", "gauge")
+        for pod in scope.pods:
+            if pod.claim:
+                labels = f'namespace="{pod.namespace}",persistentvolumeclaim="{pod.claim.host_name}"'
+                yield f"kubelet_volume_stats_{family}{{{labels}}} {_volume(pod.claim)[figure]}\n"

@@ -328,3 +328,25 @@ def test_a_window_is_what_it_says(server: Apiserver, clock: Clock) -> None:
     assert (item["timestamp"], item["window"]) == ("2023-11-14T22:14:05Z", "15s")
     assert stamps == {str(int((START + 3 * WINDOW) * 1000))}
     assert json.loads(ask(server, f"{METRICS}/nodes")[2])["items"][0]["timestamp"] == item["timestamp"]
+
+
+def test_volumes_are_the_same_in_both_endpoints_of_a_kubelet() -> None:
+    """With the families of a real kubelet 1.36."""
+    server = Apiserver(build(Shape()), Clock())
+    figures = {"available_bytes": "availableBytes", "capacity_bytes": "capacityBytes", "used_bytes": "usedBytes"}
+    figures |= {"inodes": "inodes", "inodes_free": "inodesFree", "inodes_used": "inodesUsed"}
+    count = 0
+    for node in NODES:
+        found = series(ask(server, f"/api/v1/nodes/{node}/proxy/metrics")[2].decode())
+        volumes = {
+            (item["pvcRef"]["namespace"], item["pvcRef"]["name"]): item
+            for pod in answer(server, f"/api/v1/nodes/{node}/proxy/stats/summary")["pods"]
+            for item in pod.get("volume", [])
+        }
+        count += len(volumes)
+        assert {
+            (name.removeprefix("kubelet_volume_stats_"), *(value for _, value in labels)): value
+            for (name, labels), value in found.items()
+            if name.startswith("kubelet_volume_stats_")
+        } == {(family, *claim): item[key] for claim, item in volumes.items() for family, key in figures.items()}
+    assert count > 2
