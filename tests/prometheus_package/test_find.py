@@ -218,3 +218,14 @@ def test_without_the_right_to_list_services(served: tuple[Apiserver, Client]) ->
             find(served[1])
     finally:
         served[0].change = None
+
+
+@pytest.mark.parametrize("number", [9090, 8428, 8429, 8481, 9009, 10902, 8080, 80, 443])
+def test_without_a_name_the_port_is_known_by_its_number(number: int, look: Find) -> None:
+    (found,) = look(service("a", STACK, {"name": "x", "port": 1}, {"name": "y", "port": number}))
+    assert (found.scheme, found.port) == ("https" if number == 443 else "http", number)
+
+
+@pytest.mark.parametrize(("number", "scheme"), [(443, "https"), (8443, "https"), (9091, "https"), (9090, "http")])
+def test_ports_that_take_tls(number: int, scheme: str, look: Find) -> None:
+    assert look(service("a", STACK, {"port": number}))[0].scheme == scheme
