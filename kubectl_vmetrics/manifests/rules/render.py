@@ -62,9 +62,9 @@ def groups(settings: Settings) -> list[Object]:
         rules = [{"record": item.name, "expr": item.expression} for item in records(settings)]
         found.append({"name": "vmetrics.rules", "interval": INTERVAL, "rules": rules})
     if ALERTING in settings.parts:
-        made = [_alert(item, settings) for item in ALERTS]
-        found.append({"name": "vmetrics.alerts", "interval": INTERVAL, "rules": [rule for rule in made if rule]})
-    return found
+        rules = [rule for item in ALERTS if (rule := _alert(item, settings))]
+        found.append({"name": "vmetrics.alerts", "interval": INTERVAL, "rules": rules})
+    return [group for group in found if group["rules"]]
 
 
 def _alert(alert: Alert, settings: Settings) -> Object | None:
@@ -96,8 +96,10 @@ def bundle(settings: Settings, namespace: str, labels: dict[str, str]) -> Bundle
         namespace: where the Prometheus Operator looks for rules.
         labels: by which a Prometheus object selects it (spec.ruleSelector).
     """
+    # The two parts can be applied one after the other without replacing each other.
+    part = f"-{settings.parts[0]}" if len(settings.parts) == 1 else ""
     meta = {
-        "name": "vmetrics",
+        "name": f"vmetrics{part}",
         "namespace": namespace,
         "labels": {"app.kubernetes.io/name": "vmetrics", **labels},
     }

@@ -179,6 +179,22 @@ def test_one_part_alone(part: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [([], "vmetrics"), (["--only", "recording"], "vmetrics-recording"), (["--only", "alerts"], "vmetrics-alerts")],
+)
+def test_parts_do_not_replace_each_other(words: list[str], name: str) -> None:
+    assert yaml.safe_load(printed(*words))["metadata"]["name"] == name
+
+
+def test_no_alert_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.yaml"
+    path.write_text("".join(f"{alert.name}: false\n" for alert in ALERTS), encoding="utf-8")
+
+    assert list(groups(printed("--raw", "--thresholds", str(path)))) == ["vmetrics.rules"]
+    assert groups(printed("--raw", "--only", "alerts", "--thresholds", str(path))) == {}
+
+
 def test_expressions_are_lines_that_people_can_read() -> None:
     """No escapes and no folded lines: what is printed is what Prometheus shows."""
     for way in WAYS:
