@@ -125,7 +125,7 @@ def _pod(pod: DemoPod, metrics: Metrics) -> dict[str, Any]:
 
 
 def _volume(claim: Claim) -> dict[str, int]:
-    """How full a volume is, as stats/summary names the figures."""
+    """The size and usage of a volume, by the names of stats/summary."""
     capacity, inodes = claim.gibibytes * _GIBI, claim.gibibytes * 65_536
     full, taken = int(capacity * claim.used), int(inodes * claim.used / 7)
     return {
