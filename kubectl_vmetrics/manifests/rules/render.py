@@ -38,33 +38,35 @@ class Settings(NamedTuple):
     parts: Sequence[str] = PARTS
 
 
-def records(settings: Settings) -> list[Record]:
-    """All recording rules, each after those that it reads."""
+def records(settings: Settings) -> dict[str, list[Record]]:
+    """All recording rules by group, each after those of its group that it reads.
+
+    Prometheus evaluates the rules of a group one after the other, and groups at the same time on several cores. So sums
+    are in the group of what they add up, and hold what it was at that moment. Names alone are in another group: they
+    may be one interval old, and are remembered for longer anyway.
+    """
     way, sources = settings.way, settings.sources
-    return [
-        *names.records(way, sources),
-        *usage.records(way, sources),
-        *requests.records(way, sources),
-        *(volumes.records(sources) if way.claims else []),
-        *levels.records(way),
-        *requests.quotas(sources),
-    ]
+    return {
+        "names": names.records(way, sources),
+        "usage": [*usage.records(way, sources), *levels.sums(way, levels.USAGE), *levels.counts(way)],
+        "requests": [
+            *requests.records(way, sources),
+            *levels.sums(way, levels.REQUESTS),
+            *requests.quotas(sources),
+        ],
+        "volumes": [*volumes.records(sources), *levels.sums(way, levels.VOLUMES)] if way.claims else [],
+    }
 
 
 def groups(settings: Settings) -> list[Object]:
-    """Rule groups.
-
-    All recording rules are one group: rules of a group are evaluated one after another, so the sums hold what the pods
-    had at the same time. Rules of another group would read values that are up to one interval old.
-    """
-    found: list[Object] = []
+    """Rule groups: those of the recording rules, and the alerts."""
+    found: list[tuple[str, list[Object]]] = []
     if RECORDING in settings.parts:
-        rules = [{"record": item.name, "expr": item.expression} for item in records(settings)]
-        found.append({"name": "vmetrics.rules", "interval": INTERVAL, "rules": rules})
+        for name, items in records(settings).items():
+            found.append((name, [{"record": item.name, "expr": item.expression} for item in items]))
     if ALERTING in settings.parts:
-        rules = [rule for item in ALERTS if (rule := _alert(item, settings))]
-        found.append({"name": "vmetrics.alerts", "interval": INTERVAL, "rules": rules})
-    return [group for group in found if group["rules"]]
+        found.append(("alerts", [rule for item in ALERTS if (rule := _alert(item, settings))]))
+    return [{"name": f"vmetrics.{name}", "interval": INTERVAL, "rules": rules} for name, rules in found if rules]
 
 
 def _alert(alert: Alert, settings: Settings) -> Object | None:

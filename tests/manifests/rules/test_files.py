@@ -39,6 +39,11 @@ def groups(text: str) -> dict[str, list[dict[str, Any]]]:
     return {group["name"]: group["rules"] for group in yaml.safe_load(text)["groups"]}
 
 
+def recorded(text: str) -> list[dict[str, Any]]:
+    """The recording rules of a file."""
+    return [rule for rules in groups(text).values() for rule in rules if "record" in rule]
+
+
 @EVERY_WAY
 def test_files_are_those_of_this_folder(way: str) -> None:
     assert printed("--names", way, "--raw") == (FOLDER / f"{way}.yaml").read_text(encoding="utf-8")
@@ -60,21 +65,27 @@ def test_promtool_accepts_them(way: str) -> None:
 
 @EVERY_WAY
 def test_each_rule_comes_after_those_that_it_reads(way: str) -> None:
-    """Rules of a group are evaluated in order; a rule that came too early would read what was a minute ago."""
-    rules = groups(printed("--names", way, "--raw", "--only", "recording"))["vmetrics.rules"]
-    names = [rule["record"] for rule in rules]
-    assert len(set(names)) == len(names)
-    for index, rule in enumerate(rules):
-        read = set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"]))
-        assert read <= set(names[:index]), rule["record"]
+    """Rules of a group are evaluated in order; one that came too early would read what was a minute ago.
+
+    Names alone are read from another group.
+    """
+    found = groups(printed("--names", way, "--raw", "--only", "recording"))
+    assert list(found) == ["vmetrics.names", "vmetrics.usage", "vmetrics.requests", "vmetrics.volumes"][: len(found)]
+    known = [rule["record"] for rule in found["vmetrics.names"]]
+    for name, rules in found.items():
+        names = [rule["record"] for rule in rules]
+        assert len(set(names)) == len(names)
+        for index, rule in enumerate(rules):
+            read = set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"]))
+            assert read <= {*names[:index], *(known if name != "vmetrics.names" else [])}, rule["record"]
 
 
 @EVERY_WAY
 def test_every_series_that_an_alert_reads_is_recorded(way: str) -> None:
     found = groups(printed("--names", way, "--raw"))
-    recorded = {rule["record"] for rule in found["vmetrics.rules"]}
+    known = {rule["record"] for rules in found.values() for rule in rules if "record" in rule}
     for rule in found["vmetrics.alerts"]:
-        assert set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"])) <= recorded, rule["alert"]
+        assert set(re.findall(r"vcluster\w*:\w+:\w+", rule["expr"])) <= known, rule["alert"]
 
 
 def test_alerts_that_depend_on_the_way() -> None:
@@ -111,9 +122,7 @@ def test_the_page_has_the_options_of_kube_state_metrics() -> None:
 
 def test_ways_differ_in_names_alone() -> None:
     """Two ways record the same series; where virtual names are missing, namespaces and claims are, too."""
-    names = {
-        way: [rule["record"] for rule in groups(printed("--names", way, "--raw"))["vmetrics.rules"]] for way in WAYS
-    }
+    names = {way: [rule["record"] for rule in recorded(printed("--names", way, "--raw"))] for way in WAYS}
 
     assert names["kube-state-metrics"] == names["proxy-labels"] == names["pod-info"]
     assert names["pod-owner"] == [
@@ -121,9 +130,7 @@ def test_ways_differ_in_names_alone() -> None:
         for name in names["pod-info"]
         if not name.startswith(("vcluster_namespace:", "vcluster_claim:", "vcluster:volume_"))
     ]
-    pod_info, state = (
-        groups(printed("--names", way, "--raw"))["vmetrics.rules"] for way in ("pod-info", "kube-state-metrics")
-    )
+    pod_info, state = (recorded(printed("--names", way, "--raw")) for way in ("pod-info", "kube-state-metrics"))
     assert [rule["record"] for rule, other in zip(pod_info, state, strict=True) if rule != other] == [
         "vcluster_pod:names:max",
         "vcluster_claim:names:max",
@@ -172,11 +179,7 @@ def test_the_operator_accepts_it(way: str) -> None:
 def test_one_part_alone(part: str) -> None:
     whole, alone = groups(printed("--raw")), groups(printed("--raw", "--only", part))
 
-    assert alone == {
-        name: rules
-        for name, rules in whole.items()
-        if name == {"recording": "vmetrics.rules"}.get(part, "vmetrics.alerts")
-    }
+    assert alone == {name: rules for name, rules in whole.items() if (name == "vmetrics.alerts") is (part == "alerts")}
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_no_alert_at_all(tmp_path: Path) -> None:
     path = tmp_path / "thresholds.yaml"
     path.write_text("".join(f"{alert.name}: false\n" for alert in ALERTS), encoding="utf-8")
 
-    assert list(groups(printed("--raw", "--thresholds", str(path)))) == ["vmetrics.rules"]
+    assert "vmetrics.alerts" not in groups(printed("--raw", "--thresholds", str(path)))
     assert groups(printed("--raw", "--only", "alerts", "--thresholds", str(path))) == {}
 
 
