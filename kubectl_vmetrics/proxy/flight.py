@@ -71,7 +71,6 @@ class Flight(Generic[S]):
         source: the request.
         opened: when it was sent, in seconds on the keeper's clock.
         lock: the keeper's.
-        patience: seconds for which slow readers may delay the others, in total.
 
     Attributes:
         readers: those that have not left.
@@ -82,11 +81,10 @@ class Flight(Generic[S]):
         error: why it failed; None if it did not.
         abandoned: whether every reader left before the end.
         windowed: whether only a window of it is kept.
-        patience: what is left of it.
     """
 
-    def __init__(self, key: Hashable, source: S, opened: float, lock: threading.Lock, patience: float = 0.0) -> None:
-        self.key, self.source, self.opened, self.patience = key, source, opened, patience
+    def __init__(self, key: Hashable, source: S, opened: float, lock: threading.Lock) -> None:
+        self.key, self.source, self.opened = key, source, opened
         self.changed = threading.Condition(lock)
         self.readers: set[Reader[S]] = set()
         self.kept = self.size = 0
@@ -134,12 +132,14 @@ class Reader(Generic[S]):
     Attributes:
         part: index of the part it is reading.
         count: bytes it has read.
+        advanced: when it last read, on the keeper's clock.
         cut: whether it was too slow.
     """
 
     def __init__(self, keeper: Keeper[S], flight: Flight[S]) -> None:
         self._keeper, self._flight = keeper, flight
         self.part = self.count = 0
+        self.advanced = keeper.clock()
         self.cut = False
         self._offset = 0
         self._interrupted = False
@@ -201,6 +201,7 @@ class Reader(Generic[S]):
                 found = flight.part(self.part)[:size]
             self._offset += len(found)
             self.count += len(found)
+            self.advanced = self._keeper.clock()
             self._keeper.was_read(flight)
             return found
 

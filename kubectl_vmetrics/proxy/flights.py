@@ -23,11 +23,11 @@ the same response twice, and kubelets measure containers only about every ten se
 LINGER = 10.0
 """Seconds for which it is kept after that, for requests that arrived in time but had to queue."""
 BUDGET = 32 << 20
-"""Bytes of responses in memory, as sent: usually gzip, 1 to 2 MiB for a node with 250 pods."""
+"""Bytes of responses in memory; compressed, they are 1 to 2 MiB for a node with 250 pods."""
 WINDOW = 1 << 18
 """Bytes that are kept of a response that is too large to share."""
-LAG = 3.0
-"""Seconds in total for which slow readers of such a response may delay the others."""
+LAG = 2.0
+"""Seconds after which a reader of such a response that does not advance may no longer delay the others."""
 MOST = 128
 """Maximum number of responses read at the same time; each takes a thread."""
 STEP = 1 << 18
@@ -143,7 +143,7 @@ class Flights(Generic[S]):
     # --------------------------------------------------------------------------------------------------- the thread
 
     def _begin(self, key: Hashable, source: S) -> Flight[S]:
-        flight = Flight(key, source, self.clock(), self._lock, self._lag)
+        flight = Flight(key, source, self.clock(), self._lock)
         try:
             threading.Thread(target=self._run, args=(flight,), daemon=True, name="flight").start()
         except RuntimeError:  # the limit on threads is reached
@@ -185,29 +185,28 @@ class Flights(Generic[S]):
                 if not flight.windowed and (flight.kept > self._share or not self._room()):
                     flight.windowed = True
                     self._close(flight)
+            since = self.clock()
             while flight.windowed and not flight.abandoned:
                 self.kept -= flight.drop()
                 if flight.kept <= self._window:
                     return
-                self._wait_for_readers(flight)
+                self._wait_for_readers(flight, since)
             if flight.abandoned:
                 raise Interrupted
 
-    def _wait_for_readers(self, flight: Flight[S]) -> None:
+    def _wait_for_readers(self, flight: Flight[S], since: float) -> None:
         """Wait until a reader advances. Cut off the slowest if others have waited for it too long."""
         readers = [reader for reader in flight.readers if not reader.cut]
         behind = [reader for reader in readers if reader.count < flight.size]
         if len(behind) == len(readers):
             flight.changed.wait()
-        elif flight.patience > 0:
-            before = self.clock()
-            flight.changed.wait(flight.patience)
-            flight.patience -= self.clock() - before
+            return
+        slowest = min(behind, key=lambda reader: reader.part)
+        left = max(since, slowest.advanced) + self._lag - self.clock()
+        if left > 0:
+            flight.changed.wait(left)
         else:
-            last = min(reader.part for reader in behind)
-            for reader in behind:
-                if reader.part == last:
-                    self._cut(flight, reader)
+            self._cut(flight, slowest)
 
     # --------------------------------------------------------------------------------------------------- the memory
 

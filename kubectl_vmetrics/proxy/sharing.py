@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import ItemsView, Mapping
 from functools import partial
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from kubectl_vmetrics.kube import cancel
 from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope, Crowded
 from kubectl_vmetrics.kube.errors import BadAnswer, ConnectionFailed, TimedOut, TooLarge
 from kubectl_vmetrics.kube.failures import timed_out
-from kubectl_vmetrics.kube.transport import Dropped, Reply, Timeouts, Transport
+from kubectl_vmetrics.kube.transport import Dropped, Headers, Reply, Timeouts, Transport
 
 from . import circuit
 from .circuit import Circuits, Passage
@@ -27,6 +28,7 @@ CONNECT = 10.0
 """Seconds to connect to the apiserver. Not the limit of the first client: those who join may be more patient."""
 LIMIT = 75.0
 """Seconds for a request: more than any client that may join it waits."""
+ENCODING = "Content-Encoding"
 _KUBELET = re.compile(r"/api/v1/nodes/([^/?]+)/proxy/.*")
 
 
@@ -82,6 +84,8 @@ class Question:
         self._reply: Reply | None = None
         self._silence = 0.0
         self._waiting: float | None = None
+        self._packer: zlib._Compress | None = None
+        self._ended = False
 
     @property
     def good(self) -> bool:
@@ -93,6 +97,11 @@ class Question:
         """The response, once it is open."""
         assert self._reply  # noqa: S101 (it is open)
         return self._reply
+
+    @property
+    def headers(self) -> Headers:
+        """Those of the response, which say that it is compressed if it is compressed here."""
+        return _Packed(self.reply.headers) if self._packer else self.reply.headers
 
     @property
     def silence(self) -> float:
@@ -113,11 +122,26 @@ class Question:
         self._heard()
         if self.reply.status >= 500:
             self.passage.failed()
-        elif not self.good:
+        elif self.good:
+            self._packer = _packer(self.reply)
+        else:
             self.passage.succeeded()  # it answered, if only with an error
 
     def read(self, size: int) -> bytes:
-        """See flight.Source."""
+        """See flight.Source. Kubelets do not compress stats/summary; it is kept compressed as well."""
+        found = self._read(size)
+        if self._packer is None:
+            return found
+        if found:
+            return self._packer.compress(found) + self._packer.flush(zlib.Z_SYNC_FLUSH)
+        if self._ended:
+            return b""
+        self._ended = True
+        return self._packer.flush()
+
+    def _read(self, size: int) -> bytes:
+        if self._ended:
+            return b""
         self._waiting = time.monotonic()
         try:
             with self._scope.active():
@@ -175,6 +199,27 @@ class Question:
             self.passage.failed()
 
 
+class _Packed:
+    """The headers of a response that was compressed here."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def get(self, name: str, default: str = "", /) -> str:
+        """See transport.Headers."""
+        return "gzip" if name.title() == ENCODING else self._headers.get(name, default)
+
+    def items(self) -> ItemsView[str, str]:
+        """See transport.Headers."""
+        return self._headers.items()
+
+
+def _packer(reply: Reply) -> zlib._Compress | None:
+    """What compresses a response that is not compressed."""
+    plain = reply.headers.get(ENCODING, "").strip().lower() in ("", "identity")
+    return zlib.compressobj(1, wbits=31) if plain else None
+
+
 class SharedReply:
     """A shared response, as one client reads it. See transport.Reply.
 
@@ -199,7 +244,7 @@ class SharedReply:
             self._leave(error)
             raise error from None
         reply = reader.source.reply
-        self.status, self.reason, self.headers = reply.status, reply.reason, reply.headers
+        self.status, self.reason, self.headers = reply.status, reply.reason, reader.source.headers
 
     def read(self, size: int) -> bytes:
         """See transport.Reply."""

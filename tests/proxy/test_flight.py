@@ -373,6 +373,21 @@ def test_who_reads_slowly_what_is_passed_on_is_cut_off_where_others_wait() -> No
     assert flights.kept == 0
 
 
+def test_who_goes_on_reading_what_is_passed_on_is_not_cut_off() -> None:
+    flights: All = Flights(budget=4_000, window=100, lag=0.5)
+    source = Upstream(HEAD)
+    fast, slow = flights.join("a", lambda: source), flights.join("a", never)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(rest, fast)
+        source.feed(*[b"x" * 100] * 50, END)
+        for _ in range(50):
+            assert slow.read(100, None) == b"x" * 100
+            time.sleep(0.03)
+        assert found.result() == b"x" * 5_000
+    assert slow.read(100, None) == b""
+    assert flights.cut == 0
+
+
 def test_who_reads_slowly_what_is_kept_holds_up_nobody(flights: All) -> None:
     source = Upstream(HEAD)
     fast, slow = flights.join("a", lambda: source), flights.join("a", never)
