@@ -1,4 +1,4 @@
-"""Requests, limits and quota by recording rules, against what the apiserver counted against the recorded quota."""
+"""Requests, limits, quota and claims by recording rules, against what the apiserver counted and the kubelet measured."""
 
 from __future__ import annotations
 
@@ -44,3 +44,25 @@ def test_requests_are_what_the_quota_counts(way: str, prometheus_by: Prometheus)
     hard = at(url, "vcluster:quota_hard:max", moment("16:15:00"), *OWNER, "namespace", "resourcequota", "resource")
     assert hard[(*TEAM_A, "team-a", "vc-vc1", "requests.cpu")] == 2
     assert hard[(*TEAM_A, "team-a", "vc-vc1", "count/pods")] == 50
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_claims_are_what_the_kubelet_measured(way: str, prometheus_by: Prometheus) -> None:
+    """The claim data/store of each virtual cluster; that of the host's own namespace data, and control planes' stay out."""
+    url, time = prometheus_by(way), moment("16:20:00")
+    labels = (*OWNER, "vcluster_virtual_namespace", "vcluster_virtual_persistentvolumeclaim")
+    for metric, family in (
+        ("used_bytes", "kubelet_volume_stats_used_bytes"),
+        ("capacity_bytes", "kubelet_volume_stats_capacity_bytes"),
+        ("requested_bytes", "kube_persistentvolumeclaim_resource_requests_storage_bytes"),
+    ):
+        measured = at(url, family, time, "namespace", "persistentvolumeclaim")
+        wanted = {
+            (namespace, name, "data", "store"): measured[namespace, f"store-x-data-x-{name}"]
+            for namespace, name in (("team-a", "vc1"), ("team-b", "vc2"))
+        }
+        # The recording has names of claims in the series alone that are made up for pod-info.
+        assert at(url, f"vcluster_claim:{metric}:max", time, *labels) == (wanted if way == "pod-info" else {})
+        total = {key[:2]: value for key, value in wanted.items()} if way == "pod-info" else {}
+        if metric != "capacity_bytes":
+            assert at(url, f"vcluster:volume_{metric}:sum", time, *OWNER) == total
