@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,33 +31,47 @@ Found = tuple["list[Target]", list[str]]
 """Targets, and what could not be read: where there is any of it, targets are missing."""
 
 
-def _kubevirt(client: Client, source: str | None, _: bool) -> Found:
+class Wanted(NamedTuple):
+    """Which targets are found, and how.
+
+    Attributes:
+        source: how to find KubeVirt's; None for the first that may be read.
+        endpoints: of kubelets.
+        certificates: whether it is asked where client certificates are.
+    """
+
+    source: str | None
+    endpoints: tuple[str, ...]
+    certificates: bool
+
+
+def _kubevirt(client: Client, wanted: Wanted) -> Found:
     from kubectl_vmetrics.kubevirt import targets
 
-    return targets.find(client, source), []
+    return targets.find(client, wanted.source), []
 
 
-def _kubelet(client: Client, _source: str | None, _: bool) -> Found:
+def _kubelet(client: Client, wanted: Wanted) -> Found:
     from kubectl_vmetrics.metrics import targets
 
-    return targets.kubelets(client), []
+    return targets.kubelets(client, wanted.endpoints), []
 
 
-def _controlplanes(client: Client, _: str | None, certificates: bool) -> Found:
+def _controlplanes(client: Client, wanted: Wanted) -> Found:
     from kubectl_vmetrics.controlplane import targets
 
     from . import planes
 
     found, missing = planes.find(client, None)
-    return targets.find(found, targets.sources(client, found) if certificates else None), missing
+    return targets.find(found, targets.sources(client, found) if wanted.certificates else None), missing
 
 
-KINDS: dict[str, Callable[[Client, str | None, bool], Found]] = {
+KINDS: dict[str, Callable[[Client, Wanted], Found]] = {
     "kubevirt": _kubevirt,
     "kubelet": _kubelet,
     "controlplanes": _controlplanes,
 }
-"""What finds the targets of each kind: with --source, and whether it is asked where client certificates are."""
+"""What finds the targets of each kind."""
 
 
 @click.command(
@@ -84,6 +98,13 @@ Tenant control planes require client certificates: comments in -o scrape-config 
     default="",
     help=f"How to find KubeVirt's targets: {', '.join(SOURCES)} (default: the first that you may read).",
 )
+@click.option(
+    "--endpoints",
+    default="",
+    metavar="PATH,…",
+    help="Kubelet endpoints: metrics, metrics/cadvisor, metrics/probes (the default), and metrics/resource, whose "
+    "series have the same names as cAdvisor's.",
+)
 @click.option("--through-apiserver", is_flag=True, help="Use the apiserver's address and its proxy paths.")
 @click.option("--to", "file", default="", metavar="FILE", help="Write to this file; it is replaced atomically.")
 @output_options
@@ -93,6 +114,7 @@ def targets(
     /,
     kinds: tuple[str, ...],
     source: str,
+    endpoints: str,
     through_apiserver: bool,
     file: str,
     **output: Any,
@@ -107,6 +129,7 @@ def targets(
             raise UsageError(f'unknown kind of target "{kind}"; choose from {", ".join(known)}')
     if source and source not in SOURCES:
         raise UsageError(f"--source accepts only {', '.join(SOURCES)}")
+    paths = _endpoints(endpoints)
     form = output["output"]
     config = form in prometheus.FORMATS
     if (through_apiserver or file) and not config:
@@ -120,7 +143,7 @@ def targets(
     def find() -> Found:
         alone = bool(kinds) and "all" not in kinds
         certificates = form == "scrape-config" and not through_apiserver
-        return _find(client, wanted, source or None, alone=alone, certificates=certificates)
+        return _find(client, wanted, Wanted(source or None, paths, certificates), alone=alone)
 
     def find_view() -> Outcome:
         found, missing = find()
@@ -149,14 +172,25 @@ def _check_format(form: str) -> None:
         ) from None
 
 
-def _find(client: Client, kinds: Sequence[str], source: str | None, *, alone: bool, certificates: bool) -> Found:
+def _endpoints(given: str) -> tuple[str, ...]:
+    """--endpoints. Raises UsageError."""
+    from kubectl_vmetrics.metrics import kubelet
+
+    wanted = [item.strip() for item in given.split(",")] if given else kubelet.ONCE
+    for item in wanted:
+        if item not in kubelet.TEXTS:
+            raise UsageError(f'unknown endpoint "{item}"; choose from {", ".join(kubelet.TEXTS)}')
+    return tuple(dict.fromkeys(wanted))
+
+
+def _find(client: Client, kinds: Sequence[str], wanted: Wanted, *, alone: bool) -> Found:
     from kubectl_vmetrics.kubevirt.installation import Unseen
 
     found: list[Target] = []
     missing: list[str] = []
     for kind in kinds:
         try:
-            more, unread = KINDS[kind](client, source, certificates)
+            more, unread = KINDS[kind](client, wanted)
         except MetricsNotAvailable as error:
             if alone:
                 raise

@@ -77,6 +77,10 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return _sorts(command)
     if name == "source":
         return ("pods", "endpointslices", "endpoints") if top == "targets" else ("metrics-api", "kubelet", "auto")
+    if name == "endpoints":
+        from kubectl_vmetrics.metrics.kubelet import ONCE, TEXTS
+
+        return [*TEXTS, ",".join(ONCE)]
     if name == "broken":
         from kubectl_vmetrics.demo.breakage import BREAKS
 

@@ -21,6 +21,10 @@ from .usage import Usage
 
 SUMMARY = "stats/summary"
 TEXTS = ("metrics", "metrics/cadvisor", "metrics/resource", "metrics/probes")
+TWICE = "metrics/resource"
+"""Scraped only where asked for: container_cpu_usage_seconds_total and others are in metrics/cadvisor, too."""
+ONCE = tuple(endpoint for endpoint in TEXTS if endpoint != TWICE)
+"""The endpoints that count nothing twice."""
 TEXT = "text/plain;version=0.0.4"
 """Asked for by name: a kubelet would rather answer protobuf to those who accept anything."""
 

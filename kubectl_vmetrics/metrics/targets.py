@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,7 +11,7 @@ from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.core import Condition, ObjectMeta, holds
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
-from .kubelet import TEXTS
+from .kubelet import ONCE
 
 PORT = 10250
 """A kubelet's, where its node does not say."""
@@ -98,8 +99,8 @@ class _Node(msgspec.Struct):
     status: _Status = msgspec.field(default_factory=_Status)
 
 
-def kubelets(client: Client) -> list[Target]:
-    """The texts of all kubelets, labelled as by kube-prometheus: job kubelet, metrics_path. Raises as Client.get."""
+def kubelets(client: Client, endpoints: Sequence[str] = ONCE) -> list[Target]:
+    """Endpoints of all kubelets, labelled as by kube-prometheus: job kubelet, metrics_path. Raises as Client.get."""
     found: list[_Node] = list_all(client, "/api/v1/nodes", decoder(ObjectList[_Node]))
     targets = []
     for node in sorted(found, key=lambda item: item.metadata.name):
@@ -120,6 +121,6 @@ def kubelets(client: Client) -> list[Target]:
                 authorized=True,
                 honor=True,
             )
-            for text in TEXTS
+            for text in endpoints
         ]
     return targets

@@ -19,8 +19,6 @@ from .exchange import Refusal
 NAMES, OWN = "names", "proxy"
 """Endpoints beside the kubelets': the names of pods and claims, and the proxy's own metrics."""
 JOBS = {NAMES: ("vmetrics-names", names.PATH), OWN: ("vmetrics-proxy", "/metrics")}
-TWICE = "metrics/resource"
-"""Left out unless asked for: container_cpu_usage_seconds_total and others are in metrics/cadvisor, too."""
 
 
 def chosen(asked: str | None, supported: Sequence[str]) -> list[str]:
@@ -34,7 +32,7 @@ def chosen(asked: str | None, supported: Sequence[str]) -> list[str]:
         Refusal: 400, for any other name.
     """
     if asked is None:
-        return [endpoint for endpoint in supported if endpoint != TWICE]
+        return [endpoint for endpoint in supported if endpoint != kubelet.TWICE]
     wanted = [endpoint.strip() for endpoint in asked.split(",")]
     for endpoint in wanted:
         if endpoint not in supported:

@@ -78,7 +78,7 @@ def test_a_real_prometheus_scrapes_them_through_the_apiserver(form: str, tmp_pat
             config["scrape_configs"] = [{"job_name": "x", "honor_labels": True, "file_sd_configs": [files]}]
         url = stack.enter_context(running(config, tmp_path))
 
-        query(url, "count(up == 1) == 23")  # with the etcd and the operator of Kamaji
+        query(url, "count(up == 1) == 20")  # with the etcd and the operator of Kamaji
         machines = query(url, "kubevirt_vmi_memory_domain_bytes")
         assert {item["metric"]["namespace"] for item in machines} >= {"prod", "dev"}
         assert {item["metric"]["instance"] for item in machines} == {f"10.244.9.{n}:8443" for n in (1, 2, 3)}
@@ -138,7 +138,7 @@ def test_direct_targets_are_what_prometheus_finds(on_demo: Cli, tmp_path: Path) 
         }
         kubelets = {item["scrapeUrl"] for item in active(url, "kubelet")}
         assert "https://10.0.0.1:10250/metrics/cadvisor" in kubelets
-        assert len(kubelets) == 12
+        assert len(kubelets) == 9
 
 
 def test_scrapes_may_take_as_long_as_handlers_do(on_demo: Cli) -> None:
@@ -175,6 +175,19 @@ def test_ipv6_and_the_port_that_no_node_tells(run: Callable[..., Result]) -> Non
         "/metrics",
         "yes",
     ]
+
+
+def test_what_would_be_counted_twice_is_listed_on_request(run: Callable[..., Result]) -> None:
+    def paths(*args: str) -> list[str]:
+        return [line.split()[5] for line in run(answers(), "kubelet", "--no-headers", *args).stdout.splitlines()]
+
+    assert paths() == ["/metrics", "/metrics/cadvisor", "/metrics/probes"]
+    assert paths("--endpoints=metrics/resource, metrics") == ["/metrics/resource", "/metrics"]
+    assert run(answers(), "kubelet", "--endpoints=pods") == (
+        1,
+        "",
+        'error: unknown endpoint "pods"; choose from metrics, metrics/cadvisor, metrics/resource, metrics/probes\n',
+    )
 
 
 def test_a_pod_without_an_address_is_shown_but_not_scraped(run: Callable[..., Result]) -> None:
