@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from .sources import Sources
 
 RUNBOOKS = "https://github.com/kubectl-vmetrics/kubectl-vmetrics/blob/main/docs/alerts.md"
 SEVERITIES = ("critical", "warning", "info")
+SHARE = "0 to 1"
+"""How units of shares end: a limit of 80 instead of 0.8 would never be reached."""
 
 
 class Threshold(NamedTuple):
@@ -48,7 +51,7 @@ class Alert(NamedTuple):
         expression: PromQL; None where there is no such alert for a way of naming.
         usual: the threshold that is used if no other is given.
         side: "above" or "below", the limit's key in a file of thresholds; "" without a limit.
-        unit: what the limit measures.
+        unit: what the limit measures; ends with SHARE where that is at most 1.
         summary: one line.
         description: what was found; both are templates of Prometheus.
     """
@@ -60,6 +63,11 @@ class Alert(NamedTuple):
     description: str
     side: str = ""
     unit: str = ""
+
+    @property
+    def most(self) -> float:
+        """The largest limit that makes sense."""
+        return 1 if self.unit.endswith(SHARE) else math.inf
 
     @property
     def runbook(self) -> str:

@@ -67,14 +67,15 @@ def _threshold(alert: Alert, given: Any) -> Threshold:
                 raise ValueError(f"{alert.name}: severity: choose from {', '.join(SEVERITIES)}")
             found = found._replace(severity=value)
         else:
-            found = found._replace(limit=_number(f"{alert.name}: {key}", value))
+            found = found._replace(limit=_number(f"{alert.name}: {key}", value, alert.most))
     return found
 
 
-def _number(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{where}: {_short(value)} is not a number of 0 or more")
-    return float(value)
+def _number(where: str, value: Any, most: float) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= most:
+        return float(value)
+    allowed = "of 0 or more" if math.isinf(most) else f"from 0 to {number(most)}"
+    raise ValueError(f"{where}: {_short(value)} is not a number {allowed}")
 
 
 def _short(value: Any) -> str:

@@ -31,6 +31,8 @@ def test_what_is_shown_is_what_is_used() -> None:
     [
         ("VmetricsQuotaNearLimit: {above: 0.8}", "VmetricsQuotaNearLimit", Threshold(0.8, "15m", "warning")),
         ("VmetricsQuotaNearLimit: {for: 1h30m}", "VmetricsQuotaNearLimit", Threshold(0.9, "1h30m", "warning")),
+        ("VmetricsQuotaNearLimit: {above: 1}", "VmetricsQuotaNearLimit", Threshold(1, "15m", "warning")),
+        ("VmetricsControlPlaneSlow: {above: 30}", "VmetricsControlPlaneSlow", Threshold(30, "15m", "warning")),
         ("VmetricsMachineMemoryLow: {below: 0}", "VmetricsMachineMemoryLow", Threshold(0, "15m", "warning")),
         ("VmetricsProxyDown: {severity: critical}", "VmetricsProxyDown", Threshold(None, "5m", "critical")),
         ("VmetricsProxyDown: {}", "VmetricsProxyDown", Threshold(None, "5m", "warning")),
@@ -76,9 +78,11 @@ def test_an_empty_file_changes_nothing(text: str) -> None:
         *(
             (
                 f"VmetricsQuotaNearLimit: {{above: {value}}}",
-                f"VmetricsQuotaNearLimit: above: {shown} is not a number of 0 or more",
+                f"VmetricsQuotaNearLimit: above: {shown} is not a number from 0 to 1",
             )
             for value, shown in (
+                ("80", "80"),
+                ("1.01", "1.01"),
                 ("high", "'high'"),
                 ("true", "True"),
                 (".nan", "nan"),
@@ -88,6 +92,10 @@ def test_an_empty_file_changes_nothing(text: str) -> None:
                 ("[1]", "[1]"),
                 ("'" + "9" * 99 + "'", "'" + "9" * 56 + "..."),
             )
+        ),
+        (
+            "VmetricsControlPlaneSlow: {above: -1}",
+            "VmetricsControlPlaneSlow: above: -1 is not a number of 0 or more",
         ),
         *(
             (
