@@ -56,19 +56,24 @@ def _image(settings: Settings) -> list[str]:
 
 def _secrets(settings: Settings) -> list[str]:
     create = f"kubectl -n {settings.namespace} create secret"
+    namespace = f"  kubectl create namespace {settings.namespace}"
     token = f"  {create} generic {settings.token_secret} --from-literal=token=$(openssl rand -hex 32)"
     if settings.issuer:
         return [
-            "It needs a Secret with the token that its clients present. Create it once:",
+            "It needs a Secret with the token that its clients present. Create it, and the namespace if it does not",
+            "exist, before you apply the objects:",
+            namespace,
             token,
             f"cert-manager creates and renews {settings.tls_secret}. The proxy reloads it without a restart.",
         ]
     return [
-        "It needs two Secrets: the token that its clients present, and a certificate. Create them once; with",
-        "--cert-manager, cert-manager creates the second:",
+        "It needs two Secrets: the token that its clients present, and a certificate. Create them, and the namespace",
+        "if it does not exist, before you apply the objects; with --cert-manager, cert-manager creates the second:",
+        namespace,
         token,
+        "  openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout tls.key -out tls.crt \\",
+        f"    -subj /CN=vmetrics-proxy -addext subjectAltName=DNS:{settings.host}",
         f"  {create} tls {settings.tls_secret} --cert=tls.crt --key=tls.key",
-        f"The certificate is for {settings.host}.",
     ]
 
 
@@ -83,15 +88,16 @@ def _scraped(settings: Settings) -> list[str]:
             "    authorization: {type: Bearer, credentials_file: …}",
             "    tls_config: {ca_file: …}",
             "and scrapes it with the same authorization, tls_config and `scheme: https`. For the Prometheus Operator,",
-            "--monitor scrapeconfig prints the objects.",
+            "--monitor prints the objects.",
         ]
     kinds = ["ServiceMonitor"]
     if settings.monitor == monitor.SCRAPE_CONFIG:
         kinds.insert(0, "ScrapeConfig")
     selectors = " and ".join(f"{kind[0].lower()}{kind[1:]}Selector" for kind in kinds)
+    whose = "its" if len(kinds) == 1 else "their"
     found = [
-        f"The Prometheus Operator uses the {' and the '.join(kinds)} if",
-        f"{selectors} of the Prometheus object match their labels (see --label) and",
+        f"The Prometheus Operator uses the {' and the '.join(kinds)} if {whose} labels match",
+        f"{selectors} of the Prometheus object (see --label), and",
         "the namespace is selected too. overrideHonorLabels must be false, as it is by default.",
     ]
     if settings.monitor == monitor.SERVICE_MONITOR:

@@ -388,6 +388,37 @@ def test_cert_manager_issues_the_certificate(issuer: str, reference: dict[str, s
     assert "create secret generic vmetrics-proxy-client-token --from-literal=token=" in notes
 
 
+def test_the_secrets_are_created_in_order() -> None:
+    """The namespace first, and a certificate for the name that Prometheus connects to, without cert-manager."""
+    notes = invoke("manifests", "proxy", "-n", "watch").stdout.partition("---")[0].replace("# ", "")
+    commands = notes.replace("\\\n", "").splitlines()
+
+    assert [line.split() for line in commands if line.startswith(("  kubectl", "  openssl"))] == [
+        line.split()
+        for line in (
+            "kubectl create namespace watch",
+            "kubectl -n watch create secret generic vmetrics-proxy-client-token"
+            " --from-literal=token=$(openssl rand -hex 32)",
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout tls.key -out tls.crt"
+            " -subj /CN=vmetrics-proxy -addext subjectAltName=DNS:vmetrics-proxy.watch.svc",
+            "kubectl -n watch create secret tls vmetrics-proxy-serving-cert --cert=tls.crt --key=tls.key",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("servicemonitor", "if its labels match serviceMonitorSelector of the"),
+        ("scrapeconfig", "if their labels match scrapeConfigSelector and serviceMonitorSelector of the"),
+    ],
+)
+def test_what_selects_the_objects_of_the_operator(kind: str, said: str) -> None:
+    notes = invoke("manifests", "proxy", f"--monitor={kind}").stdout.partition("---")[0].replace("\n# ", " ")
+
+    assert said in notes
+
+
 def volumes(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = of_kind(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
     return found
