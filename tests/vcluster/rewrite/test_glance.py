@@ -304,3 +304,11 @@ def test_names_and_uids_in_a_tenants_view(labels: str, shown: str) -> None:
     found = b"".join(exposition.tenant(world(), VC).rewrite([f"x{{{labels}}} 1\n".encode()])).decode()
 
     assert found == f"x{{{shown}}} 1\n"
+
+
+def test_a_name_that_is_no_text_costs_its_own_line() -> None:
+    strange = b'x{namespace="team-a",pod="\xff\xfe"} 1\nx{id="/a",namespace="\xc3",pod="web-x-shop-x-vc"} 2\n'
+    own = f"x{{{WEB}}} 3\n".encode()
+
+    assert b"".join(exposition.host(world()).rewrite([strange])) == strange
+    assert b"".join(exposition.tenant(world(), VC).rewrite([strange, own])) == b'x{namespace="shop",pod="web"} 3\n'
