@@ -191,6 +191,14 @@ def test_config_maps() -> None:
     [
         (["nope"], 'error: unknown dashboard "nope"; choose from vmetrics-tenants, '),
         (["--raw"], "error: --raw prints one dashboard: vmetrics-tenants, "),
+        (
+            ["vmetrics-tenants", "--raw", "--label=a=b"],
+            "error: --raw prints JSON for import, without --label and --folder",
+        ),
+        (
+            ["vmetrics-tenants", "--raw", "--folder=x"],
+            "error: --raw prints JSON for import, without --label and --folder",
+        ),
         (["--label=x y"], "error: --label: 'x y' is not a label KEY=VALUE\n"),
     ],
 )

@@ -49,6 +49,8 @@ def dashboards(
     if raw:
         if len(chosen) != 1:
             raise UsageError(f"--raw prints one dashboard: {', '.join(known)}")
+        if labels or folder:
+            raise UsageError("--raw prints JSON for import, without --label and --folder")
         context.obj.stdout.write(text(render(chosen[0])))
         return 0
     check(output)
