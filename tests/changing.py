@@ -35,11 +35,13 @@ class Changing:
 
     Attributes:
         refuse: while set, everything is answered with this status.
+        forbidden: these paths are answered with 403.
         lists, watches: the paths that were listed, and watched with the version they started from.
     """
 
     def __init__(self) -> None:
         self.refuse: int | None = None
+        self.forbidden: set[str] = set()
         self.lists: list[str] = []
         self.watches: list[tuple[str, str]] = []
         self._objects: dict[tuple[str, str, str], Object] = {}
@@ -101,8 +103,8 @@ class Changing:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         query = {key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
-        if self.refuse:
-            start_response(f"{self.refuse} Status", [("Content-Type", "text/plain")])
+        if refuse := 403 if path in self.forbidden else self.refuse:
+            start_response(f"{refuse} Status", [("Content-Type", "text/plain")])
             return [b"not now"]
         parts = path.strip("/").split("/")[3 if path.startswith("/apis/") else 2 :]
         namespace, name = None, None

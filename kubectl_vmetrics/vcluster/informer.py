@@ -79,8 +79,10 @@ class Informer:
                 raise ConnectionFailed(f"{reflector.path}: no answer yet (Timeout)")
 
     def silence(self) -> float:
-        """Seconds since the host was last heard of; 0 while all watches are well."""
-        reflectors = [r for r in self._reflectors() if not isinstance(r.error, Forbidden)]
+        """Seconds since the host was last heard of; 0 while all watches are well that the map needs."""
+        # A namespace synced whole may come before its rights do: that costs its pods alone.
+        needed = [r for r in self._main if not self._optional(r)]
+        reflectors = [r for r in self._reflectors() if r in needed or not isinstance(r.error, Forbidden)]
         return max((reflector.silence() for reflector in reflectors), default=0.0)
 
     def cuts(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.kube import reflector
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import StatusError
+from kubectl_vmetrics.kube.errors import Forbidden, StatusError
 from kubectl_vmetrics.kube.kubeconfig import Connection
 from kubectl_vmetrics.vcluster.identity import Origin, VClusterRef
 from kubectl_vmetrics.vcluster.informer import Informer
@@ -109,6 +109,29 @@ def test_the_host_cannot_be_asked(host: tuple[Changing, Informer]) -> None:
     changing.refuse = None
     soon(lambda: len(informer) == 1)
     assert len(informer.origins()) == 1  # it is tried again meanwhile
+
+
+def test_without_rights_on_pods_nothing_is_heard_of_the_host(host: tuple[Changing, Informer]) -> None:
+    changing, informer = host
+    changing.forbidden = {"/api/v1/pods"}
+    with pytest.raises(Forbidden):
+        informer.origins()
+    others = {"/api/v1/namespaces", "/api/v1/persistentvolumeclaims"}
+    soon(lambda: others <= {path for path, _ in changing.watches})  # these are well
+
+    assert informer.silence() > 0
+
+    changing.forbidden = set()
+    soon(lambda: informer.silence() == 0)
+
+
+def test_rights_that_are_not_needed_are_no_silence(host: tuple[Changing, Informer]) -> None:
+    changing, informer = host
+    changing.forbidden = {"/api/v1/namespaces", "/api/v1/persistentvolumeclaims"}
+
+    assert len(informer.origins()) == 1
+    soon(lambda: informer.cuts() > 1)
+    assert informer.silence() == 0
 
 
 def test_what_is_deleted_stays_for_a_while_unless_it_comes_back() -> None:
