@@ -17,6 +17,7 @@ from kubectl_vmetrics.prometheus import find
 from kubectl_vmetrics.prometheus.answer import Sample
 from kubectl_vmetrics.prometheus.api import Closed, Prometheus
 from kubectl_vmetrics.prometheus.find import Candidate
+from kubectl_vmetrics.vcluster import identity
 
 from .check import Absent, Session
 
@@ -117,7 +118,14 @@ class Contents(NamedTuple):
 
 def candidates(session: Session) -> list[Candidate]:
     """The Services that may lead to a Prometheus; only the first MOST of them are asked. Raises as `find`."""
-    return session.once("prometheus candidates", lambda: find.find(session.client, labels=NOT_SYNCED))
+
+    def read() -> list[Candidate]:
+        found = find.find(session.client, labels=NOT_SYNCED)
+        # Before v0.26, vCluster did not label what it synced to namespaces that it synced whole.
+        synced = identity.read_synced_namespaces(session.client) if found else {}
+        return [item for item in found if item.namespace not in synced]
+
+    return session.once("prometheus candidates", read)
 
 
 def servers(session: Session) -> dict[str, Server | VmetricsError]:
@@ -125,7 +133,7 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
 
     Raises:
         Absent: none was found.
-        Forbidden: Services may not be listed, or not be reached through the apiserver.
+        Forbidden: Services may not be listed, or none may be reached through the apiserver.
     """
 
     def read() -> dict[str, Server | VmetricsError]:
@@ -134,9 +142,9 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
             raise Absent(NONE)
         asked = [Prometheus(session.client, item) for item in found[:MOST]]
         answers = gather([partial(_probe, item) for item in asked], limit=MOST)
-        for answer in answers:
-            if isinstance(answer, Forbidden):
-                raise answer
+        refused = [answer for answer in answers if isinstance(answer, Forbidden)]
+        if len(refused) == len(answers):
+            raise refused[0]
         return {item.path: answer for item, answer in zip(asked, answers, strict=True)}
 
     return session.once("prometheus servers", read)

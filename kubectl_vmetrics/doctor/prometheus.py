@@ -31,7 +31,11 @@ def _found(session: Session) -> Outcome:
     found = servers(session)
     alive = [item for item in found.values() if isinstance(item, Server)]
     closed = [path for path, item in found.items() if isinstance(item, Closed)]
-    down = {p: item for p, item in found.items() if isinstance(item, VmetricsError) and not isinstance(item, Closed)}
+    down = {
+        path: item
+        for path, item in found.items()
+        if isinstance(item, VmetricsError) and not isinstance(item, (Closed, Forbidden))
+    }
     seen = [_described(path, item) for path, item in found.items()]
     if left := candidates(session)[MOST:]:
         seen.append(f"not asked: {some([item.path for item in left])}")
@@ -40,6 +44,8 @@ def _found(session: Session) -> Outcome:
         text = f"{some(list(down))} {'does' if len(down) == 1 else 'do'} not answer: {down[first].message}"
         return failed(text, "down", "", seen, partial=bool(alive))
     rest = f"; {some(closed)} {_requires(closed)} credentials, which the apiserver does not pass on" if closed else ""
+    if refused := [path for path, item in found.items() if isinstance(item, Forbidden)]:
+        rest += f"; you may not reach {some(refused)}"
     if not alive:
         return skipped(rest.removeprefix("; "), seen)
     return passed(f"{some([item.title for item in alive])} {'answers' if len(alive) == 1 else 'answer'}{rest}", seen)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from kubectl_vmetrics.kube.client import Client, decode, escape
-from kubectl_vmetrics.kube.errors import BadAnswer, Forbidden, NotFound, StatusError, TooLarge, VmetricsError
+from kubectl_vmetrics.kube.errors import BadAnswer, Forbidden, StatusError, TooLarge, VmetricsError
 from kubectl_vmetrics.kube.limits import Limits
 from kubectl_vmetrics.kube.lists import decoder
 
@@ -24,6 +24,9 @@ LIMIT = 15.0
 """Seconds for one request. Prometheus itself gives up on a query after two minutes."""
 ANSWER = Limits(16 << 20, objects=200_000, values=2_000_000)
 """A few thousand series have one MiB; the label names of a large server, a quarter of one."""
+_REFUSED = re.compile(r'.* is forbidden: User ".*" cannot get resource "services/proxy" in API group "".*')
+_NOWHERE = re.compile(r'no endpoints available( for service "[^"]{1,300}")?|services "[^"]{1,253}" not found')
+"""What the apiserver itself says. Any other Status may be the server's own."""
 _ERROR = re.compile(r'"errorType":\s*"([a-z_]{1,30})"')
 
 
@@ -113,13 +116,11 @@ class Prometheus:
         """What a refusal means, without the server's own words: those may name series, and what is in them."""
         if "error trying to reach service" in error.body:
             return StatusError("error trying to reach service", code=error.code, reason=error.reason)
-        if isinstance(error, Forbidden) and "services/proxy" in error.message and not error.body:
+        if isinstance(error, Forbidden) and _REFUSED.fullmatch(error.message) and not error.body:
             return error
         if error.code in (401, 403):
             return Closed(f"{self.path} requires credentials, which the apiserver does not pass on")
         if error.body:
             kind = _ERROR.search(error.body)
             return QueryFailed(f"{self.path} answered {error.code}{f' ({kind[1]})' if kind else ''}")
-        if isinstance(error, NotFound) and not error.message.startswith("services "):
-            return QueryFailed(f"{self.path} answered 404")
-        return error
+        return error if _NOWHERE.fullmatch(error.message) else QueryFailed(f"{self.path} answered {error.code}")

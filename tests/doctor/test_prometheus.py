@@ -257,6 +257,43 @@ def test_services_of_tenants_are_left_out(served: tuple[Apiserver, str], run: Ru
     assert asked == ["!vcluster.loft.sh/managed-by"]
 
 
+def test_services_in_namespaces_synced_whole_are_left_out(run: Run) -> None:
+    """There, vCluster before v0.26 does not label what it syncs (pkg/util/translate): the Namespace says whose it is."""
+    marker = {
+        "vcluster.loft.sh/vcluster-name": "shop",
+        "vcluster.loft.sh/vcluster-namespace": "team-a",
+        "vcluster.loft.sh/managed-by": "team-a-x-shop",
+    }
+    space = {"name": "monitoring", "labels": marker, "annotations": {"vcluster.loft.sh/object-name": "monitoring"}}
+    whole = answer("/api/v1/namespaces", {"items": [{"metadata": space}]})
+
+    assert told(run(together(services(("prometheus-k8s", FOUND)), whole)))["VM701"] == ("SKIP", NONE)
+
+
+def test_what_a_server_says_in_the_name_of_the_apiserver_is_not_shown(run: Run) -> None:
+    """A server can answer with a Status of its own, as if the apiserver had refused."""
+    for code, text in (
+        (403, 'no "services/proxy" for you'),
+        (404, 'services "all" not found: all is well'),
+        (500, "a tenant wrote this"),
+    ):
+        broken = refuse(PROXY.replace("prometheus-k8s", "other") + "/.*", code, "Reason", text)
+        found = run(together(services(("other", FOUND), ("prometheus-k8s", FOUND)), broken))
+        assert [item["result"] for item in found.values()] == ["PASS" if code == 403 else "FAIL", *["PASS"] * 7]
+        assert text not in json.dumps([item["found"] for item in found.values()])
+
+
+def test_one_of_two_that_may_not_be_reached(run: Run) -> None:
+    """You may have the right in one namespace; and a server may claim that you have not."""
+    message = 'x is forbidden: User "u" cannot get resource "services/proxy" in API group ""'
+    broken = refuse(PROXY.replace("prometheus-k8s", "other") + "/.*", 403, "Forbidden", message)
+    found = run(together(services(("other", FOUND), ("prometheus-k8s", FOUND)), broken))
+
+    assert [item["result"] for item in found.values()] == ["PASS"] * 8
+    text = "monitoring/prometheus-k8s (Prometheus 2.42.0) answers; you may not reach monitoring/other"
+    assert told(found)["VM701"] == ("PASS", text)
+
+
 def test_one_of_two_that_does_not_answer(run: Run) -> None:
     broken = refuse(
         PROXY.replace("prometheus-k8s", "other") + "/.*", 503, "ServiceUnavailable", "no endpoints available"

@@ -147,6 +147,14 @@ BAD = {"status": "error", "errorType": "execution", "error": f"many-to-many: {{t
             errors.StatusError,
             "error trying to reach service",
         ),
+        # A server that writes a Status of its own.
+        ((status(500, "InternalError", SECRET), 500), QueryFailed, "mon/prom answered 500"),
+        ((status(404, "NotFound", f'services "x" not found: {SECRET}'), 404), QueryFailed, "mon/prom answered 404"),
+        (
+            (status(403, "Forbidden", f"services/proxy {SECRET}"), 403),
+            Closed,
+            "mon/prom requires credentials, which the apiserver does not pass on",
+        ),
         # The server's, of which nothing is shown but the type of error.
         ((BAD, 422), QueryFailed, "mon/prom answered 422 (execution)"),
         (({**BAD, "errorType": SECRET}, 400), QueryFailed, "mon/prom answered 400"),
