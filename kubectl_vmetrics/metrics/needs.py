@@ -94,7 +94,9 @@ COMMANDS: dict[str, Need] = {
     "components": Need(_HANDLERS),
     "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
-    "doctor prometheus": Need(_PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST)),
+    "doctor prometheus": Need(
+        _PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES)
+    ),
 }
 COMMANDS = {
     name: Need(tuple(dict.fromkeys(need.rights)), tuple(dict.fromkeys(need.optional)))
