@@ -34,9 +34,10 @@ def notes(settings: Settings, ports: Sequence[int]) -> list[str]:
 
 def _danger(settings: Settings) -> list[str]:
     if settings.only_names:
+        whose = f"{settings.vcluster.path}'s" if settings.vcluster else "all tenants'"
         return [
             "The proxy serves names and no metrics, and needs no rights on nodes. Anyone with its token can read the",
-            "names of all tenants' pods, claims and namespaces.",
+            f"names of {whose} pods, claims and namespaces.",
         ]
     return [
         "The proxy reads nodes/proxy: anyone with its token can read all metrics it serves, and anyone who takes",

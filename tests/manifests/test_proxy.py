@@ -407,6 +407,16 @@ def test_the_secrets_are_created_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("args", "whose"),
+    [([], "names of all tenants' pods, claims"), (["--vcluster=team-a/shop"], "names of team-a/shop's pods, claims")],
+)
+def test_whose_names_the_token_opens(args: list[str], whose: str) -> None:
+    notes = invoke("manifests", "proxy", "--only-names", *args).stdout.partition("---")[0].replace("\n# ", " ")
+
+    assert whose in notes
+
+
+@pytest.mark.parametrize(
     ("kind", "said"),
     [
         ("servicemonitor", "if its labels match serviceMonitorSelector of the"),
