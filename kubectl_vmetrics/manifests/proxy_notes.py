@@ -105,8 +105,8 @@ def _scraped(settings: Settings) -> list[str]:
         found.append("Only names are scraped, for a Prometheus that scrapes the kubelets itself.")
     elif not settings.only_names:
         found += [
-            "If Prometheus already scrapes the kubelets, as in kube-prometheus-stack, every sum would count twice:",
-            "turn that job off, or use --monitor servicemonitor.",
+            "If Prometheus already scrapes the kubelets, as in kube-prometheus-stack, sums count twice, except those",
+            "of manifests rules: turn that job off, or use --monitor servicemonitor.",
         ]
     if settings.issuer:
         found += [

@@ -33,7 +33,7 @@ metrics it has (see manifests rules), and the proxy needs no rights on nodes.
 
 For the Prometheus Operator, --monitor servicemonitor prints a ServiceMonitor for names and the proxy itself: use it if
 Prometheus already scrapes the kubelets, as in kube-prometheus-stack. --monitor scrapeconfig prints a ScrapeConfig for
-the kubelets' metrics as well; with another kubelet job beside it, every sum would count twice.""",
+the kubelets' metrics as well; beside another kubelet job, sums count twice, except those of manifests rules.""",
     examples=[
         ("All virtual clusters", "manifests proxy -n monitoring"),
         (
