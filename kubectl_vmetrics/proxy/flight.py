@@ -133,6 +133,7 @@ class Reader(Generic[S]):
         part: index of the part it is reading.
         count: bytes it has read.
         advanced: when it last read, on the keeper's clock.
+        delayed: seconds for which others have waited for it.
         cut: whether it was too slow.
     """
 
@@ -140,6 +141,7 @@ class Reader(Generic[S]):
         self._keeper, self._flight = keeper, flight
         self.part = self.count = 0
         self.advanced = keeper.clock()
+        self.delayed = 0.0
         self.cut = False
         self._offset = 0
         self._interrupted = False

@@ -28,6 +28,8 @@ WINDOW = 1 << 18
 """Bytes that are kept of a response that is too large to share."""
 LAG = 2.0
 """Seconds after which a reader of such a response that does not advance may no longer delay the others."""
+PATIENCE = 5.0
+"""Seconds for which such a reader may delay the others in total, although it advances."""
 MOST = 128
 """Maximum number of responses read at the same time; each takes a thread."""
 STEP = 1 << 18
@@ -48,6 +50,7 @@ class Flights(Generic[S]):
         budget: see BUDGET; one response may use a quarter of it.
         window: see WINDOW.
         lag: see LAG.
+        patience: see PATIENCE.
         most: see MOST.
 
     Attributes:
@@ -66,12 +69,14 @@ class Flights(Generic[S]):
         budget: int = BUDGET,
         window: int = WINDOW,
         lag: float = LAG,
+        patience: float = PATIENCE,
         most: int = MOST,
     ) -> None:
         self.clock = clock
         self.asked = self.shared = self.cut = self.kept = 0
         self._age, self._linger = age, linger
-        self._budget, self._share, self._window, self._lag = budget, budget // 4, window, lag
+        self._budget, self._share, self._window = budget, budget // 4, window
+        self._lag, self._patience = lag, patience
         self._most, self._coming = most, 0
         self._lock = threading.Lock()
         self._open: dict[Hashable, Flight[S]] = {}  # can be joined, oldest first
@@ -202,9 +207,11 @@ class Flights(Generic[S]):
             flight.changed.wait()
             return
         slowest = min(behind, key=lambda reader: reader.part)
-        left = max(since, slowest.advanced) + self._lag - self.clock()
+        began = self.clock()
+        left = min(max(since, slowest.advanced) + self._lag - began, self._patience - slowest.delayed)
         if left > 0:
             flight.changed.wait(left)
+            slowest.delayed += self.clock() - began
         else:
             self._cut(flight, slowest)
 

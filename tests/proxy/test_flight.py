@@ -195,7 +195,9 @@ def test_what_is_too_old_is_forgotten(flights: All, clock: Clock) -> None:
 def test_each_gets_the_same_at_any_pace(seed: int) -> None:
     dice = random.Random(seed)
     parts = [dice.randbytes(dice.choice([1, 7, 5_000, 20_000, 1 << 18])) for _ in range(20)]
-    flights: All = Flights(budget=dice.choice([1 << 16, 1 << 20, 1 << 30]), window=dice.choice([100, 1 << 18]), lag=99)
+    flights: All = Flights(
+        budget=dice.choice([1 << 16, 1 << 20, 1 << 30]), window=dice.choice([100, 1 << 18]), lag=99, patience=99
+    )
     source = Upstream(HEAD)
     # Who joins an answer that is only passed on would open another one, so all join before it comes.
     readers = [flights.join("a", lambda: source), *(flights.join("a", never) for _ in range(5))]
@@ -386,6 +388,25 @@ def test_who_goes_on_reading_what_is_passed_on_is_not_cut_off() -> None:
         assert found.result() == b"x" * 5_000
     assert slow.read(100, None) == b""
     assert flights.cut == 0
+
+
+def drip(reader: Reader[Upstream]) -> None:
+    for _ in range(100):
+        assert reader.read(1, None) == b"x"
+        time.sleep(0.02)
+
+
+def test_who_reads_a_byte_at_a_time_what_is_passed_on_does_not_delay_the_others_for_ever() -> None:
+    flights: All = Flights(budget=4_000, window=100, lag=0.5, patience=0.3)
+    source = Upstream(HEAD)
+    fast, slow = flights.join("a", lambda: source), flights.join("a", never)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(rest, fast)
+        source.feed(*[b"x" * 1_000] * 10, END)
+        with pytest.raises(Behind):
+            drip(slow)
+        assert found.result() == b"x" * 10_000
+    assert flights.cut == 1
 
 
 def test_who_reads_slowly_what_is_kept_holds_up_nobody(flights: All) -> None:
