@@ -130,12 +130,12 @@ def _flags(session: Session) -> list[str]:
 _NAMES = {
     "none": Cause(
         "no series with container metrics in the same Prometheus says which virtual cluster a pod belongs to",
-        "kubectl vmetrics manifests proxy --only-names",
+        "kubectl vmetrics manifests proxy --only-names --monitor servicemonitor, then kubectl vmetrics manifests rules",
         "https://github.com/loft-sh/vcluster, pkg/util/translate",
     ),
     "owners": Cause(
         "only the owners of pods are known, so sums by virtual cluster work, and the virtual names of pods are missing",
-        "kubectl vmetrics manifests proxy --only-names",
+        "kubectl vmetrics manifests proxy --only-names --monitor servicemonitor, then kubectl vmetrics manifests rules",
         "https://github.com/loft-sh/vcluster, pkg/controllers/resources/pods",
     ),
 }

@@ -426,6 +426,10 @@ def test_notes_say_what_was_not_tried() -> None:
     ("args", "stderr"),
     [
         (["--raw", "-o", "json"], "error: --raw prints YAML; -o json is for Kubernetes objects\n"),
+        (
+            ["--raw", "--serviceaccount=a:b"],
+            "error: --name and --serviceaccount are for Kubernetes objects, which --raw does not print\n",
+        ),
         (["--vcluster=shop"], 'error: --vcluster: "shop" is not HOSTNS/NAME\n'),
         (["--vcluster="], 'error: --vcluster: "" is not HOSTNS/NAME\n'),
         (

@@ -85,6 +85,8 @@ def otel(
     check(output)
     if raw and output != "yaml":
         raise UsageError("--raw prints YAML; -o json is for Kubernetes objects")
+    if raw and (name or serviceaccount):
+        raise UsageError("--name and --serviceaccount are for Kubernetes objects, which --raw does not print")
     ref = None
     if vcluster is not None:
         parts = vcluster.split("/")
