@@ -444,6 +444,8 @@ def test_notes_say_what_was_not_tried() -> None:
         (["--interval=5s"], "error: --interval must be 10s or more\n"),
         (["--serviceaccount=agent"], "error: --serviceaccount: 'agent' is not NAMESPACE:NAME\n"),
         (["--endpoint=otlp:4317"], "error: --endpoint: not a URL: use http://HOST:PORT or https://HOST\n"),
+        (["--endpoint="], "error: --endpoint: not a URL: use http://HOST:PORT or https://HOST\n"),
+        (["--remote-write="], "error: --remote-write: not a URL: use http://HOST:PORT or https://HOST\n"),
         (["--endpoint=http://"], "error: --endpoint: not a URL: use http://HOST:PORT or https://HOST\n"),
         (["--endpoint=http://a:b"], "error: --endpoint: not a URL: use http://HOST:PORT or https://HOST\n"),
         (["--remote-write=ftp://a"], "error: --remote-write: not a URL: use http://HOST:PORT or https://HOST\n"),

@@ -40,8 +40,8 @@ if neither is given, to the collector's log.""",
         ),
     ],
 )
-@click.option("--endpoint", default="", help="URL of an OTLP receiver (HTTP).")
-@click.option("--remote-write", default="", help="URL of a Prometheus remote write receiver.")
+@click.option("--endpoint", help="URL of an OTLP receiver (HTTP).")
+@click.option("--remote-write", help="URL of a Prometheus remote write receiver.")
 @click.option("--vcluster", metavar="HOSTNS/NAME", help="Keep only the metrics of this virtual cluster.")
 @click.option(
     "--replace-names",
@@ -65,8 +65,8 @@ if neither is given, to the collector's log.""",
 def otel(
     context: click.Context,
     /,
-    endpoint: str,
-    remote_write: str,
+    endpoint: str | None,
+    remote_write: str | None,
     vcluster: str | None,
     replace_names: bool,
     targets: Targets,
@@ -127,10 +127,10 @@ def otel(
     return write(context.obj, manifest.bundle(settings), output)
 
 
-def _url(option: str, text: str) -> str:
-    """A URL that names a server and no password. Raises UsageError."""
-    if not text:
-        return text
+def _url(option: str, text: str | None) -> str:
+    """A URL that names a server and no password; "" without the option. Raises UsageError."""
+    if text is None:
+        return ""
     try:
         split = urlsplit(text)
         right = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0

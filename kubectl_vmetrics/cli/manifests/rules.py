@@ -50,7 +50,7 @@ They are a PrometheusRule for the Prometheus Operator; --raw prints a rule file.
     help="Where names come from: pod-info, kube-state-metrics, proxy-labels or pod-owner.",
 )
 @click.option("--only", default="", help="Print only these rules: recording or alerts.")
-@click.option("--thresholds", "file", default="", metavar="FILE", help="YAML file with thresholds of alerts.")
+@click.option("--thresholds", "file", metavar="FILE", help="YAML file with thresholds of alerts.")
 @click.option("--show-thresholds", is_flag=True, help="Print the default thresholds.")
 @click.option(
     "--cadvisor-selector",
@@ -102,7 +102,7 @@ def rules(
     /,
     names: str,
     only: str,
-    file: str,
+    file: str | None,
     show_thresholds: bool,
     cadvisor: str,
     kubelet: str,
@@ -151,11 +151,13 @@ def _matchers(key: str, text: str) -> str:
     return text.strip()
 
 
-def _thresholds(file: str) -> Thresholds:
+def _thresholds(file: str | None) -> Thresholds:
     from kubectl_vmetrics.manifests.rules import render, thresholds
 
-    if not file:
+    if file is None:
         return thresholds.usual(render.ALERTS)
+    if not file:  # an empty variable: as a path, it would be the current folder
+        raise UsageError('the path "" does not exist')
     try:
         with Path(file).open("rb") as opened:
             text = opened.read(thresholds.LARGEST + 1).decode()

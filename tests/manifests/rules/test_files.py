@@ -264,6 +264,7 @@ def test_matchers_are_put_where_they_belong() -> None:
             )
         ),
         (["--thresholds", "missing.yaml"], 'the path "missing.yaml" does not exist'),
+        (["--thresholds", ""], 'the path "" does not exist'),
         (["--thresholds", "."], "--thresholds .: Is a directory"),
     ],
 )
