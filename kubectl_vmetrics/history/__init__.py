@@ -1,0 +1,1 @@
+"""What was used over time, by virtual names, from Prometheus."""
