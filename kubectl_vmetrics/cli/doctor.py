@@ -13,7 +13,7 @@ from kubectl_vmetrics.output.terminal import Environment
 from .cluster import client as open_client
 from .cluster import flags
 from .command import Command
-from .show import Outcome, Show
+from .show import Outcome, Show, color_option, coloured
 
 
 @click.command(
@@ -43,6 +43,7 @@ or if you lack the rights to run it.""",
     "--only", multiple=True, help="Run only these checks (VM103,VM104) and those they depend on, and print evidence."
 )
 @click.option("--fail-on", default="fail", help="Exit with code 1 on: fail, warning or never.", show_default=True)
+@color_option
 @click.option("-o", "--output", default="", help="Output format: table, json, yaml, csv, or a format of tabulate.")
 @click.pass_context
 def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, ...], fail_on: str, output: str) -> int:
@@ -92,6 +93,6 @@ def doctor(context: click.Context, /, areas: tuple[str, ...], only: tuple[str, .
     failed = any(item.outcome.result in bad for item in results)
     partial = fail_on != "never" and any(item.outcome.refused for item in results)
     if output in ("", "table"):
-        environment.stdout.write(view.text(results, granted, asked, coloured=environment.colours))
+        environment.stdout.write(view.text(results, granted, asked, coloured=coloured(context)))
         return 1 if failed or partial else 0
     return show.run(lambda: Outcome(view.view(results, granted, asked), failed=failed, partial=partial))

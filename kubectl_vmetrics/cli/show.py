@@ -14,7 +14,7 @@ from kubectl_vmetrics.output import formats
 from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.terminal import Environment
 
-from .command import PROGRAM
+from .command import PROGRAM, cluster_flags
 
 
 class Outcome(NamedTuple):
@@ -40,11 +40,33 @@ class Outcome(NamedTuple):
 _WATCHED = "With --watch: refresh interval (minimum 500ms)."
 
 
-_NO_FIT = f"{__name__}.no_fit"
+WHEN = ("auto", "always", "never")
 
 
-def _no_fit(context: click.Context, _: click.Parameter, value: bool) -> None:
-    context.meta[_NO_FIT] = value
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Remember how to draw tables: no command has to pass it on."""
+    if option.name == "color" and value not in WHEN:
+        raise UsageError(f"--color accepts only {', '.join(WHEN)}")
+    context.meta[f"{__name__}.{option.name}"] = value
+
+
+def color_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --color."""
+    return click.option(
+        "--color",
+        default="auto",
+        show_default=True,
+        expose_value=False,
+        callback=_keep,
+        help="When to color output: auto (on a terminal without NO_COLOR), always or never.",
+    )(command)
+
+
+def coloured(context: click.Context) -> bool:
+    """Whether to color output, by --color and the environment."""
+    when = context.meta.get(f"{__name__}.color", "auto")
+    environment: Environment = context.obj
+    return environment.colours if when == "auto" else bool(when == "always")
 
 
 def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Callable[..., Any]:
@@ -59,8 +81,12 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
             "--no-fit",
             is_flag=True,
             expose_value=False,
-            callback=_no_fit,
+            callback=_keep,
             help="Do not shorten or leave out text to fit the terminal.",
+        ),
+        color_option,
+        click.option(
+            "--bars", is_flag=True, expose_value=False, callback=_keep, help="Add a bar beside each share of a table."
         ),
         click.option(
             "-o",
@@ -119,7 +145,12 @@ class Show:
     ) -> None:
         self.environment: Environment = context.obj
         self.output = output
-        self.fits = not context.meta.get(_NO_FIT)
+        self.fits = not context.meta.get(f"{__name__}.no_fit")
+        self.bars = bool(context.meta.get(f"{__name__}.bars"))
+        self.coloured = coloured(context) and output in formats.TABLES
+        self.verbose = bool(cluster_flags(context).get("verbosity"))
+        if self.bars and output not in formats.TABLES:
+            raise UsageError(f"--bars requires a table, not -o {output}")
         self.headers = not no_headers
         self.watch = watch
         self.title = context.command_path.removeprefix(PROGRAM).strip()
@@ -149,7 +180,7 @@ class Show:
         """Find and print, once or, with --watch, until Ctrl-C. Returns the exit code."""
         if self.watch:
             return self._watch(find)
-        outcome = find()
+        outcome = self._found(find)
         Show.shown = outcome  # to free 100,000 rows takes as long as to print them, and the process ends with them
         self.environment.stdout.write(self._text(outcome, headers=self.headers))
         self.environment.stdout.flush()
@@ -157,20 +188,35 @@ class Show:
             self.environment.say(note)
         return 1 if outcome.skipped or outcome.failed or outcome.partial else 0
 
+    def _found(self, find: Callable[[], Outcome]) -> Outcome:
+        """What is found, with a spinner for a person who waits."""
+        if not self.environment.advises or self.verbose:
+            return find()
+        from kubectl_vmetrics.kube import credentials
+        from kubectl_vmetrics.output.spinner import Spinner
+
+        with Spinner(self.environment, credentials.plugin_runs):
+            return find()
+
     def _text(self, outcome: Outcome, *, headers: bool) -> str:
         if not outcome.view.rows and not self.document:
             return ""
         view = outcome.view
+        if self.bars:
+            from kubectl_vmetrics.output import bars
+
+            headers_, rows, footer, added = bars.add(view.headers, view.rows, view.footer)
+            view = view._replace(headers=headers_, rows=rows, footer=footer, spare=(*added, *(view.spare or ())))
         width = self.environment.width if self.fits and self.output in formats.TABLES else None
         if width and (view.spare is not None or self.watch):
             from kubectl_vmetrics.output import fit
 
             fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare or (), cut=self.watch)
             view = view._replace(headers=fitting[0], rows=fitting[1], footer=fitting[2])
-            text = formats.render(view, self.output, headers=headers)
+            text = formats.render(view, self.output, headers=headers, coloured=self.coloured)
             # kubectl's tables end in spaces, which would begin a new line on a screen that is just wide enough.
             return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-        return formats.render(view, self.output, headers=headers)
+        return formats.render(view, self.output, headers=headers, coloured=self.coloured)
 
     def _notes(self, outcome: Outcome) -> list[str]:
         notes = [f"Warning: {warning}" for warning in outcome.warnings]

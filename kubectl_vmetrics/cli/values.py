@@ -103,6 +103,8 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         "kind": ("kamaji", "vcluster"),
         "fail_on": ("fail", "warning", "never"),
         "interval": _DURATIONS,
+        "color": ("auto", "always", "never"),
+        "shortcuts": ("usage=", "history=", "explain="),
         "metric_resolution": ("10s", *_DURATIONS[1:]),
         "request_timeout": ("10s", "30s", "1m", "0"),
         "field_selector": ("metadata.name=", "metadata.namespace="),

@@ -157,6 +157,14 @@ def in_cluster(connection: Connection) -> Connection:
     return msgspec.structs.replace(connection, server=found.host, ca=ca, ca_file=ca_file, namespace=namespace)
 
 
+_asking = threading.Event()
+
+
+def plugin_runs() -> bool:
+    """Whether an exec plugin runs, which may write to the terminal and read a password from it."""
+    return _asking.is_set()
+
+
 def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any]:
     from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.exec_provider import ExecProvider
@@ -166,6 +174,7 @@ def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any
     plugin = {**plugin, "command": preferences.permitted(command, connection.preferences)}
     cluster = {"server": connection.server, **connection.cluster}
     try:
+        _asking.set()
         nodes = ConfigNode("exec", plugin), None, ConfigNode("cluster", cluster)  # type: ignore[no-untyped-call]
         status = ExecProvider(*nodes).run()  # type: ignore[no-untyped-call]
     except FileNotFoundError:
@@ -179,6 +188,8 @@ def _run_plugin(plugin: dict[str, Any], connection: Connection) -> dict[str, Any
         if reason.startswith("exec: process returned"):
             reason = f"exec: executable {command} failed with exit code {reason.split()[3].rstrip('.')}"
         raise _no_credentials(reason, hint=f"run it manually to see why: {command}") from None
+    finally:
+        _asking.clear()
     if not isinstance(status, dict):
         raise _no_credentials("exec: the plugin returned no status")
     return status

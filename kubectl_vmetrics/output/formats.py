@@ -64,8 +64,15 @@ def known() -> list[str]:
     return [*OWN, *tabulate.tabulate_formats]
 
 
-def render(view: View, form: str, *, headers: bool = True) -> str:
-    """A view as text in a format that `check` has passed."""
+def render(view: View, form: str, *, headers: bool = True, coloured: bool = False) -> str:
+    """A view as text in a format that `check` has passed.
+
+    Args:
+        view: what to show.
+        form: the format.
+        headers: whether they are printed.
+        coloured: whether shares of a table are colored by thresholds.
+    """
     if form == "json":
         return _json(view.document())
     if form == "yaml":
@@ -73,7 +80,12 @@ def render(view: View, form: str, *, headers: bool = True) -> str:
     if form == "name":
         return "".join(f"{safe.line(name)}\n" for name in view.names())
     if form in TABLES:
-        return table.render(view.rows, view.headers if headers else (), view.footer)
+        paint = None
+        if coloured:
+            from . import colours
+
+            paint = colours.by_threshold(view.headers)
+        return table.render(view.rows, view.headers if headers else (), view.footer, paint)
     rows = view.records() if view.records else view.rows
     cells = [[safe.line(cell) for cell in row] for row in rows]
     if form == "csv":

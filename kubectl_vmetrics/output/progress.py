@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import transient
 from .terminal import Environment
 
 _PARTS = " ▏▎▍▌▋▊▉█"
@@ -26,9 +27,11 @@ class Progress:
         """Draw."""
         if total <= FEW or not self._environment.advises or self._environment.variables.get("TERM") == "dumb":
             return
-        err = self._environment.stderr
-        err.write("\r\x1b[K" if done >= total else f"\r{bar(done, total)} {done}/{total} {self._what}")
-        err.flush()
+        stderr = self._environment.stderr
+        if done >= total:
+            transient.clear(stderr, own=self)
+        else:
+            transient.draw(stderr, f"{bar(done, total)} {done}/{total} {self._what}", own=self)
 
 
 def bar(done: int, total: int) -> str:

@@ -6,8 +6,9 @@ The layout of Go's text/tabwriter with minwidth 6 and padding 3, to the byte: th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
+from types import MappingProxyType
 from typing import overload
 
 from . import safe
@@ -51,20 +52,33 @@ class Columns(Sequence[Row]):
         return ((*lead, *row) for lead, row in zip(leads, rows, strict=True))
 
 
-def render(rows: Sequence[Row], headers: Row = (), footer: Sequence[Row] = ()) -> str:
-    """Rows of cells as text, each line ended, with headers above and a footer below. Rows may differ in length."""
+Paint = Callable[[str], str]
+"""From a cell, padding included, to what is written in its place; it takes as much room on a terminal."""
+
+
+def render(
+    rows: Sequence[Row], headers: Row = (), footer: Sequence[Row] = (), paint: Mapping[int, Paint] | None = None
+) -> str:
+    """Rows of cells as text, each line ended, with headers above and a footer below. Rows may differ in length.
+
+    Args:
+        rows: the cells.
+        headers: one for each column.
+        footer: more rows.
+        paint: for the columns that are colored, how.
+    """
     if isinstance(rows, Columns) and not footer:
-        return _even(rows, headers)
+        return _even(rows, headers, paint or {})
     rows = [*([headers] if headers else []), *rows, *footer]
     if not rows:
         return ""
     count = len(rows[0])
     if any(len(row) != count for row in rows):
-        return _ragged([[safe.line(cell) for cell in row] for row in rows])
-    return _even(Columns([list(cells) for cells in zip(*rows, strict=True)]))
+        return _ragged([[safe.line(cell) for cell in row] for row in rows], paint or {})
+    return _even(Columns([list(cells) for cells in zip(*rows, strict=True)]), (), paint or {})
 
 
-def _even(rows: Columns, headers: Row = ()) -> str:
+def _even(rows: Columns, headers: Row, paint: Mapping[int, Paint]) -> str:
     """Rows of one length: a column is as wide as its widest cell."""
     leads = [([safe.line(cell) for cell in lead], count) for lead, count in rows.leads]
     columns = [safe.column(cells) for cells in rows.columns]
@@ -79,6 +93,9 @@ def _even(rows: Columns, headers: Row = ()) -> str:
         parts = [cells[start : start + _AT_ONCE] for cells in columns]
         count = len(parts[0])
         padded = [[cell.ljust(width) for cell in cells] for cells, width in zip(parts, widths[before:], strict=True)]
+        for index, how in paint.items():
+            if index >= before:
+                padded[index - before] = list(map(how, padded[index - before]))
         lines = zip(islice(front, count), *padded, repeat("\n", count), strict=True)
         text.append("".join(chain.from_iterable(lines)))
     return "".join(text)
@@ -92,7 +109,7 @@ def _width(longest: int) -> int:
     return max(MIN_WIDTH, longest + PADDING)
 
 
-def _ragged(rows: Sequence[Row]) -> str:
+def _ragged(rows: Sequence[Row], paint: Mapping[int, Paint] = MappingProxyType({})) -> str:
     """The general case: a column is a run of adjacent lines that have a cell there, and widths never shrink below."""
     lines: list[list[str]] = [[] for _ in rows]
     remembered: list[int] = []
@@ -107,12 +124,13 @@ def _ragged(rows: Sequence[Row]) -> str:
             while at < end and len(rows[at]) > column:
                 at += 1
             width = _width(max(len(row[column]) for row in rows[first:at]))
+            how = paint.get(column)
             if column < len(remembered):
                 width = remembered[column] = max(width, remembered[column])
             else:
                 remembered.append(width)
             for index in range(first, at):
-                lines[index].append(rows[index][column].ljust(width))
+                lines[index].append(how(rows[index][column].ljust(width)) if how else rows[index][column].ljust(width))
             block(first, at, column + 1)
 
     block(0, len(rows), 0)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple, TextIO
 
-from . import safe
+from . import safe, transient
 
 
 class Environment(NamedTuple):
@@ -69,6 +69,7 @@ class Environment(NamedTuple):
 
     def say(self, text: str) -> None:
         """A message on stderr; text from a cluster in it cannot do harm."""
+        transient.clear(self.stderr)
         self.stderr.write(safe.lines(text.rstrip("\n")) + "\n")
         self.stderr.flush()
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from . import safe
+from . import colours, safe
 from .terminal import Environment
 
 _ENTER = "\x1b[?1049h\x1b[?25l"  # alternate screen, no cursor
@@ -87,7 +87,7 @@ def picture(frame: Frame, title: str, columns: int, lines: int) -> str:
     if len(rows) > room:
         hidden = len(rows) - room + 1
         rows = [*rows[: room - 1], f"… {hidden} more lines"]
-    drawn = "\r\n".join(row[:columns].rstrip() + _END_OF_LINE for row in [*rows, *remark])
+    drawn = "\r\n".join(colours.cut(row, columns).rstrip() + _END_OF_LINE for row in [*rows, *remark])
     return f"{_BEGIN}{_HOME}{drawn}{_BELOW}{_COMMIT}"
 
 

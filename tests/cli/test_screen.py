@@ -18,10 +18,26 @@ NUMBER = re.compile(r"~?\d[\d.]*(?:m|Mi|%|Ki/s|Mi/s)\b|~?\d[\d.]*%")
 
 def captured(width: int, *args: str) -> list[str]:
     """The lines on a screen of that width after a command, as a terminal shows them."""
+    return [line for line in on_screen(width, *args).display if line.strip()]
+
+
+def shown_colours(width: int, *args: str, **variables: str) -> list[tuple[str, str]]:
+    """The words on that screen, and the color of each."""
+    screen = on_screen(width, *args, **variables)
+    found = []
+    for number, line in enumerate(screen.display):
+        for word in re.finditer(r"\S+", line):
+            (colour,) = {screen.buffer[number][column].fg for column in range(*word.span())}
+            found.append((word[0], colour))
+    return found
+
+
+def on_screen(width: int, *args: str, **variables: str) -> pyte.Screen:
+    """A screen of that width after a command."""
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 300, width, 0, 0))
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "HOME": "/nonexistent", "LANG": "C.UTF-8"} | variables
     with subprocess.Popen(
         [str(SCRIPT), *args], stdout=follower, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
     ) as process:
@@ -39,7 +55,7 @@ def captured(width: int, *args: str) -> list[str]:
         assert process.wait(60) == 0, process.stderr.read() if process.stderr else ""
     screen = pyte.Screen(width, 300)
     pyte.ByteStream(screen).feed(written)
-    return [line for line in screen.display if line.strip()]
+    return screen
 
 
 def piped(*args: str) -> list[str]:
@@ -75,3 +91,25 @@ def test_tables_of_kubectl_are_printed_as_kubectl_prints_them(args: str) -> None
 def test_no_fit_shows_everything() -> None:
     text = "".join(captured(80, "demo", "top", "pods", "-n", "team-a", "--no-fit"))
     assert "recommendations-for-the-landing-page-s995fb8pbb-wqp6g" in text
+
+
+def test_shares_are_colored_on_a_terminal_and_only_there() -> None:
+    args = ["demo", "top", "pods", "-n", "team-a", "-o", "wide"]
+    assert "\x1b" not in "\n".join(piped(*args))
+    assert "\x1b" in "\n".join(piped(*args, "--color", "always"))
+    colours = shown_colours(200, *args)
+    shares = {text: colour for text, colour in colours if text.endswith("%")}
+    assert shares, "no share is on the screen"
+    for text, colour in shares.items():
+        share = float(text[:-1])
+        assert colour == ("red" if share >= 90 else "brown" if share >= 70 else "default"), text
+    assert {colour for _, colour in shown_colours(200, *args, "--color", "never")} == {"default"}
+    assert {colour for _, colour in shown_colours(200, *args, NO_COLOR="")} == {"default"}
+    assert {colour for _, colour in shown_colours(200, *args, "--color", "always", NO_COLOR="1")} > {"default", "red"}
+
+
+def test_bars_are_the_first_to_give_way() -> None:
+    args = ["demo", "top", "vclusters", "--bars"]
+    assert "CPU-BAR" in captured(200, *args)[0]
+    assert "BAR" not in captured(100, *args)[0]
+    assert "CPU-BAR" in piped(*args)[0]

@@ -44,6 +44,7 @@ Nothing is changed in the cluster: the objects go to stdout.""",
             "kubectl_vmetrics.cli.manifests.metrics_server:metrics_server",
             "Print metrics-server, with the options your cluster may need.",
         ),
+        "k9s": ("kubectl_vmetrics.cli.manifests.k9s:k9s", "Print plugins for k9s that run commands of this plugin."),
     },
     examples=[
         ("Review, then apply", "manifests proxy -n monitoring"),
