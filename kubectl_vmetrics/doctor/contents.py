@@ -13,18 +13,17 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
 from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.findings import counted
-from kubectl_vmetrics.prometheus import find
 from kubectl_vmetrics.prometheus.answer import Sample
-from kubectl_vmetrics.prometheus.api import Closed, Prometheus
+from kubectl_vmetrics.prometheus.api import ANSWER, LIMIT, Closed, Prometheus
 from kubectl_vmetrics.prometheus.find import Candidate
-from kubectl_vmetrics.vcluster import identity
+from kubectl_vmetrics.prometheus.known import PROMETHEUS
+from kubectl_vmetrics.prometheus.way import by_service
+from kubectl_vmetrics.vcluster import monitoring
 
 from .check import Absent, Session
 
 MOST = 8
 """The maximum number of servers that are asked."""
-NOT_SYNCED = "!vcluster.loft.sh/managed-by"
-"""Selects Services of the host's own: those of tenants are synced with the labels that tenants write."""
 NONE = (
     "no Prometheus was found by the labels of Services; if there is one, label its Service with "
     "vmetrics.io/prometheus=true"
@@ -99,8 +98,9 @@ class Server(NamedTuple):
     @property
     def title(self) -> str:
         """Its Service, kind and version."""
-        kind = self.prometheus.candidate.kind
-        return f"{self.prometheus.path} ({f'{kind} {self.version}' if self.version else kind})"
+        place = self.prometheus.candidate
+        kind = place.kind if place else PROMETHEUS
+        return f"{self.prometheus.name} ({f'{kind} {self.version}' if self.version else kind})"
 
 
 class Contents(NamedTuple):
@@ -117,15 +117,8 @@ class Contents(NamedTuple):
 
 
 def candidates(session: Session) -> list[Candidate]:
-    """The Services that may lead to a Prometheus; only the first MOST of them are asked. Raises as `find`."""
-
-    def read() -> list[Candidate]:
-        found = find.find(session.client, labels=NOT_SYNCED)
-        # Before v0.26, vCluster did not label what it synced to namespaces that it synced whole.
-        synced = identity.read_synced_namespaces(session.client) if found else {}
-        return [item for item in found if item.namespace not in synced]
-
-    return session.once("prometheus candidates", read)
+    """The Services that may lead to a Prometheus; the first MOST are asked. Raises as `monitoring.candidates`."""
+    return session.once("prometheus candidates", lambda: monitoring.candidates(session.client))
 
 
 def servers(session: Session) -> dict[str, Server | VmetricsError]:
@@ -140,12 +133,12 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
         found = candidates(session)
         if not found:
             raise Absent(NONE)
-        asked = [Prometheus(session.client, item) for item in found[:MOST]]
+        asked = [Prometheus(by_service(session.client, item), limit=LIMIT, limits=ANSWER) for item in found[:MOST]]
         answers = gather([partial(_probe, item) for item in asked], limit=MOST)
         refused = [answer for answer in answers if isinstance(answer, Forbidden)]
         if len(refused) == len(answers):
             raise refused[0]
-        return {item.path: answer for item, answer in zip(asked, answers, strict=True)}
+        return {item.name: answer for item, answer in zip(asked, answers, strict=True)}
 
     return session.once("prometheus servers", read)
 
@@ -214,5 +207,5 @@ def _whole(number: float) -> int:
 
 def told(found: Contents) -> list[str]:
     """The sources of a server, line by line."""
-    path = found.server.prometheus.path
+    path = found.server.prometheus.name
     return [f"{path}: {item.title}, {counted(item.kubelets, 'target')}" for item in found.sources]

@@ -83,7 +83,7 @@ def stored(session: Session) -> Outcome:
     """Whether a Prometheus has a label whose name says that it holds a token. Names are asked for, and no values."""
     bad, seen = [], []
     for server in answering(session):
-        path = server.prometheus.path
+        path = server.prometheus.name
         leaked = any(LABEL in name for name in server.prometheus.label_names())
         seen.append(f"{path}: {'has' if leaked else 'has no'} labels that are made of annotations with tokens")
         if leaked:

@@ -103,7 +103,7 @@ _STATE = {
 
 def _state(session: Session) -> Outcome:
     found = contents(session)
-    seen = [f"{item.server.prometheus.path}: {counted(item.state, 'pod')}" for item in found]
+    seen = [f"{item.server.prometheus.name}: {counted(item.state, 'pod')}" for item in found]
     try:
         seen += _flags(session)
     except Forbidden as error:
@@ -147,7 +147,7 @@ def _names(session: Session) -> Outcome:
     found = [item for item in contents(session) if item.sources]
     if not found:
         raise Absent("no Prometheus has container metrics")
-    seen = [f"{item.server.prometheus.path}: {name}, {item.names[name]} series" for item in found for name in NAMES]
+    seen = [f"{item.server.prometheus.name}: {name}, {item.names[name]} series" for item in found for name in NAMES]
     best = max(found, key=lambda item: len(_usable(item)))
     usable = _usable(best)
     if usable in ([], [OWNERS]) and any(item.views and not item.plain for item in found):
@@ -187,7 +187,7 @@ def _double(session: Session) -> Outcome:
     seen = []
     bad: list[tuple[str, str]] = []
     for item in found:
-        path = item.server.prometheus.path
+        path = item.server.prometheus.name
         jobs = " and ".join(source.title for source in item.sources[:3])
         jobs += ", with and without virtual names" if len(item.sources) == 1 else ""
         seen.append(f"{path}: {counted(item.twice, 'pod')} from several jobs or endpoints")

@@ -18,7 +18,7 @@ import msgspec
 from . import body as bodies
 from . import cancel
 from .credentials import Credentials, in_cluster
-from .errors import BadAnswer, ConnectionFailed, StatusError, Unauthorized
+from .errors import BadAnswer, ConnectionFailed, Redirected, StatusError, Unauthorized
 from .failures import refused, timed_out, unreachable
 from .kubeconfig import Connection, login_apart
 from .limits import ERROR, REVIEW, Limits
@@ -37,6 +37,7 @@ MAX_RETRIES = 10
 """k8s.io/client-go/rest/request.go retries as often where the server says when to come back."""
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 PARTIAL_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
@@ -164,6 +165,41 @@ class Client:
             content = bodies.whole(self._chunks(response, deadline, REVIEW, path), REVIEW, path)
             return decode(Answer(content, response.headers.get("Content-Type", "")), decoder, path)
 
+    def ask(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        *,
+        post: bool,
+        limit: float,
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a form, which changes nothing, to a server that takes its time for the answer.
+
+        Args:
+            path: as `get`.
+            form: the fields.
+            post: whether they are in the body; in the path if not.
+            limit: timeout in seconds, longer than others as well; --request-timeout takes precedence.
+            limits: how much is read.
+            headers: additional headers.
+
+        Raises as `get`.
+        """
+        own = self.connection.timeout
+        deadline = time.monotonic() + (own or limit)
+        if (scope := cancel.current()) and scope.deadline is not None:
+            deadline = min(deadline, scope.deadline)
+        if post:
+            more = {**(headers or {}), "Content-Type": FORM}
+            response = self._retrying(path, None, JSON, deadline, urlencode(form).encode(), more)
+        else:
+            response = self._retrying(path, form, JSON, deadline, headers=headers)
+        with response:
+            body = bodies.whole(self._chunks(response, deadline, limits, path), limits, path)
+            return Answer(body, response.headers.get("Content-Type", ""))
+
     def _deadline(self) -> float | None:
         limit = DEFAULT_TIMEOUT if self.connection.timeout is None else self.connection.timeout
         own = time.monotonic() + limit if limit else None
@@ -220,7 +256,7 @@ class Client:
     def _once(
         self, url: str, accept: str, deadline: float | None, body: bytes | None, more: Mapping[str, str]
     ) -> Reply:
-        headers = {**more, "Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
+        headers = {**({"Content-Type": JSON} if body is not None else {}), **more, "Accept": accept}
         if header := self.credentials.authorization():
             headers["Authorization"] = header
         cancel.check()
@@ -230,7 +266,9 @@ class Client:
         method = "GET" if body is None else "POST"
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s", method, full)
-            _log_headers("Request headers:", {**standing_headers(self.connection), **headers})
+            # Additional headers are for servers behind the apiserver, or other servers: keys among them are the user's.
+            shown = {**standing_headers(self.connection), **headers, **dict.fromkeys(more, _MASKED), **_plain(more)}
+            _log_headers("Request headers:", shown)
         try:
             timeouts = Timeouts(min(CONNECT_TIMEOUT, left or CONNECT_TIMEOUT), left)
             response = self._transport.send(method, url, headers, body, timeouts)
@@ -250,7 +288,7 @@ class Client:
             return response
         with response:
             if response.status < 400:
-                raise BadAnswer(f"the server answered {url.partition('?')[0]} with a redirect: is this an API server?")
+                raise Redirected(f"the server answered {url.partition('?')[0]} with a redirect: is this an API server?")
             said = bodies.beginning(self._chunks(response, deadline, limits_of(url), url), ERROR)
             error_ = refused(response.status, said, url)
             after = response.headers.get("Retry-After", "")
@@ -310,9 +348,17 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
         raise BadAnswer(f"the response to {path} is not JSON ({what}): is this an API server?") from None
 
 
+_MASKED = "<masked>"
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are never secret."""
+    return {name: value for name, value in headers.items() if name.lower() in ("content-type", "x-scope-orgid")}
+
+
 def _log_headers(title: str, headers: Mapping[str, str]) -> None:
     """A line each, so that none can pass for a line of the log."""
     hidden = {"authorization", "cookie", "set-cookie", "proxy-authorization"}
     _log.debug(title)
     for name, value in headers.items():
-        _log.debug("    %s: %s", name, "<masked>" if name.lower() in hidden else value)
+        _log.debug("    %s: %s", name, _MASKED if name.lower() in hidden else value)

@@ -6,7 +6,8 @@
     ├── ConnectionFailed          no answer: refused, unknown host, TLS, reset
     │   └── TimedOut              no answer in time
     ├── BadAnswer                 an answer that cannot be read: not JSON, cut short, another kind
-    │   └── TooLarge              more of it than is read
+    │   ├── TooLarge              more of it than is read
+    │   └── Redirected            a redirect: none is followed, since credentials would go along
     ├── MetricsNotAvailable       metrics.k8s.io is not served, or has nothing to say yet
     └── StatusError               the apiserver said no: "Error from server (Reason): …"
         ├── BadRequest            400
@@ -72,6 +73,10 @@ class BadAnswer(VmetricsError):
 
 class TooLarge(BadAnswer):
     """An answer goes beyond its limits: see `limits`."""
+
+
+class Redirected(BadAnswer):
+    """The server refers to another address."""
 
 
 class MetricsNotAvailable(VmetricsError):

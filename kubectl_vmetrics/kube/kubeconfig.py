@@ -60,6 +60,7 @@ class User(msgspec.Struct, frozen=True):
 
     Attributes:
         files: where certificate and key came from, which may change; None where they are in the kubeconfig itself.
+        command: prints a token, or an ExecCredential; no kubeconfig has it.
     """
 
     name: str = ""
@@ -72,6 +73,7 @@ class User(msgspec.Struct, frozen=True):
     password: str | None = None
     exec: dict[str, Any] | None = None
     auth_provider: dict[str, Any] | None = None
+    command: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Never a credential."""

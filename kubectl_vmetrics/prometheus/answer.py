@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -10,10 +10,22 @@ T = TypeVar("T")
 
 
 class Envelope(msgspec.Struct, Generic[T]):
-    """What every successful answer is wrapped in."""
+    """What every successful answer is wrapped in.
+
+    Attributes:
+        warnings: of Prometheus about an expression, or of Thanos about stores that did not answer.
+        partial: VictoriaMetrics: some of its storage nodes did not answer.
+    """
 
     data: T
     status: str = ""
+    warnings: list[str] | None = None
+    partial: bool = msgspec.field(default=False, name="isPartial")
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether series may be missing; what Prometheus says of an expression is no reason to think so."""
+        return self.partial or any(not text.startswith("PromQL ") for text in self.warnings or ())
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -36,10 +48,42 @@ class Sample(msgspec.Struct, frozen=True):
             return float("nan")
 
 
+class Series(msgspec.Struct, frozen=True):
+    """An element of a range vector, or of the result of a range query.
+
+    Attributes:
+        labels: as those of a sample.
+        values: in order of time: seconds since the epoch, and the number as text. Steps without a value are left out.
+    """
+
+    labels: dict[str, str] = msgspec.field(name="metric")
+    values: list[tuple[float, str]]
+
+
+class Part(NamedTuple):
+    """A part of a range. No step is in two of them, none is missing, and they come in order of time.
+
+    Attributes:
+        start: the first step, seconds since the epoch.
+        end: the last step.
+        series: those with a value at any of its steps.
+    """
+
+    start: float
+    end: float
+    series: list[Series]
+
+
 class Vector(msgspec.Struct):
     """The result of an instant query whose expression is a vector."""
 
     result: list[Sample]
+
+
+class Matrix(msgspec.Struct):
+    """The result of a range query."""
+
+    result: list[Series]
 
 
 class Build(msgspec.Struct):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.core import ObjectMeta
-from kubectl_vmetrics.kube.errors import Forbidden, NotFound
+from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.metrics import monitors
 
@@ -99,6 +99,23 @@ def find(client: Client, *, labels: str | None = None) -> list[Candidate]:
     chosen = [(known, item) for known, item in found if not (_operated(known) and item.metadata.namespace in others)]
     prefixes = _prefixes(client) if any(known.kind == PROMETHEUS for known, _ in chosen) else {}
     return [_candidate(known, item, prefixes.get(item.metadata.namespace, {})) for known, item in chosen]
+
+
+def named(client: Client, namespace: str, name: str) -> Candidate:
+    """A Service that the user names; its labels tell how it is asked, if they are known.
+
+    Raises:
+        NotFound, Forbidden: there is no such Service, or it may not be read.
+        VmetricsError: it has no TCP port, or is an alias of another host.
+        StatusError, ConnectionFailed, BadAnswer: as Client.get.
+    """
+    path = f"/api/v1/namespaces/{escape(namespace)}/services/{escape(name)}"
+    service: _Service = client.decode(path, decoder(_Service))
+    if not _reachable(service):
+        raise VmetricsError(f"service {namespace}/{name} has no TCP port that the apiserver can reach: use its URL")
+    known = recognized(service.metadata.labels) or CHOSEN
+    prefixes = _prefixes(client).get(namespace, {}) if known.kind == PROMETHEUS else {}
+    return _candidate(known, service, prefixes)
 
 
 def _operated(known: Known) -> bool:

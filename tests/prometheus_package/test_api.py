@@ -18,6 +18,7 @@ from kubectl_vmetrics.prometheus import api
 from kubectl_vmetrics.prometheus.answer import Build, Runtime, Sample
 from kubectl_vmetrics.prometheus.api import Closed, Prometheus, QueryFailed
 from kubectl_vmetrics.prometheus.find import Candidate
+from kubectl_vmetrics.prometheus.way import by_service
 
 SECRET = "eyJhbGciOi"
 PLACE = Candidate("mon", "prom", "Prometheus", "http", 9090)
@@ -59,7 +60,7 @@ def answering(running: tuple[Answering, Client]) -> Answering:
 
 @pytest.fixture
 def prometheus(running: tuple[Answering, Client]) -> Prometheus:
-    return Prometheus(running[1], PLACE)
+    return Prometheus(by_service(running[1], PLACE))
 
 
 def vector(*samples: Any) -> Any:
@@ -118,7 +119,7 @@ def test_what_it_is(answering: Answering, prometheus: Prometheus) -> None:
 def test_a_prefix_and_headers(answering: Answering, running: tuple[Answering, Client]) -> None:
     place = Candidate("mon", "mimir", "Mimir", "https", 443, "/prometheus", {"X-Scope-OrgID": "anonymous"})
     answering.says(vector())
-    Prometheus(running[1], place).query("up")
+    Prometheus(by_service(running[1], place)).query("up")
 
     (asked,) = answering.asked
     assert asked["PATH_INFO"] == "/api/v1/namespaces/mon/services/https:mimir:443/proxy/prometheus/api/v1/query"
@@ -156,7 +157,7 @@ BAD = {"status": "error", "errorType": "execution", "error": f"many-to-many: {{t
             "mon/prom requires credentials, which the apiserver does not pass on",
         ),
         # The server's, of which nothing is shown but the type of error.
-        ((BAD, 422), QueryFailed, "mon/prom answered 422 (execution)"),
+        ((BAD, 422), QueryFailed, "mon/prom answered 422 (execution): it cannot evaluate the query"),
         (({**BAD, "errorType": SECRET}, 400), QueryFailed, "mon/prom answered 400"),
         ((f"<html>{SECRET}", 500, "text/html"), QueryFailed, "mon/prom answered 500"),
         (("404 page not found", 404, "text/plain"), QueryFailed, "mon/prom answered 404"),
@@ -174,7 +175,7 @@ BAD = {"status": "error", "errorType": "execution", "error": f"many-to-many: {{t
         (("", 403), Closed, "mon/prom requires credentials, which the apiserver does not pass on"),
         # Not the API of Prometheus.
         ((f"<html>log in {SECRET}", 200, "text/html"), QueryFailed, "mon/prom does not answer as Prometheus does"),
-        (("", 302), QueryFailed, "mon/prom does not answer as Prometheus does"),
+        (("", 302), QueryFailed, "mon/prom redirects to another address: use that one with --prometheus"),
         (({"status": "success"}, 200), QueryFailed, "mon/prom does not answer as Prometheus does"),
         (
             ({"status": "success", "data": {"resultType": "scalar", "result": [1, SECRET]}}, 200),
@@ -211,8 +212,8 @@ def test_an_answer_that_is_too_large(encoded: bool, answering: Answering, promet
         prometheus.label_names()
 
 
-def test_too_many_series(answering: Answering, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "ANSWER", api.ANSWER._replace(objects=10))
+def test_too_many_series(answering: Answering, running: tuple[Answering, Client]) -> None:
+    prometheus = Prometheus(by_service(running[1], PLACE), limits=api.ANSWER._replace(objects=10))
     answering.says(vector(*[{"metric": {}, "value": [1, "1"]}] * 10))
     with pytest.raises(errors.TooLarge):
         prometheus.query("up")

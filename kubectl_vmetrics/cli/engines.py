@@ -1,0 +1,98 @@
+"""The Prometheus servers of a cluster: which there are, what each has, and which one is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
+from kubectl_vmetrics.output.terminal import Environment
+from kubectl_vmetrics.prometheus.api import ANSWER, LIMIT, Prometheus
+from kubectl_vmetrics.prometheus.login import Login
+from kubectl_vmetrics.prometheus.probe import Probe, best, probe
+from kubectl_vmetrics.prometheus.way import by_port_forward, by_service
+from kubectl_vmetrics.vcluster import monitoring
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.kube.client import Client
+    from kubectl_vmetrics.prometheus.find import Candidate
+    from kubectl_vmetrics.prometheus.way import Way
+
+NONE = (
+    "no Prometheus was found by the labels of Services: name one with --prometheus URL or --prometheus NAMESPACE/NAME, "
+    "or label its Service with vmetrics.io/prometheus=true"
+)
+
+
+def look(client: Client, login: Login, *, forwarded: bool = False) -> list[Probe]:
+    """All servers that are found in the cluster, and what each has. Raises Forbidden as finding Services."""
+    servers = [
+        Prometheus(_way(client, item, login, forwarded=forwarded), limit=LIMIT, limits=ANSWER)
+        for item in monitoring.candidates(client)
+    ]
+    return probe(servers, now=time.time())
+
+
+def choose(
+    client: Client, login: Login, environment: Environment, *, told: bool = False, forwarded: bool = False
+) -> Prometheus:
+    """The server to ask among those that are found; with several that answer, stderr says which one and why.
+
+    Args:
+        client: the cluster.
+        login: without credentials: a found server gets none.
+        environment: for stderr.
+        told: whether the choice is reported in any case.
+        forwarded: whether it is reached by a forwarded port.
+
+    Raises:
+        VmetricsError: there is none, or none answers.
+        Forbidden: Services may not be listed.
+    """
+    found = monitoring.candidates(client)
+    if not found:
+        raise VmetricsError(NONE)
+    if len(found) == 1 and not told:
+        return Prometheus(_way(client, found[0], login, forwarded=forwarded))
+    ways = [_way(client, item, login, forwarded=forwarded) for item in found]
+    probes = probe([Prometheus(way, limit=LIMIT, limits=ANSWER) for way in ways], now=time.time())
+    chosen = best(probes)
+    if chosen is None:
+        raise _silent(probes)
+    alive = [item for item in probes if item.error is None]
+    if told or len(alive) > 1:
+        others = f"; {len(alive) - 1} other{'s' if len(alive) > 2 else ''} answered" if len(alive) > 1 else ""
+        rest = f" (see kubectl vmetrics targets prometheus; choose with --prometheus){others}" if others else ""
+        environment.say(f"Using {chosen.server.name}: {described(chosen)}{rest}")
+    return Prometheus(ways[probes.index(chosen)])
+
+
+def described(item: Probe) -> str:
+    """What a server has, in words.
+
+    Returns:
+        For instance "Prometheus 2.42.0, cAdvisor (130 pods), kube-state-metrics (130 pods), samples since 2026-11-01".
+    """
+    words = [f"{item.kind} {item.version}".strip() or "Prometheus"]
+    words.append(f"cAdvisor ({item.containers} pods)" if item.containers else "no cAdvisor metrics")
+    words.append(f"kube-state-metrics ({item.state} pods)" if item.state else "no kube-state-metrics")
+    if item.names or item.recorded:
+        words.append("names of virtual clusters")
+    if item.oldest is not None:
+        words.append(f"samples since {time.strftime('%Y-%m-%d', time.gmtime(item.oldest))}")
+    return ", ".join(words)
+
+
+def _silent(found: Sequence[Probe]) -> VmetricsError:
+    """Why none of them can be asked."""
+    if refused := [item.error for item in found if isinstance(item.error, Forbidden)]:
+        return refused[0]
+    reasons = "; ".join(f"{item.server.name}: {item.error.message}" for item in found[:3] if item.error)
+    return VmetricsError(f"no Prometheus answers ({reasons}): name one with --prometheus")
+
+
+def _way(client: Client, candidate: Candidate, login: Login, *, forwarded: bool) -> Way:
+    if forwarded:
+        return by_port_forward(client, candidate, login)
+    return by_service(client, candidate, login.all_headers)

@@ -1,0 +1,100 @@
+"""What each of several servers has, and which of them to ask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
+
+from .api import Prometheus
+
+MOST = 8
+"""The maximum number of servers that are asked."""
+QUERIES = {
+    "targets": "count(up)",
+    "containers": 'count(count by (namespace, pod) (container_memory_working_set_bytes{pod!=""}))',
+    "state": "count(count by (uid) (kube_pod_info))",
+    "names": "count(vcluster_pod_info)",
+    "recorded": 'count({__name__=~"vcluster:.+"})',
+}
+"""What is counted; small answers, without anything of a tenant."""
+
+
+class Probe(NamedTuple):
+    """A server, and what it has.
+
+    Attributes:
+        error: why it could not be asked; all else is empty then.
+        version: "" if it is not reported.
+        retention: as it is reported, "" if not.
+        targets: of which it has `up`.
+        containers: pods with cAdvisor's metrics.
+        state: pods with metrics of kube-state-metrics.
+        names: pods with vcluster_pod_info.
+        recorded: series that `manifests rules` records.
+        oldest: of the oldest sample, seconds since the epoch; None without any.
+    """
+
+    server: Prometheus
+    error: VmetricsError | None = None
+    version: str = ""
+    retention: str = ""
+    targets: int = 0
+    containers: int = 0
+    state: int = 0
+    names: int = 0
+    recorded: int = 0
+    oldest: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """Prometheus, Thanos, Mimir or VictoriaMetrics, as its Service is labeled; "" for a URL."""
+        return self.server.candidate.kind if self.server.candidate else ""
+
+
+def probe(servers: Sequence[Prometheus], *, now: float) -> list[Probe]:
+    """Ask servers side by side; the first MOST of them.
+
+    Args:
+        servers: in order of preference.
+        now: seconds since the epoch.
+    """
+    asked = servers[:MOST]
+    answers = gather([partial(_probe, item, now) for item in asked], limit=MOST)
+    return [
+        Probe(server, answer) if isinstance(answer, VmetricsError) else answer
+        for server, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def best(found: Sequence[Probe]) -> Probe | None:
+    """The one to ask: with metrics of containers, with more pods, with names, older; else the first that answers."""
+    alive = [(index, item) for index, item in enumerate(found) if item.error is None]
+    if not alive:
+        return None
+
+    def rank(pair: tuple[int, Probe]) -> tuple[bool, bool, bool, int]:
+        index, item = pair
+        return (not item.containers, not (item.names or item.recorded), not item.state, index)
+
+    return min(alive, key=rank)[1]
+
+
+def _probe(server: Prometheus, now: float) -> Probe:
+    numbers: dict[str, int] = {"targets": _whole(server.number(QUERIES["targets"]))}
+    rest = [key for key in QUERIES if key != "targets"]
+    for key, answer in zip(rest, gather([partial(server.number, QUERIES[key]) for key in rest], limit=2), strict=True):
+        if isinstance(answer, VmetricsError):
+            raise answer
+        numbers[key] = _whole(answer)
+    oldest = server.oldest(now=now) if numbers["targets"] else None
+    return Probe(server, None, server.build().version[:40], server.runtime().retention[:40], oldest=oldest, **numbers)
+
+
+def _whole(number: float) -> int:
+    """A count; 0 for what cannot be one."""
+    return max(0, int(number)) if math.isfinite(number) else 0

@@ -1,0 +1,106 @@
+"""How a server is reached: through the apiserver's proxy of its Service, by its own URL, or by a forwarded port."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.errors import UsageError
+
+from . import login as login_of
+from .find import Candidate
+from .login import Login
+
+
+class Way(NamedTuple):
+    """A server, and how it is reached.
+
+    Attributes:
+        client: sends the requests.
+        name: for messages and tables: "monitoring/prometheus-k8s", or a URL without user and password.
+        base: what comes before /api/v1 in paths.
+        headers: of every request; values may be secret.
+        apiserver: whether requests go through the apiserver's proxy, which keeps credentials to itself.
+        candidate: the Service; None where the URL is the user's.
+    """
+
+    client: Client
+    name: str
+    base: str
+    headers: Mapping[str, str] = {}
+    apiserver: bool = False
+    candidate: Candidate | None = None
+
+    def __repr__(self) -> str:
+        """Never a header."""
+        return f"Way({self.name!r}, …)"
+
+
+def by_service(client: Client, candidate: Candidate, headers: Mapping[str, str] | None = None) -> Way:
+    """Through the apiserver.
+
+    Args:
+        client: of the cluster that it runs in.
+        candidate: where it is.
+        headers: in addition to the candidate's; no Authorization, which the apiserver uses itself.
+    """
+    service = escape(f"{candidate.scheme}:{candidate.name}:{candidate.port}")
+    base = f"/api/v1/namespaces/{escape(candidate.namespace)}/services/{service}/proxy{candidate.prefix}"
+    return Way(client, candidate.path, base, {**candidate.headers, **(headers or {})}, True, candidate)
+
+
+def normalized(url: str) -> str:
+    """The URL of a server without what follows its prefix: a slash at the end, or /api/v1 and what is behind.
+
+    Raises:
+        UsageError: no URL that can be asked. The message repeats nothing of it: there may be a password in it.
+
+    >>> normalized("https://metrics.example.com/prometheus/api/v1/query")
+    'https://metrics.example.com/prometheus'
+    >>> normalized("http://vm:8481/select/0/prometheus/")
+    'http://vm:8481/select/0/prometheus'
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("--prometheus is not a URL: use http://HOST:PORT/PREFIX or https://…")
+    if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError("--prometheus: use a URL without a query, a fragment, spaces and non-ASCII letters")
+    path = re.sub(r"/api/v1(/.*)?$", "", parts.path.rstrip("/"))
+    return f"{parts.scheme}://{parts.netloc}{path.rstrip('/')}"
+
+
+def by_url(url: str, login: Login, *, timeout: float | None = None) -> Way:
+    """By its URL, with or without /api/v1.
+
+    Args:
+        url: of the user.
+        login: the credentials.
+        timeout: seconds for a request, in place of the request's own.
+
+    Raises:
+        UsageError: no URL.
+        ConfigError: a file that cannot be read.
+    """
+    client = Client(login_of.connection(normalized(url), login, timeout=timeout))
+    return Way(client, client.connection.server, "", login.all_headers)
+
+
+def by_port_forward(client: Client, candidate: Candidate, login: Login) -> Way:
+    """By a port that is forwarded to one of the Service's pods.
+
+    Args:
+        client: of the cluster that it runs in.
+        candidate: where it is.
+        login: the credentials.
+
+    Raises:
+        VmetricsError: the Service has no pod that is ready.
+    """
+    raise NotImplementedError
