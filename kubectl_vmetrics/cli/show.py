@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -15,6 +15,9 @@ from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.terminal import Environment
 
 from .command import PROGRAM, cluster_flags
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.output.jsonpath import Path
 
 
 class Outcome(NamedTuple):
@@ -41,6 +44,7 @@ _WATCHED = "With --watch: refresh interval (minimum 500ms)."
 
 
 WHEN = ("auto", "always", "never")
+_PATH = f"{__name__}.path"
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
@@ -92,7 +96,8 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
             "-o",
             "--output",
             default="",
-            help="Output format: wide, json, yaml, csv, name, or a format of tabulate: github, html, …",
+            help="Output format: wide, json, yaml, csv, name, jsonpath=…, custom-columns=…, or a format of tabulate: "
+            "github, html, …",
         ),
     ):
         command = option(command)
@@ -107,13 +112,32 @@ def sampling_options(shortest: float) -> Callable[[Callable[..., Any]], Callable
 
 def sort_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --sort-by."""
-    return click.option("--sort-by", default="", help="Sort by cpu or memory, in descending order.")(command)
+    return sorted_by("Sort by cpu or memory, in descending order")(command)
 
 
-def check_sort(sort_by: str) -> None:
-    """Raises UsageError, as kubectl."""
-    if sort_by not in ("", "cpu", "memory"):
-        raise UsageError("--sort-by accepts only cpu or memory")
+def sorted_by(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --sort-by; `text` says by what, without a period. A JSONPath expression is taken care of by Show."""
+    more = "; with -o json and the like, a JSONPath expression as well."
+    return click.option("--sort-by", default="", callback=_sort_by, help=text + more)
+
+
+def _sort_by(context: click.Context, _: click.Parameter, value: str) -> str:
+    if not value.startswith((".", "{")):
+        return value
+    from kubectl_vmetrics.output.jsonpath import Path
+
+    try:
+        context.meta[_PATH] = Path(value)
+    except ValueError as error:
+        raise UsageError(f"--sort-by: {error}") from None
+    return ""
+
+
+def check_sort(sort_by: str, known: Iterable[str] = ("cpu", "memory")) -> None:
+    """Raises UsageError, as kubectl, for what there is no order by."""
+    listed = list(known)
+    if sort_by and sort_by not in listed:
+        raise UsageError(f"--sort-by accepts only {', '.join(listed[:-1])} or {listed[-1]}")
 
 
 class Show:
@@ -158,6 +182,9 @@ class Show:
             formats.check(output)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        self._path: Path | None = context.meta.get(_PATH)
+        if self._path and not self.document:
+            raise UsageError("--sort-by with a JSONPath expression requires -o json, yaml, jsonpath or custom-columns")
         try:
             self.interval = duration.parse(interval if not interval.isdigit() else f"{interval}s")
         except ValueError:
@@ -202,6 +229,8 @@ class Show:
         if not outcome.view.rows and not self.document:
             return ""
         view = outcome.view
+        if self.document:
+            return self._objects(view, headers=headers)
         if self.bars:
             from kubectl_vmetrics.output import bars
 
@@ -217,6 +246,20 @@ class Show:
             # kubectl's tables end in spaces, which would begin a new line on a screen that is just wide enough.
             return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
         return formats.render(view, self.output, headers=headers, coloured=self.coloured)
+
+    def _objects(self, view: View, *, headers: bool) -> str:
+        """Objects, or what a template finds in them, in the order of --sort-by."""
+        try:
+            if self._path:
+                from kubectl_vmetrics.output import sorting
+
+                document = view.document()
+                if isinstance(document.get("items"), list):
+                    document["items"] = sorting.by(self._path, document["items"])
+                view = view._replace(document=lambda: document)
+            return formats.render(view, self.output, headers=headers)
+        except ValueError as error:
+            raise VmetricsError(str(error)) from None
 
     def _notes(self, outcome: Outcome) -> list[str]:
         notes = [f"Warning: {warning}" for warning in outcome.warnings]

@@ -24,7 +24,7 @@ FILES = (
 """Parameters that are files or folders, which are the shell's business; `folder` of `completion` alone."""
 
 _DURATIONS = ("5s", "15s", "30s", "1m")
-_TABLES = ("wide", "json", "yaml", "csv", "name", "github", "html")
+_TABLES = ("wide", "json", "yaml", "csv", "name", "jsonpath=", "custom-columns=", "github", "html")
 _KAMAJI = "/apis/kamaji.clastix.io/v1alpha1/{}tenantcontrolplanes"
 _VMIS = "/apis/kubevirt.io/v1/{}virtualmachineinstances"
 
@@ -133,7 +133,7 @@ def _formats(top: str) -> Sequence[str]:
     if top == "targets":
         from kubectl_vmetrics.manifests.prometheus import FORMATS
 
-        return ("table", *_TABLES[:5], *FORMATS)
+        return ("table", *_TABLES[:7], *FORMATS)
     return ("table", *_TABLES) if top == "doctor" else _TABLES
 
 

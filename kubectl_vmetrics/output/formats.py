@@ -13,7 +13,9 @@ from .table import Row
 TABLES = ("", "wide")
 PIPED = ("github", "jira", "pipe")
 """Formats of tabulate in which a bar ends a cell, unless a backslash stands before it."""
-OWN = ("csv", "json", "name", "wide", "yaml")
+JSONPATH, COLUMNS = "jsonpath=", "custom-columns="
+"""What formats begin with that say themselves what to print of an object."""
+OWN = ("csv", COLUMNS.rstrip("="), "json", JSONPATH.rstrip("="), "name", "wide", "yaml")
 """Formats of this module; every format of tabulate is one, too."""
 
 
@@ -24,7 +26,7 @@ class View(NamedTuple):
         headers: one for each column.
         rows: cells as text, as many as there are headers.
         footer: lines below the rows of the default table, of any length.
-        document: the same as a Kubernetes-shaped object, made only where json or yaml asks for it.
+        document: the same as a Kubernetes-shaped object, made only where a format asks for it.
         names: TYPE/NAME of each object that the rows are about, for -o name.
         records: for csv and tabulate's formats, a cell for each header and the sums at the end; None where that is
             what `rows` are.
@@ -42,12 +44,22 @@ class View(NamedTuple):
 
 
 def is_document(form: str) -> bool:
-    """Whether a format prints objects rather than rows."""
-    return form in ("json", "yaml")
+    """Whether a format prints objects, or parts of them, rather than rows."""
+    return form in ("json", "yaml") or form.startswith((JSONPATH, COLUMNS))
 
 
 def check(form: str) -> None:
-    """Raises ValueError, with the formats that there are, for one that is not."""
+    """Raises ValueError, with the formats that there are, for one that is not, and for a template that is none."""
+    if form == JSONPATH.rstrip("=") or form.startswith(JSONPATH):
+        from .jsonpath import Template
+
+        Template(form.removeprefix(JSONPATH.rstrip("=")).removeprefix("="))
+        return
+    if form == COLUMNS.rstrip("=") or form.startswith(COLUMNS):
+        from .custom import Columns
+
+        Columns(form.removeprefix(COLUMNS.rstrip("=")).removeprefix("="))
+        return
     if form in TABLES or form in OWN:
         return
     if form not in known():
@@ -72,11 +84,12 @@ def render(view: View, form: str, *, headers: bool = True, coloured: bool = Fals
         form: the format.
         headers: whether they are printed.
         coloured: whether shares of a table are colored by thresholds.
+
+    Raises:
+        ValueError: a path of the format does not fit the document.
     """
-    if form == "json":
-        return _json(view.document())
-    if form == "yaml":
-        return _yaml(view.document())
+    if is_document(form):
+        return _objects(view.document(), form, headers=headers)
     if form == "name":
         return "".join(f"{safe.line(name)}\n" for name in view.names())
     if form in TABLES:
@@ -102,6 +115,21 @@ def render(view: View, form: str, *, headers: bool = True, coloured: bool = Fals
     if form in PIPED:
         cells = [[cell.replace("|", r"\|") for cell in row] for row in cells]
     return tabulate.tabulate(cells, list(view.headers) if headers else (), tablefmt=form, disable_numparse=True) + "\n"
+
+
+def _objects(document: Any, form: str, *, headers: bool) -> str:
+    if form == "json":
+        return _json(document)
+    if form == "yaml":
+        return _yaml(document)
+    if form.startswith(JSONPATH):
+        from .jsonpath import Template
+
+        return Template(form.removeprefix(JSONPATH)).render(document)
+    from .custom import Columns
+
+    items = document.get("items", [document])
+    return Columns(form.removeprefix(COLUMNS)).render(items, headers=headers) if items else ""
 
 
 # What begins like this is a formula to a spreadsheet, in whichever width (OWASP, "CSV Injection").

@@ -15,7 +15,7 @@ from kubectl_vmetrics.vcluster.groups import NamespaceUsage, VClusterUsage
 
 from .pods import RULE, UNRESOLVED, usage_object, vcluster_cell, vcluster_object
 
-_KIND = "vmetrics/v1alpha1"
+_KIND = "vmetrics/v1"
 _Group = TypeVar("_Group", VClusterUsage, NamespaceUsage)
 
 

@@ -97,7 +97,7 @@ def shares(
         ]
         found: dict[str, Any] = {
             "kind": "VirtualClusterNodeUsageList",
-            "apiVersion": "vmetrics/v1alpha1",
+            "apiVersion": "vmetrics/v1",
             "metadata": {},
             "items": items,
         }

@@ -107,7 +107,7 @@ def _document(volumes: Sequence[Mounted], names: Names) -> dict[str, Any]:
         }
         item: dict[str, Any] = {
             "kind": "VolumeUsage",
-            "apiVersion": "vmetrics/v1alpha1",
+            "apiVersion": "vmetrics/v1",
             "metadata": {"name": claim, "namespace": namespace},
             "pod": pod,
             "usage": {key: value for key, value in usage.items() if value is not None},
@@ -119,4 +119,4 @@ def _document(volumes: Sequence[Mounted], names: Names) -> dict[str, Any]:
                 item["virtual"] |= {"pod": mounted.virtual_pod.name} if mounted.virtual_pod else {}
             item["host"] = {"name": mounted.claim.name, "namespace": mounted.claim.namespace, "pod": mounted.pod.name}
         items.append(item)
-    return {"kind": "VolumeUsageList", "apiVersion": "vmetrics/v1alpha1", "metadata": {}, "items": items}
+    return {"kind": "VolumeUsageList", "apiVersion": "vmetrics/v1", "metadata": {}, "items": items}

@@ -221,7 +221,7 @@ def test_completion_offers_what_the_error_about_a_wrong_value_lists(complete: Cl
         error = on_demo(*path, *more, flag, "zzz", "--server=http://127.0.0.1:1").stderr
         if listed := LISTS.search(error):
             known = set(re.split(r",\s*(?:or )?| or ", listed[1].strip()))
-            offered = set(values(complete, *path, flag, "")) - {"list", "table"}
+            offered = {value.rstrip("=") for value in values(complete, *path, flag, "")} - {"list", "table"}
             assert offered <= known, (path, flag)
             # Formats of tabulate are many; those that are offered will do.
             assert known <= offered or option.name == "output", (path, flag)

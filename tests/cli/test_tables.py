@@ -160,7 +160,7 @@ def test_documents(on_host: Cli) -> None:
     groups = yaml.safe_load(on_host("top", "vclusters", "-o", "yaml").stdout)
     assert groups["items"][0] == {
         "kind": "VirtualClusterUsage",
-        "apiVersion": "vmetrics/v1alpha1",
+        "apiVersion": "vmetrics/v1",
         "metadata": {"name": "vc1", "namespace": "team-a"},
         "status": "Running",
         "version": "1",

@@ -107,6 +107,6 @@ def test_known(form: str) -> None:
 def test_unknown() -> None:
     with pytest.raises(
         ValueError,
-        match='unable to match a printer suitable for the output format "x", allowed formats are: csv,json,name,wide,yaml,',
+        match='unable to match a printer suitable for the output format "x", allowed formats are: csv,custom-columns,json,jsonpath,name,wide,yaml,',
     ):
         formats.check("x")
