@@ -117,7 +117,7 @@ def sort_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def sorted_by(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add --sort-by; `text` says by what, without a period. A JSONPath expression is taken care of by Show."""
-    more = "; with -o json and the like, a JSONPath expression as well."
+    more = ", or, with -o json, yaml, jsonpath or custom-columns, by a JSONPath expression."
     return click.option("--sort-by", default="", callback=_sort_by, help=text + more)
 
 
@@ -134,7 +134,7 @@ def _sort_by(context: click.Context, _: click.Parameter, value: str) -> str:
 
 
 def check_sort(sort_by: str, known: Iterable[str] = ("cpu", "memory")) -> None:
-    """Raises UsageError, as kubectl, for what there is no order by."""
+    """Raises UsageError, as kubectl, for a value that is not known."""
     listed = list(known)
     if sort_by and sort_by not in listed:
         raise UsageError(f"--sort-by accepts only {', '.join(listed[:-1])} or {listed[-1]}")
