@@ -1,0 +1,70 @@
+"""For which share of a step there was data at all."""
+
+from __future__ import annotations
+
+from kubectl_vmetrics.prometheus.api import Prometheus
+
+from .grid import Grid, collect
+from .queries import duration
+from .window import Window
+
+_AT_A_TIME = 600.0
+"""Seconds in which samples are counted to find out how far apart they are."""
+_USUAL = 60.0
+_NEAREST, _FARTHEST = 5.0, 300.0
+_PARTS = 120
+"""Into so many parts a step is divided at most."""
+
+
+class Coverage:
+    """Coverage by sources. A source is known by its witness: series, few of them, that exist whenever it is scraped.
+
+    Args:
+        server: the Prometheus.
+        window: what is asked about.
+    """
+
+    def __init__(self, server: Prometheus, window: Window) -> None:
+        self._server = server
+        self._window = window
+        self._intervals: dict[str, float | None] = {}
+
+    def interval(self, witness: str) -> float:
+        """How far apart samples are, in seconds; a guess where there are none."""
+        return self._found(witness) or _USUAL
+
+    def _found(self, witness: str) -> float | None:
+        if witness not in self._intervals:
+            start, end = self._window
+            most = 0.0
+            for at in sorted({end, (start + end) / 2, min(end, start + _AT_A_TIME)}):
+                found = self._server.query(f"max(count_over_time({witness}[{duration(_AT_A_TIME)}]))", at=at)
+                most = max(most, found[0].number if found else 0.0)
+            self._intervals[witness] = min(max(_AT_A_TIME / most, _NEAREST), _FARTHEST) if most else None
+        return self._intervals[witness]
+
+    def shares(self, grid: Grid, witness: str, *, otherwise: bool) -> list[float]:
+        """For which share of each step of a grid the source was scraped.
+
+        Args:
+            grid: the steps.
+            witness: its selector.
+            otherwise: what to say where the source has no witness.
+        """
+        interval = self._found(witness)
+        if interval is None:
+            return [float(otherwise)] * grid.steps
+        # Two scrapes may be a little further apart than usual.
+        fresh = duration(1.5 * interval)
+        part = min(max(interval, grid.step / _PARTS), grid.step)
+        seen = f"max(present_over_time({witness}[{fresh}]))"
+        if part >= grid.step:
+            expression, whole = seen, 1.0
+        else:
+            expression = f"count_over_time({seen}[{duration(grid.step)}:{duration(part)}])"
+            whole = max(1.0, grid.step // part)
+        found = collect(self._server, expression, (), grid)
+        values = next(iter(found.values()), None)
+        if values is None:
+            return [0.0] * grid.steps
+        return [min(1.0, value / whole) if value == value else 0.0 for value in values[1:]]  # noqa: PLR0124
