@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from kubectl_vmetrics.kube.client import Client
     from kubectl_vmetrics.prometheus.api import Prometheus
     from kubectl_vmetrics.prometheus.login import Login
+    from kubectl_vmetrics.prometheus.probe import Probe
+    from kubectl_vmetrics.prometheus.way import Way
 
 _META = f"{__name__}.options"
 PREFIX = "prometheus"
 OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("header", "list", "Header NAME:VALUE for Prometheus, or NAME:@FILE; can be repeated. ps shows VALUE, not FILE."),
+    ("match", "list", "Read only series with LABEL=VALUE, such as cluster=prod; can be repeated."),
     ("tenant", "text", "Tenant of Prometheus: the value of X-Scope-OrgID."),
     ("token-file", "file", "File with a bearer token for Prometheus, or set VMETRICS_PROMETHEUS_TOKEN."),
     ("username", "text", "User name for Prometheus."),
@@ -68,6 +72,18 @@ def prometheus_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def write_options(write: Callable[[str], Any]) -> None:
+    """The list of those that are not in each command's help, for `options`."""
+    formatter = click.HelpFormatter(width=100)
+    formatter.write(
+        "\nThe following options can be passed to commands with --prometheus; each is also an environment\n"
+    )
+    formatter.write("variable, for instance VMETRICS_PROMETHEUS_TENANT:\n\n")
+    metavars = {"text": " TEXT", "list": " TEXT", "file": " FILE", "flag": ""}
+    formatter.write_dl([(f"--{PREFIX}-{name}{metavars[kind]}", text) for name, kind, text in OPTIONS])
+    write(formatter.getvalue())
+
+
 def given(context: click.Context) -> bool:
     """Whether the command line has one of the options. The environment does not count."""
     return bool(context.meta.get(_META))
@@ -85,31 +101,53 @@ def open_prometheus(context: click.Context, client: Client | None) -> Prometheus
         ConfigError: files that cannot be read.
         VmetricsError: none is found, or none answers; as finding Services.
     """
-    from kubectl_vmetrics.prometheus import way
     from kubectl_vmetrics.prometheus.api import Prometheus
 
-    environment: Environment = context.obj
-    login = _login(context)
-    target = _value(context, "") or ""
-    if "://" in target:
-        return Prometheus(way.by_url(target, login, timeout=_timeout(context)))
+    named, login, forwarded = _target(context, client)
+    matchers = _matchers(context)
+    if named:
+        return Prometheus(named, matchers=matchers)
     if client is None:
-        raise UsageError("--prometheus: name the URL of a Prometheus")
-    forwarded = bool(_value(context, "port-forward"))
-    if target:
-        return Prometheus(_named(client, target, login, forwarded=forwarded))
-    if login.secret:
-        raise UsageError("credentials for Prometheus are only sent to one that you name: add --prometheus")
+        raise UsageError("name the URL of a Prometheus with --prometheus")
     from . import engines
 
     told = cluster_flags(context).get("verbosity", 0) > 0
+    return engines.choose(client, login, context.obj, told=told, forwarded=forwarded, matchers=matchers)
 
-    return engines.choose(client, login, environment, told=told, forwarded=forwarded)
+
+def look(context: click.Context, client: Client) -> list[Probe]:
+    """What `open_prometheus` chooses from: the server that is named, else all that are found. Raises the same."""
+    from . import engines
+
+    named, login, forwarded = _target(context, client)
+    return engines.seen([named]) if named else engines.look(client, login, forwarded=forwarded)
 
 
-def _named(client: Client, target: str, login: Login, *, forwarded: bool) -> Any:
+def _target(context: click.Context, client: Client | None) -> tuple[Way | None, Login, bool]:
+    """The server that is named, if one is; the credentials; whether its port is forwarded."""
+    from kubectl_vmetrics.prometheus import way
+
+    login = _login(context)
+    target = _value(context, "") or ""
+    forwarded = bool(_value(context, "port-forward"))
+    if "://" in target:
+        if forwarded:
+            raise UsageError("--prometheus-port-forward is for a Service: use --prometheus NAMESPACE/NAME")
+        return way.by_url(target, login, timeout=_timeout(context)), login, False
+    if target:
+        if client is None:
+            raise UsageError("name the URL of a Prometheus with --prometheus")
+        return _named(client, target, login, forwarded=forwarded), login, forwarded
+    if login.secret:
+        raise UsageError("credentials for Prometheus are only sent to one that you name: add --prometheus")
+    return None, login, forwarded
+
+
+def _named(client: Client, target: str, login: Login, *, forwarded: bool) -> Way:
     from kubectl_vmetrics.prometheus import find, way
 
+    if login.region:
+        raise UsageError("--prometheus-sigv4-region is for a URL: use --prometheus https://aps-workspaces.…")
     namespace, slash, name = target.partition("/")
     if not slash or not namespace or not name or "/" in name:
         raise UsageError("--prometheus: use a URL (http://… or https://…) or a Service as NAMESPACE/NAME")
@@ -134,11 +172,23 @@ def _value(context: click.Context, name: str) -> Any:
     if found is not None:
         return found
     text = environment.variables.get(f"VMETRICS_{key.upper()}", "")
-    if name == "header":
+    if name in ("header", "match"):
         return tuple(line for line in text.splitlines() if line.strip()) or None
     if name in ("insecure-skip-tls-verify", "port-forward"):
         return text.lower() in ("1", "t", "true", "yes") or None
     return text or None
+
+
+def _matchers(context: click.Context) -> str:
+    """--prometheus-match as PromQL: 'cluster="prod",replica="a"'. Raises UsageError."""
+    found = []
+    for text in _value(context, "match") or ():
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or not value.isprintable():
+            raise UsageError("--prometheus-match: use LABEL=VALUE, for example cluster=prod")
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        found.append(f'{name}="{escaped}"')
+    return ",".join(found)
 
 
 def _login(context: click.Context) -> Login:

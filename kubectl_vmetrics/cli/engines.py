@@ -27,15 +27,22 @@ NONE = (
 
 def look(client: Client, login: Login, *, forwarded: bool = False) -> list[Probe]:
     """All servers that are found in the cluster, and what each has. Raises Forbidden as finding Services."""
-    servers = [
-        Prometheus(_way(client, item, login, forwarded=forwarded), limit=LIMIT, limits=ANSWER)
-        for item in monitoring.candidates(client)
-    ]
-    return probe(servers, now=time.time())
+    return seen([_way(client, item, login, forwarded=forwarded) for item in monitoring.candidates(client)])
+
+
+def seen(ways: Sequence[Way]) -> list[Probe]:
+    """What the servers at the end of these ways have; each is asked for seconds only."""
+    return probe([Prometheus(way, limit=LIMIT, limits=ANSWER) for way in ways], now=time.time())
 
 
 def choose(
-    client: Client, login: Login, environment: Environment, *, told: bool = False, forwarded: bool = False
+    client: Client,
+    login: Login,
+    environment: Environment,
+    *,
+    told: bool = False,
+    forwarded: bool = False,
+    matchers: str = "",
 ) -> Prometheus:
     """The server to ask among those that are found; with several that answer, stderr says which one and why.
 
@@ -45,6 +52,7 @@ def choose(
         environment: for stderr.
         told: whether the choice is reported in any case.
         forwarded: whether it is reached by a forwarded port.
+        matchers: of the series to read.
 
     Raises:
         VmetricsError: there is none, or none answers.
@@ -54,9 +62,9 @@ def choose(
     if not found:
         raise VmetricsError(NONE)
     if len(found) == 1 and not told:
-        return Prometheus(_way(client, found[0], login, forwarded=forwarded))
+        return Prometheus(_way(client, found[0], login, forwarded=forwarded), matchers=matchers)
     ways = [_way(client, item, login, forwarded=forwarded) for item in found]
-    probes = probe([Prometheus(way, limit=LIMIT, limits=ANSWER) for way in ways], now=time.time())
+    probes = seen(ways)
     chosen = best(probes)
     if chosen is None:
         raise _silent(probes)
@@ -65,7 +73,7 @@ def choose(
         others = f"; {len(alive) - 1} other{'s' if len(alive) > 2 else ''} answered" if len(alive) > 1 else ""
         rest = f" (see kubectl vmetrics targets prometheus; choose with --prometheus){others}" if others else ""
         environment.say(f"Using {chosen.server.name}: {described(chosen)}{rest}")
-    return Prometheus(ways[probes.index(chosen)])
+    return Prometheus(ways[probes.index(chosen)], matchers=matchers)
 
 
 def described(item: Probe) -> str:

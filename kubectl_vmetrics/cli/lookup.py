@@ -155,6 +155,18 @@ class Lookup:
 
         return self._look_up(connection, "vclusters", read)
 
+    def prometheus(self) -> Candidates:
+        """The Services that may lead to a Prometheus, by namespace and name."""
+        from kubectl_vmetrics.kube.client import Client
+        from kubectl_vmetrics.vcluster import monitoring
+
+        connection = self._connection()
+
+        def read() -> Candidates:
+            return [(item.path, item.kind) for item in monitoring.candidates(Client(connection))]
+
+        return self._look_up(connection, "prometheus", read)
+
     def vclusters_by_name(self, *, here: bool = False) -> Candidates:
         """Virtual clusters in the namespace of the command line; each name once, described by its namespace.
 

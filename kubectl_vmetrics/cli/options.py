@@ -6,6 +6,7 @@ import click
 
 from kubectl_vmetrics.output.terminal import Environment
 
+from . import engine
 from .command import Command, write_options
 
 
@@ -19,3 +20,4 @@ from .command import Command, write_options
 def options(environment: Environment) -> None:
     """Print them."""
     write_options(environment.stdout.write)
+    engine.write_options(environment.stdout.write)

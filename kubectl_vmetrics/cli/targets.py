@@ -16,14 +16,17 @@ import click
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, UsageError, VmetricsError
 
+from . import engine
 from .cluster import client as open_client
 from .command import Command
+from .engine import prometheus_options
 from .show import Outcome, Show, output_options
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.manifests.prometheus import Apiserver
     from kubectl_vmetrics.metrics.targets import Target
 
+PROMETHEUS = "prometheus"
 SOURCES = ("pods", "endpointslices", "endpoints")
 
 
@@ -77,8 +80,10 @@ KINDS: dict[str, Callable[[Client, Wanted], Found]] = {
 @click.command(
     "targets",
     cls=Command,
-    arguments=f"[{'|'.join(KINDS)}|all]",
+    arguments=f"[{'|'.join(KINDS)}|all|prometheus]",
     help="""List scrape targets with their labels: KubeVirt's components, kubelets, tenant control planes.
+
+`targets prometheus` lists the Prometheus servers of the cluster instead, with what each has, and which one is used.
 
 -o http-sd, file-sd and scrape-config are for Prometheus. --through-apiserver is for a Prometheus outside the cluster:
 it needs get on pods/proxy and nodes/proxy, and cannot scrape targets that require a client certificate. -w prints
@@ -89,6 +94,7 @@ Tenant control planes require client certificates: comments in -o scrape-config 
         ("All targets", "targets"),
         ("Only KubeVirt's, with their labels", "targets kubevirt -o wide"),
         ("Keep a file for file_sd_configs up to date", "targets -o file-sd --to targets.yml -w"),
+        ("The Prometheus servers of the cluster, and what each has", "targets prometheus"),
         ("For a Prometheus outside the cluster", "targets kubevirt -o scrape-config --through-apiserver"),
     ],
 )
@@ -107,6 +113,7 @@ Tenant control planes require client certificates: comments in -o scrape-config 
 )
 @click.option("--through-apiserver", is_flag=True, help="Use the apiserver's address and its proxy paths.")
 @click.option("--to", "file", default="", metavar="FILE", help="Write to this file; it is replaced atomically.")
+@prometheus_options
 @output_options
 @click.pass_context
 def targets(
@@ -123,10 +130,18 @@ def targets(
     from kubectl_vmetrics.manifests import prometheus
     from kubectl_vmetrics.views import targets as view
 
-    known = [*KINDS, "all"]
+    if kinds == (PROMETHEUS,):
+        if source or endpoints or through_apiserver or file:
+            raise UsageError("targets prometheus takes none of --source, --endpoints, --through-apiserver and --to")
+        return _prometheus(context, output)
+    if engine.given(context):
+        raise UsageError("--prometheus is for targets prometheus")
+    known = [*KINDS, "all", PROMETHEUS]
     for kind in kinds:
         if kind not in known:
             raise UsageError(f'unknown kind of target "{kind}"; choose from {", ".join(known)}')
+        if kind == PROMETHEUS:
+            raise UsageError("targets prometheus lists servers, not targets: it cannot be combined with other kinds")
     if source and source not in SOURCES:
         raise UsageError(f"--source accepts only {', '.join(SOURCES)}")
     paths = _endpoints(endpoints)
@@ -156,6 +171,23 @@ def targets(
     if show.watch and not show.document:
         return _follow(show, find)
     return show.run(find_view)
+
+
+def _prometheus(context: click.Context, output: dict[str, Any]) -> int:
+    """The servers to ask, rather than targets to scrape."""
+    from kubectl_vmetrics.prometheus import probe
+    from kubectl_vmetrics.views import prometheus as view
+
+    if output["output"] not in ("", "table"):
+        _check_format(output["output"])
+    show = Show(context, **{**output, "output": output["output"].replace("table", "")})
+    client = open_client(context)
+
+    def find() -> Outcome:
+        found = engine.look(context, client)
+        return Outcome(view.view(found, probe.best(found), wide=show.wide), "No Prometheus found")
+
+    return show.run(find)
 
 
 def _check_format(form: str) -> None:

@@ -20,6 +20,11 @@ FILES = (
     "token_file",
     "tls_cert_file",
     "tls_private_key_file",
+    "prometheus_token_file",
+    "prometheus_password_file",
+    "prometheus_certificate_authority",
+    "prometheus_client_certificate",
+    "prometheus_client_key",
 )
 """Parameters that are files or folders, which are the shell's business; `folder` of `completion` alone."""
 
@@ -58,6 +63,7 @@ def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Map
         "user": lambda: ask.named("users") if path[:1] != ["manifests"] else [],
         "namespace": ask.namespaces,
         "vcluster": ask.vclusters,
+        "prometheus": ask.prometheus,
         "node": lambda: ask.objects("/api/v1/nodes", spaces=False),
         "serviceaccount": lambda: [(f"{space}:{account}", "") for account, space in ask.accounts(None)],
     }
@@ -168,7 +174,7 @@ def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str]) -> 
         "manifests kamaji": lambda: ask.paths(_KAMAJI),
         "manifests dashboards": _dashboards,
         "components": lambda: [(kind, "") for kind in kubevirt],
-        "targets": lambda: [(kind, "") for kind in ("kubevirt", "kubelet", "controlplanes", "all")],
+        "targets": lambda: [(kind, "") for kind in ("kubevirt", "kubelet", "controlplanes", "all", "prometheus")],
         "doctor": _areas_and_checks,
         "raw": lambda: _paths(ask),
         "completion": lambda: [(shell, "") for shell in ("bash", "zsh", "fish", "powershell", "kubectl")],

@@ -69,7 +69,7 @@ class Credentials:
     def renewable(self) -> bool:
         """Whether fetching again can give other credentials; only then forget() and retry after a 401."""
         user = self._connection.user
-        return bool(user.token_file or user.exec or user.auth_provider or self._connection.in_cluster)
+        return bool(user.token_file or user.exec or user.command or user.auth_provider or self._connection.in_cluster)
 
     def forget(self) -> None:
         """Fetch again on the next request."""
@@ -104,6 +104,11 @@ class Credentials:
             self._header = _bearer(user.token)
         elif user.exec:
             self._from_plugin(user.exec)
+        elif user.command:
+            from . import token_command
+
+            token = token_command.run(user.command)
+            self._header, self._expires = _bearer(token.value), token.expires
         elif user.auth_provider:
             self._header = _from_provider(self._connection)
         elif user.username or user.password:

@@ -53,7 +53,7 @@ class Direct:
         self._generation = credentials.generation
         self._tls_name = connection.tls_server_name or self._host
         self._headers = [*standing_headers(connection).items(), *connection.impersonate]
-        self._idle: list[_Channel] = []
+        self._idle: list[Channel] = []
         weakref.finalize(self, _close, self._idle).atexit = False
 
     def send(
@@ -82,7 +82,7 @@ class Direct:
                 raise Dropped(unreachable(error, self._server)) from None
             raise
 
-    def keep(self, channel: _Channel) -> None:
+    def keep(self, channel: Channel) -> None:
         """Take a connection back whose answer was read to its end."""
         if len(self._idle) < POOL_SIZE and channel.tls is self._tls:
             self._idle.append(channel)
@@ -111,7 +111,7 @@ class Direct:
                 return
             _close(self._idle)
 
-    def _kept(self) -> _Channel | None:
+    def _kept(self) -> Channel | None:
         """A connection of an earlier request that the server has not closed since."""
         while True:
             try:
@@ -122,8 +122,11 @@ class Direct:
                 return channel
             channel.close()
 
-    def _opened(self, limit: float) -> _Channel:
-        channel = _Channel(self._host, self._port, self._tls, self._tls_name, limit)
+    def _channel(self, limit: float) -> Channel:
+        return Channel(self._host, self._port, self._tls, self._tls_name, limit)
+
+    def _opened(self, limit: float) -> Channel:
+        channel = self._channel(limit)
         try:
             channel.connect()
         except TimeoutError:
@@ -133,6 +136,9 @@ class Direct:
         except _ERRORS as error:
             channel.close()
             raise Dropped(unreachable(error, self._server)) from None
+        except ConnectionFailed:
+            channel.close()
+            raise
         return channel
 
 
@@ -142,7 +148,7 @@ class DirectReply:
     def __init__(
         self,
         sender: Direct,
-        channel: _Channel,
+        channel: Channel,
         answer: http.client.HTTPResponse,
         held: _Held,
     ) -> None:
@@ -199,7 +205,7 @@ class _Held:
             self._scope.release(self._stream)
 
 
-class _Channel(http.client.HTTPConnection):
+class Channel(http.client.HTTPConnection):
     """One connection, with TLS where there is a context for it."""
 
     response_class = Response
@@ -213,12 +219,16 @@ class _Channel(http.client.HTTPConnection):
     def connect(self) -> None:
         """Raises OSError."""
         super().connect()
+        self.secure()
+
+    def secure(self) -> None:
+        """Begin TLS where there is a context for it. Raises OSError."""
         if self.tls:
             # A dot at the end is part of the name that is looked up, never of one in a certificate.
             self.sock = self.tls.wrap_socket(self.sock, server_hostname=self._name.rstrip("."))
 
 
-def _close(channels: list[_Channel]) -> None:
+def _close(channels: list[Channel]) -> None:
     while channels:
         channels.pop().close()
 

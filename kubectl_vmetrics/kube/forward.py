@@ -117,6 +117,13 @@ class Forward:
                 stream.close()
         self._channels.close()
 
+    def stream(self, port: int) -> socket.socket:
+        """The bytes of one of the ports, for who speaks its protocol; it is closed with the rest."""
+        plain: socket.socket = self._channels.socket(port)
+        plain.setblocking(True)
+        self._open.append(plain)
+        return plain
+
     def open(self, port: int, peer: Peer | None) -> Connection:
         """A connection to one of the ports, in TLS where there is a peer to expect.
 

@@ -46,6 +46,7 @@ SHORT = 4000
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 """Seconds before a server that has answered before is asked again: a restart takes that long."""
 _REFUSED = re.compile(r'.* is forbidden: User ".*" cannot (get|create) resource "services/proxy" in API group "".*')
+_CREATE = re.compile(r'.* is forbidden: User ".*" cannot create resource "services/proxy" in API group "".*')
 _NOWHERE = re.compile(r'no endpoints available( for service "[^"]{1,300}")?|services "[^"]{1,253}" not found')
 """What the apiserver itself says. Any other Status may be the server's own."""
 _ERROR = re.compile(r'"errorType":\s*"([a-z_]{1,30})"')
@@ -84,16 +85,20 @@ class Prometheus:
     """A server to ask. Safe to use from several threads.
 
     Args:
-        way: how it is reached.
+        way: leads to it.
         limit: seconds for a query.
         limits: of an answer.
+        matchers: see below.
 
     Attributes:
+        matchers: of labels, as PromQL, that select the series of one cluster where several are kept together; "" for
+            all. Expressions must contain them.
         warnings: what is to be said of incomplete answers; nothing in it is the server's own text.
     """
 
-    def __init__(self, way: Way, *, limit: float = QUERY, limits: Limits = LARGE) -> None:
+    def __init__(self, way: Way, *, limit: float = QUERY, limits: Limits = LARGE, matchers: str = "") -> None:
         self._way = way
+        self.matchers = matchers
         self._limit = limit
         self._limits = limits
         self._answered = False
@@ -238,7 +243,8 @@ class Prometheus:
         except BadAnswer:
             raise QueryFailed(f"{self.name} does not answer as Prometheus does") from None
         except StatusError as error:
-            if error.code == 405 and post:  # what stands before it lets readers through only
+            # What stands before it may let readers through only; through the apiserver, POST takes the right to create.
+            if post and (error.code == 405 or _CREATE.fullmatch(error.message)):
                 self._posts = False
                 return self._once(name, form, kind, quick)
             failure = self._failed(error)

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from kubectl_vmetrics.kube import endpoints
 from kubectl_vmetrics.kube.client import Client, escape
 from kubectl_vmetrics.kube.core import ObjectMeta
+from kubectl_vmetrics.kube.endpoints import Address
 from kubectl_vmetrics.kube.errors import Forbidden, NotFound, VmetricsError
 from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 from kubectl_vmetrics.metrics import monitors
@@ -57,6 +59,7 @@ class Candidate(msgspec.Struct, frozen=True):
         port: its number.
         prefix: of the paths of its API, "" or with a leading slash only.
         headers: what each request must carry.
+        chosen: whether the Service has the label OPT_IN.
     """
 
     namespace: str
@@ -66,6 +69,7 @@ class Candidate(msgspec.Struct, frozen=True):
     port: int
     prefix: str = ""
     headers: Mapping[str, str] = {}
+    chosen: bool = False
 
     @property
     def path(self) -> str:
@@ -102,10 +106,10 @@ def find(client: Client, *, labels: str | None = None) -> list[Candidate]:
 
 
 def named(client: Client, namespace: str, name: str) -> Candidate:
-    """A Service that the user names; its labels tell how it is asked, if they are known.
+    """A Service that the user names; its labels select port and prefix if they are known.
 
     Raises:
-        NotFound, Forbidden: there is no such Service, or it may not be read.
+        NotFound, Forbidden: there is no such Service, or you have no right to read it.
         VmetricsError: it has no TCP port, or is an alias of another host.
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
@@ -116,6 +120,27 @@ def named(client: Client, namespace: str, name: str) -> Candidate:
     known = recognized(service.metadata.labels) or CHOSEN
     prefixes = _prefixes(client).get(namespace, {}) if known.kind == PROMETHEUS else {}
     return _candidate(known, service, prefixes)
+
+
+def pod_of(client: Client, candidate: Candidate) -> Address:
+    """A pod behind a Service that is ready, with the port of its container.
+
+    Raises:
+        VmetricsError: there is none.
+        NotFound, Forbidden: the Service or its EndpointSlices cannot be read.
+    """
+    path = f"/api/v1/namespaces/{escape(candidate.namespace)}/services/{escape(candidate.name)}"
+    service: _Service = client.decode(path, decoder(_Service))
+    names = [item.name for item in service.spec.ports if item.port == candidate.port and item.protocol == "TCP"]
+    found = [
+        item
+        for name in names[:1]
+        for item in endpoints.slices(client, candidate.namespace, candidate.name, name)
+        if item.pod and item.ready
+    ]
+    if not found:
+        raise VmetricsError(f"service {candidate.path} has no pod that is ready")
+    return found[0]
 
 
 def _operated(known: Known) -> bool:
@@ -132,9 +157,8 @@ def _candidate(known: Known, service: _Service, prefixes: Mapping[str, str]) -> 
     port = _port([item for item in service.spec.ports if item.protocol == "TCP"], meta.labels.get(OPT_IN, ""))
     tls = port.name.startswith("https") or port.port in _TLS
     prefix = known.prefix or (_prefix(service, prefixes) if known.kind == PROMETHEUS else "")
-    return Candidate(
-        meta.namespace, meta.name, known.kind, "https" if tls else "http", port.port, prefix, dict(known.headers)
-    )
+    scheme, chosen = "https" if tls else "http", OPT_IN in meta.labels
+    return Candidate(meta.namespace, meta.name, known.kind, scheme, port.port, prefix, dict(known.headers), chosen)
 
 
 def _port(ports: Sequence[_Port], wanted: str) -> _Port:

@@ -62,7 +62,7 @@ class Login(msgspec.Struct, frozen=True):
     @property
     def all_headers(self) -> dict[str, str]:
         """Those of every request, the tenant's included."""
-        return {**self.headers, **({TENANT: self.tenant} if self.tenant else {})}
+        return merged(self.headers, {TENANT: self.tenant} if self.tenant else {})
 
 
 def header(given: str) -> tuple[str, str]:
@@ -104,6 +104,12 @@ def headers(given: Sequence[str]) -> dict[str, str]:
         name, value = header(text)
         found[name.lower()] = (name, value)
     return dict(found.values())
+
+
+def merged(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Headers by names in any case; ours take precedence."""
+    given = {name.lower() for name in ours}
+    return {**{name: value for name, value in theirs.items() if name.lower() not in given}, **ours}
 
 
 def connection(url: str, login: Login, *, timeout: float | None = None) -> Connection:

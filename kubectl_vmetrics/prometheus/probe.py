@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -10,13 +11,13 @@ from typing import NamedTuple
 from kubectl_vmetrics.kube.errors import VmetricsError
 from kubectl_vmetrics.kube.gather import gather
 
-from .api import Prometheus
+from .api import Prometheus, QueryFailed
 
 MOST = 8
 """The maximum number of servers that are asked."""
 QUERIES = {
     "targets": "count(up)",
-    "containers": 'count(count by (namespace, pod) (container_memory_working_set_bytes{pod!=""}))',
+    "containers": 'count(count by (namespace, pod) (container_cpu_usage_seconds_total{pod!=""}))',
     "state": "count(count by (uid) (kube_pod_info))",
     "names": "count(vcluster_pod_info)",
     "recorded": 'count({__name__=~"vcluster:.+"})',
@@ -72,26 +73,30 @@ def probe(servers: Sequence[Prometheus], *, now: float) -> list[Probe]:
 
 
 def best(found: Sequence[Probe]) -> Probe | None:
-    """The one to ask: with metrics of containers, with more pods, with names, older; else the first that answers."""
-    alive = [(index, item) for index, item in enumerate(found) if item.error is None]
-    if not alive:
-        return None
+    """The one to ask among those that answer; None if there is none.
 
-    def rank(pair: tuple[int, Probe]) -> tuple[bool, bool, bool, int]:
-        index, item = pair
-        return (not item.containers, not (item.names or item.recorded), not item.state, index)
+    A Service with the opt-in label comes first, then a server with metrics of containers, with names, with
+    kube-state-metrics; of equals, the first.
+    """
+    alive = [item for item in found if item.error is None]
 
-    return min(alive, key=rank)[1]
+    def rank(item: Probe) -> tuple[bool, ...]:
+        chosen = bool(item.server.candidate and item.server.candidate.chosen)
+        return (not chosen, not item.containers, not (item.names or item.recorded), not item.state)
+
+    return min(alive, key=rank, default=None)
 
 
 def _probe(server: Prometheus, now: float) -> Probe:
     numbers: dict[str, int] = {"targets": _whole(server.number(QUERIES["targets"]))}
     rest = [key for key in QUERIES if key != "targets"]
     for key, answer in zip(rest, gather([partial(server.number, QUERIES[key]) for key in rest], limit=2), strict=True):
-        if isinstance(answer, VmetricsError):
+        if isinstance(answer, VmetricsError) and not isinstance(answer, QueryFailed):
             raise answer
-        numbers[key] = _whole(answer)
-    oldest = server.oldest(now=now) if numbers["targets"] else None
+        numbers[key] = 0 if isinstance(answer, VmetricsError) else _whole(answer)
+    oldest = None
+    with contextlib.suppress(QueryFailed):  # the rest is known all the same
+        oldest = server.oldest(now=now)
     return Probe(server, None, server.build().version[:40], server.runtime().retention[:40], oldest=oldest, **numbers)
 
 

@@ -106,7 +106,7 @@ class _Job:
         with self._scope.active():
             try:
                 self._found = self._ask(self.start, self.end)
-            except BaseException as error:  # handed to whom it was asked for
+            except BaseException as error:  # handed to the thread that waits
                 self._found = error
         self._over.set()
 

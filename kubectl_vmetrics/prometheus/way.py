@@ -1,4 +1,4 @@
-"""How a server is reached: through the apiserver's proxy of its Service, by its own URL, or by a forwarded port."""
+"""The ways to a server: through the apiserver's proxy of its Service, by its own URL, or by a forwarded port."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from kubectl_vmetrics.kube.client import Client, escape
+from kubectl_vmetrics.kube.endpoints import Address
 from kubectl_vmetrics.kube.errors import UsageError
 
 from . import login as login_of
-from .find import Candidate
+from .find import Candidate, pod_of
 from .login import Login
 
 
 class Way(NamedTuple):
-    """A server, and how it is reached.
+    """A server, and what leads to it.
 
     Attributes:
         client: sends the requests.
@@ -49,7 +52,7 @@ def by_service(client: Client, candidate: Candidate, headers: Mapping[str, str] 
     """
     service = escape(f"{candidate.scheme}:{candidate.name}:{candidate.port}")
     base = f"/api/v1/namespaces/{escape(candidate.namespace)}/services/{service}/proxy{candidate.prefix}"
-    return Way(client, candidate.path, base, {**candidate.headers, **(headers or {})}, True, candidate)
+    return Way(client, candidate.path, base, login_of.merged(candidate.headers, headers or {}), True, candidate)
 
 
 def normalized(url: str) -> str:
@@ -89,11 +92,17 @@ def by_url(url: str, login: Login, *, timeout: float | None = None) -> Way:
         ConfigError: a file that cannot be read.
     """
     client = Client(login_of.connection(normalized(url), login, timeout=timeout))
+    if login.region:
+        from kubectl_vmetrics.kube.sigv4 import Signed
+
+        client = client.through(lambda sender: Signed(sender, client.connection.server, login.region))
     return Way(client, client.connection.server, "", login.all_headers)
 
 
 def by_port_forward(client: Client, candidate: Candidate, login: Login) -> Way:
-    """By a port that is forwarded to one of the Service's pods.
+    """By a port that is forwarded to one of the Service's pods, which credentials and TLS pass through.
+
+    Without an authority to trust, any certificate is accepted: the apiserver vouches for the pod.
 
     Args:
         client: of the cluster that it runs in.
@@ -101,6 +110,17 @@ def by_port_forward(client: Client, candidate: Candidate, login: Login) -> Way:
         login: the credentials.
 
     Raises:
-        VmetricsError: the Service has no pod that is ready.
+        ConfigError: a file that cannot be read.
     """
-    raise NotImplementedError
+    from kubectl_vmetrics.kube.tunnel import Tunnel
+
+    url = f"{candidate.scheme}://{candidate.name}.{candidate.namespace}.svc:{candidate.port}{candidate.prefix}"
+    trusting = msgspec.structs.replace(login, insecure=login.insecure or not login.authority)
+    connection = login_of.connection(url, trusting, timeout=client.connection.timeout)
+    plain = Client(connection)
+
+    def find() -> Address:
+        return pod_of(client, candidate)
+
+    reached = plain.through(lambda _: Tunnel(connection, plain.credentials, client, find))
+    return Way(reached, candidate.path, "", login_of.merged(candidate.headers, login.all_headers), candidate=candidate)

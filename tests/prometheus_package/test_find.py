@@ -129,7 +129,8 @@ def test_the_demos_own(served: tuple[Apiserver, Client]) -> None:
 )
 def test_how_each_is_asked(found: Any, expected: tuple[str, str, int, str, dict[str, str]], look: Find) -> None:
     kind, scheme, port, prefix, headers = expected
-    assert look(found) == [Candidate("mon", "a", kind, scheme, port, prefix, headers)]
+    chosen = OPT_IN in found["metadata"]["labels"]
+    assert look(found) == [Candidate("mon", "a", kind, scheme, port, prefix, headers, chosen)]
 
 
 @pytest.mark.parametrize(
