@@ -46,6 +46,10 @@ from the host cluster; nothing is installed or changed there.""",
         ),
         "targets": ("kubectl_vmetrics.cli.targets:targets", "List scrape targets, also as Prometheus configuration."),
         "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Find out why metrics are missing."),
+        "explain": (
+            "kubectl_vmetrics.cli.explain:explain",
+            "Explain the metrics of one pod: whose it is, and what each source reports.",
+        ),
         "raw": ("kubectl_vmetrics.cli.raw:raw", "Print one metrics endpoint of the host, with virtual names."),
         "proxy": (
             "kubectl_vmetrics.cli.proxy:proxy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -207,7 +208,8 @@ class Show:
         """Find and print, once or, with --watch, until Ctrl-C. Returns the exit code."""
         if self.watch:
             return self._watch(find)
-        outcome = self._found(find)
+        with self.waiting():
+            outcome = find()
         Show.shown = outcome  # to free 100,000 rows takes as long as to print them, and the process ends with them
         self.environment.stdout.write(self._text(outcome, headers=self.headers))
         self.environment.stdout.flush()
@@ -215,15 +217,14 @@ class Show:
             self.environment.say(note)
         return 1 if outcome.skipped or outcome.failed or outcome.partial else 0
 
-    def _found(self, find: Callable[[], Outcome]) -> Outcome:
-        """What is found, with a spinner for a person who waits."""
+    def waiting(self) -> contextlib.AbstractContextManager[object]:
+        """For `with`: a spinner on stderr for a person who waits."""
         if not self.environment.advises or self.verbose:
-            return find()
+            return contextlib.nullcontext()
         from kubectl_vmetrics.kube import credentials
         from kubectl_vmetrics.output.spinner import Spinner
 
-        with Spinner(self.environment, credentials.plugin_runs):
-            return find()
+        return Spinner(self.environment, credentials.plugin_runs)
 
     def _text(self, outcome: Outcome, *, headers: bool) -> str:
         if not outcome.view.rows and not self.document:

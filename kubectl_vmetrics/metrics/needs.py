@@ -93,6 +93,19 @@ COMMANDS: dict[str, Need] = {
     "vmi": Need((*_HANDLERS, *_rights("kubevirt.io", "virtualmachineinstances", "list")), (*_POD_METRICS, *_WORKLOADS)),
     "components": Need(_HANDLERS),
     "controlplanes": Need((*_PLANES, *_FORWARD, *_SECRETS, *_rights("", "pods/proxy", "get")), _GENERATORS),
+    "explain": Need(
+        _rights("", "pods", "get"),
+        (
+            *_rights(METRICS, "pods", "get"),
+            *_KUBELETS,
+            *_PODS,
+            *_WORKLOADS,
+            *_SPACES,
+            *_rights("", "services", "list"),
+            *_rights("", "services/proxy", "get"),
+            *_rights("monitoring.coreos.com", "prometheuses", "list"),
+        ),
+    ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
     "doctor prometheus": Need(
         _PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES)
