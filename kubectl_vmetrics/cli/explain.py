@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import click
 
@@ -50,8 +51,6 @@ def explain(
     output: str,
 ) -> int:
     """Read the options, ask all sources, print."""
-    import time
-
     from kubectl_vmetrics.explain import readings, reasons, subject
     from kubectl_vmetrics.metrics import requests
     from kubectl_vmetrics.output import formats
