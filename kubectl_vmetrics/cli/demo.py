@@ -26,6 +26,17 @@ class DemoCommand(Command):
         return super().parse_args(ctx, args)
 
 
+_OF_HISTORY = ("history", "rightsize", "bill", "report")
+
+
+def _asks_history(command: tuple[str, ...]) -> bool:
+    """Whether a command cannot do without a Prometheus that has a history."""
+    words = " ".join(command).replace("=", " ")
+    return (
+        command[:1] != () and (command[0] in _OF_HISTORY or "--source prometheus" in words) and "--help" not in command
+    )
+
+
 @click.command(
     "demo",
     cls=DemoCommand,
@@ -92,6 +103,10 @@ def demo(
         if broken not in BREAKS:
             raise UsageError(f'--break: unknown name "{broken}"; --break list prints the choices')
         application.change = BREAKS[broken].change
+    if _asks_history(command):
+        from kubectl_vmetrics.demo import engine
+
+        engine.find()
     with server.serving(application, port) as url, server.kubeconfig_file(url) as path:
         if command:
             from .main import run

@@ -55,6 +55,7 @@ PARTS: tuple[Callable[[World], Any], ...] = (
     prometheus.sign_up,
     rbac.sign_up,
 )
+_FORM = "application/x-www-form-urlencoded"
 _FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -91,6 +92,7 @@ class Apiserver:
         applied: Callable[[Cluster], Cluster] = getattr(change, "applied", lambda cluster: cluster)
         cluster = applied(self._whole)
         if cluster != self.cluster:
+            self._end()
             self._hold(cluster)
 
     def _hold(self, cluster: Cluster) -> None:
@@ -137,14 +139,19 @@ class Apiserver:
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     def close(self) -> None:
-        """End the watches."""
+        """End the watches, and what parts have started."""
         self._stopping.set()
+        self._end()
+
+    def _end(self) -> None:
+        for close in self.world.closing:
+            close()
 
     def answer(self, request: Request) -> Reply:
         """The answer to a request. Raises Refusal."""
         self.authorizer.check(request.user, attributes(request))
-        reviewed = request.path.rpartition("/")[2] in reviews.GROUPS
-        if request.method not in ("GET", "HEAD") and not (request.method == "POST" and reviewed):
+        posted = request.path.rpartition("/")[2] in reviews.GROUPS or "/proxy/" in request.path
+        if request.method not in ("GET", "HEAD") and not (request.method == "POST" and posted):
             raise Refusal(
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
             )
@@ -158,15 +165,17 @@ class Apiserver:
         return self._change(request, answer) if self._change else answer(request)
 
     def _request(self, environ: dict[str, Any]) -> Request:
+        body = _body(environ)
+        query = environ.get("QUERY_STRING", "")
+        if environ.get("CONTENT_TYPE", "").startswith(_FORM):
+            # To those that answer it is the same; so a break of a query is one of both.
+            query += "&" + body.decode("utf-8", "replace")
         return Request(
             path=environ.get("PATH_INFO", "/"),
-            query={
-                key: values[-1]
-                for key, values in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).items()
-            },
+            query={key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()},
             accept=environ.get("HTTP_ACCEPT", ""),
             method=environ.get("REQUEST_METHOD", "GET"),
-            body=_body(environ),
+            body=body,
             user=authentication.user(_headers(environ), self.authorizer.check),
         )
 

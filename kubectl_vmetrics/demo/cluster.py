@@ -10,7 +10,8 @@ import msgspec
 
 from kubectl_vmetrics.vcluster import naming
 
-_SAFE = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand: no vowels, no words
+SAFE = "bcdfghjklmnpqrstvwxz2456789"
+"""What names end in (k8s.io/apimachinery/pkg/util/rand): no vowels, no words."""
 MEBI = 1 << 20
 
 
@@ -30,12 +31,28 @@ class Shape(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A container and what it uses on average: requests and limits are derived from it."""
+    """A container and what it uses on average.
+
+    Attributes:
+        generous: what it requests, as a multiple of what it uses on average: CPU, memory; 0 for no request.
+    """
 
     name: str
     image: str
     millicores: int
     mebibytes: int
+    generous: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def requested(self) -> tuple[int, int]:
+        """Millicores and MiB."""
+        return round(self.millicores * self.generous[0]), round(self.mebibytes * self.generous[1])
+
+    @property
+    def limited(self) -> tuple[int, int]:
+        """The same for its limits; without a request there is none, or it would be the request."""
+        cpu, memory = self.requested
+        return (max(self.millicores * 4, cpu), max(self.mebibytes * 2, memory)) if cpu else (0, 0)
 
 
 class Origin(NamedTuple):
@@ -149,19 +166,27 @@ class _App(NamedTuple):
     containers: tuple[Container, ...]
 
 
-def _app(name: str, millicores: int, mebibytes: int, kind: str = "Deployment", *more: Container) -> _App:
-    return _App(name, kind, (Container("main", f"registry.example/{name}:1.4.2", millicores, mebibytes), *more))
+def _app(
+    name: str,
+    millicores: int,
+    mebibytes: int,
+    kind: str = "Deployment",
+    *more: Container,
+    generous: tuple[float, float] = (1.0, 1.0),
+) -> _App:
+    main = Container("main", f"registry.example/{name}:1.4.2", millicores, mebibytes, generous)
+    return _App(name, kind, (main, *more))
 
 
-_SIDECAR = Container("sidecar", "registry.example/proxy:2.1.0", 6, 24)
+_SIDECAR = Container("sidecar", "registry.example/proxy:2.1.0", 6, 24, (8.0, 2.5))
 _SYSTEM = _app("coredns", 4, 18)
 _APPS = {
     "shop": (
-        _app("cart", 55, 96, "Deployment", _SIDECAR),
-        _app("orders-db", 140, 900, "StatefulSet"),
+        _app("cart", 55, 96, "Deployment", _SIDECAR, generous=(4.0, 2.5)),
+        _app("orders-db", 140, 900, "StatefulSet", generous=(3.0, 1.5)),
     ),
-    "web": (_app("frontend", 35, 120), _app("search", 90, 410, "Deployment", _SIDECAR)),
-    "batch": (_app("reports", 320, 256), _app("worker", 180, 200)),
+    "web": (_app("frontend", 35, 120, generous=(6.0, 2.0)), _app("search", 90, 410, "Deployment", _SIDECAR)),
+    "batch": (_app("reports", 320, 256, generous=(0.5, 1.5)), _app("worker", 180, 200, generous=(0.0, 0.0))),
     "default": (_app("a-x-b", 12, 30),),  # the trap: a name that looks translated already
 }
 _LONG = ("shop", _app("recommendations-for-the-landing-page", 210, 640))
@@ -297,7 +322,7 @@ class _Builder:
         )
 
     def _suffix(self, length: int) -> str:
-        return "".join(self.random.choices(_SAFE, k=length))
+        return "".join(self.random.choices(SAFE, k=length))
 
     def _uid(self, source: random.Random | None = None) -> str:
         return str(uuid.UUID(int=(source or self.random).getrandbits(128), version=4))

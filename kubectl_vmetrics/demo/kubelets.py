@@ -21,7 +21,7 @@ from .world import World
 _PATH = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(healthz|stats/summary|metrics(?:/(?:cadvisor|resource|probes))?)/?")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _GIBI = 1 << 30
-_VOLUMES = (
+VOLUMES = (
     ("available_bytes", "availableBytes", "Number of available bytes in"),
     ("capacity_bytes", "capacityBytes", "Capacity in bytes of"),
     ("inodes", "inodes", "Maximum number of inodes in"),
@@ -120,11 +120,11 @@ def _pod(pod: DemoPod, metrics: Metrics) -> dict[str, Any]:
     }
     if pod.claim:
         reference = {"name": pod.claim.host_name, "namespace": pod.namespace}
-        item["volume"] = [{"time": stamp, "name": "data", "pvcRef": reference, **_volume(pod.claim)}]
+        item["volume"] = [{"time": stamp, "name": "data", "pvcRef": reference, **volume(pod.claim)}]
     return item
 
 
-def _volume(claim: Claim) -> dict[str, int]:
+def volume(claim: Claim) -> dict[str, int]:
     """The size and usage of a volume, by the names of stats/summary."""
     capacity, inodes = claim.gibibytes * _GIBI, claim.gibibytes * 65_536
     full, taken = int(capacity * claim.used), int(inodes * claim.used / 7)
@@ -273,9 +273,9 @@ def _kubelet(scope: Scope) -> Iterator[str]:
     yield "kubelet_cgroup_version 2\n"
     yield _family("kubelet_running_pods", "[BETA] Number of pods that have a running sandbox", "gauge")
     yield f"kubelet_running_pods {len(scope.pods)}\n"
-    for family, figure, text in _VOLUMES:
+    for family, figure, text in VOLUMES:
         yield _family(f"kubelet_volume_stats_{family}", f"[ALPHA] {text} the volume", "gauge")
         for pod in scope.pods:
             if pod.claim:
                 labels = f'namespace="{pod.namespace}",persistentvolumeclaim="{pod.claim.host_name}"'
-                yield f"kubelet_volume_stats_{family}{{{labels}}} {_volume(pod.claim)[figure]}\n"
+                yield f"kubelet_volume_stats_{family}{{{labels}}} {volume(pod.claim)[figure]}\n"

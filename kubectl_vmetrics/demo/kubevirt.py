@@ -8,7 +8,7 @@ from typing import Any
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
-from .cluster import Container, DemoPod
+from .cluster import Cluster, Container, DemoPod
 from .exchange import Key, Reply, Request, missing
 from .machines import NAMESPACE, PORT, VERSION, Component, Machine, components, machines, same_uid
 from .objects import Object
@@ -18,7 +18,7 @@ from .world import World
 
 _PATH = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/pods/https:([^/:]+):{PORT}/proxy/metrics/?")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-_MINUTES = 8_333
+MINUTES = 8_333
 """The age of everything here when the demo starts."""
 _OVERHEAD = Container("overhead", "", 10, 180)
 """What a virt-launcher uses beside its machine."""
@@ -36,12 +36,11 @@ class KubeVirt:
     def __init__(self, world: World) -> None:
         cluster = world.cluster
         nodes = [node.name for node in cluster.nodes]
-        awake = [(v.namespace, v.name) for v in cluster.vclusters if not v.paused]
         self._world = world
         self._components = {item.name: item for item in components(nodes)} if cluster.machines else {}
-        self._machines = machines(nodes, awake, cluster.machines)
+        self._machines = of_cluster(cluster)
         self._pods = {item.name: _component_pod(item) for item in self._components.values()}
-        self._launchers = {machine: _launcher(machine) for machine in self._machines}
+        self._launchers = {machine: launcher(machine) for machine in self._machines}
 
     def sign_up(self) -> None:
         """Hold the world."""
@@ -75,7 +74,7 @@ class KubeVirt:
         return Reply(200, text.encode(), _TEXT)
 
     def _meta(self, name: str, namespace: str, labels: dict[str, str], **more: Any) -> Object:
-        stamp = self._world.objects.stamp(_MINUTES)
+        stamp = self._world.objects.stamp(MINUTES)
         meta = {"name": name, "namespace": namespace, "resourceVersion": "1000", "creationTimestamp": stamp}
         return {**meta, "labels": labels, **more}
 
@@ -117,6 +116,12 @@ class KubeVirt:
         return made
 
 
+def of_cluster(cluster: Cluster) -> list[Machine]:
+    """The machines of a cluster."""
+    awake = [(v.namespace, v.name) for v in cluster.vclusters if not v.paused]
+    return machines([node.name for node in cluster.nodes], awake, cluster.machines)
+
+
 def _ran(pod: DemoPod, now: float) -> Ran:
     return Ran(now + pod.minutes * 60.0, worked(pod, now))
 
@@ -126,10 +131,10 @@ def _component_pod(item: Component) -> DemoPod:
     owner = ("DaemonSet" if item.kind == "virt-handler" else "ReplicaSet", item.kind)
     uid = same_uid(f"{NAMESPACE}/{item.name}")
     phase = item.weight * 0.9
-    return DemoPod(NAMESPACE, item.name, uid, item.node, item.labels, (container,), owner, None, phase, _MINUTES)
+    return DemoPod(NAMESPACE, item.name, uid, item.node, item.labels, (container,), owner, None, phase, MINUTES)
 
 
-def _launcher(machine: Machine) -> DemoPod:
+def launcher(machine: Machine) -> DemoPod:
     """The pod in which a machine runs: KubeVirt copies the machine's labels to it, a virtual cluster's included."""
     labels = {"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": machine.uid, **machine.labels}
     compute = Container(
@@ -148,5 +153,5 @@ def _launcher(machine: Machine) -> DemoPod:
         ("VirtualMachineInstance", machine.name),
         None,
         sum(map(ord, machine.name)) % 628 / 100,
-        _MINUTES,
+        MINUTES,
     )

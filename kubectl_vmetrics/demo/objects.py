@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
+import uuid
 from typing import Any
 
 from kubectl_vmetrics.vcluster import naming
 
-from .cluster import Claim, Cluster, DemoNode, DemoPod, DemoVCluster, Origin
+from .cluster import Claim, Cluster, Container, DemoNode, DemoPod, DemoVCluster, Origin
 from .usage import node_labels
 
 Object = dict[str, Any]
@@ -19,6 +21,17 @@ STARTED = datetime.timedelta(days=40)
 
 _RESERVED_CORES, _RESERVED_KIBI = 4, 1024 * 1024
 """What kubelets keep for the system: the difference between a node's capacity and what is allocatable."""
+
+
+def allocatable(node: DemoNode) -> tuple[int, int]:
+    """Cores and KiB for pods."""
+    return node.cores, node.gibibytes * 1024 * 1024 - 102_400
+
+
+def capacity(node: DemoNode) -> tuple[int, int]:
+    """Cores and KiB of the machine."""
+    cores, kibibytes = allocatable(node)
+    return cores + _RESERVED_CORES, kibibytes + _RESERVED_KIBI
 
 
 class Objects:
@@ -38,17 +51,15 @@ class Objects:
 
     def node(self, node: DemoNode) -> Object:
         """A v1.Node."""
-        free = node.gibibytes * 1024 * 1024 - 102_400
-        allocatable = {"cpu": str(node.cores), "memory": f"{free}Ki", "pods": "250"}
-        capacity = {**allocatable, "cpu": str(node.cores + _RESERVED_CORES), "memory": f"{free + _RESERVED_KIBI}Ki"}
+        free, whole = allocatable(node), capacity(node)
         return {
             "kind": "Node",
             "apiVersion": "v1",
             "metadata": self._meta(node.name, labels=node_labels(node.name)),
             "spec": {},
             "status": {
-                "capacity": capacity,
-                "allocatable": allocatable,
+                "capacity": {"cpu": str(whole[0]), "memory": f"{whole[1]}Ki", "pods": "250"},
+                "allocatable": {"cpu": str(free[0]), "memory": f"{free[1]}Ki", "pods": "250"},
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
                 "addresses": [
                     {"type": "InternalIP", "address": node.address},
@@ -88,10 +99,7 @@ class Objects:
                     {
                         "name": container.name,
                         "image": container.image,
-                        "resources": {
-                            "requests": {"cpu": f"{container.millicores}m", "memory": f"{container.mebibytes}Mi"},
-                            "limits": {"cpu": f"{container.millicores * 4}m", "memory": f"{container.mebibytes * 2}Mi"},
-                        },
+                        "resources": _resources(container),
                     }
                     for container in pod.containers
                 ],
@@ -168,6 +176,14 @@ class Objects:
         }
 
 
+def _resources(container: Container) -> Object:
+    found = {}
+    for name, (cpu, memory) in (("requests", container.requested), ("limits", container.limited)):
+        if cpu and memory:
+            found[name] = {"cpu": f"{cpu}m", "memory": f"{memory}Mi"}
+    return found
+
+
 def _object_annotations(origin: Origin, kind: str, host_name: str, host_namespace: str) -> dict[str, str]:
     return {
         "vcluster.loft.sh/object-host-name": host_name,
@@ -177,6 +193,13 @@ def _object_annotations(origin: Origin, kind: str, host_name: str, host_namespac
         "vcluster.loft.sh/object-namespace": origin.namespace,
         "vcluster.loft.sh/object-uid": origin.uid,
     }
+
+
+def _virtual_owner(pod: DemoPod) -> Object:
+    """The owner of a synced pod inside its virtual cluster, which vCluster's syncer writes down on the host's pod."""
+    kind, name = pod.owner
+    uid = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{pod.namespace} {kind} {name}"))
+    return {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True}
 
 
 def _annotations(pod: DemoPod) -> dict[str, str]:
@@ -189,6 +212,8 @@ def _annotations(pod: DemoPod) -> dict[str, str]:
         "vcluster.loft.sh/name": origin.name,
         "vcluster.loft.sh/namespace": origin.namespace,
         **_object_annotations(origin, "/v1, Kind=Pod", pod.name, pod.namespace),
+        "vcluster.loft.sh/owner-references": json.dumps([_virtual_owner(pod)], separators=(",", ":")),
+        "vcluster.loft.sh/owner-set-kind": pod.owner[0],
         "vcluster.loft.sh/service-account-name": "default",
         # A real one stands here on a real host: whatever prints it is seen in a demo as well.
         "vcluster.loft.sh/token-demo": f"eyJkZW1v.{token}.c2lnbmF0dXJl",

@@ -1,7 +1,8 @@
 """The demo cluster's Prometheus: its Service, kube-state-metrics, a collector, and the queries that it answers.
 
-It is no engine: it answers counts of what the cluster holds, as a Prometheus does that scrapes kubelets and
-kube-state-metrics, and refuses any other expression. Shapes are those of Prometheus 2.42.
+Counts of what the cluster holds, as a Prometheus has them that scrapes kubelets and kube-state-metrics, it answers at
+once. Any other expression is for a real Prometheus, which is started then; see `engine`. Shapes are those of Prometheus
+2.42.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
+from .engine import Engine, Unavailable
 from .exchange import Key, Reply, Request
 from .objects import Object
 from .world import DEPLOYMENTS, SERVICES, World
@@ -51,6 +53,12 @@ service:
 """
 
 
+_ASKED = re.compile(r"query|query_range|series|labels|label/[A-Za-z_][A-Za-z0-9_]*/values")
+"""Endpoints of a real one."""
+_COUNTS = ("count(", "count by (job, metrics_path)")
+"""How expressions begin that are answered at once."""
+
+
 def sign_up(world: World) -> None:
     """Run Prometheus, kube-state-metrics and a collector, by their objects and by what Prometheus answers."""
     Monitoring(world).sign_up()
@@ -61,6 +69,7 @@ class Monitoring:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._engine = Engine(world)
 
     def sign_up(self) -> None:
         """Hold the world."""
@@ -81,31 +90,37 @@ class Monitoring:
         world.add(_DAEMON_SETS, [self._workload(_DAEMON_SETS, COLLECTOR, container, volume)])
         world.add(_CONFIG_MAPS, [self._key(_CONFIG_MAPS, COLLECTOR, {}, data={"config.yaml": _PIPELINE})])
         world.routes.append(self.route)
+        world.closing.append(self._engine.close)
 
     def route(self, request: Request) -> Reply | None:
         """The API of Prometheus."""
         found = _PATH.fullmatch(request.path)
         if found is None:
             return None
-        if found[1] == "query":
-            return self._query(request.query.get("query", ""))
+        if found[1] == "query" and (reply := self._counted(request.query.get("query", ""))):
+            return reply
         answers: dict[str, Any] = {
             "labels": _LABELS.split(),
             "status/buildinfo": {"version": VERSION, "revision": "", "branch": "HEAD", "goVersion": "go1.19.5"},
-            "status/runtimeinfo": {"startTime": self._world.objects.stamp(0), "storageRetention": "15d"},
+            "status/runtimeinfo": {"startTime": self._world.objects.stamp(0), "storageRetention": "32d"},
         }
-        if found[1] not in answers:
+        if found[1] in answers:
+            return _success(answers[found[1]])
+        if not _ASKED.fullmatch(found[1]):
             return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
-        return _success(answers[found[1]])
+        try:
+            return self._engine.ask(found[1], request.query)
+        except Unavailable as error:
+            text = {"status": "error", "errorType": "unavailable", "error": str(error)}
+            return Reply(503, msgspec.json.encode(text))
 
-    def _query(self, expression: str) -> Reply:
-        for part, answer in self._answers():
+    def _counted(self, expression: str) -> Reply | None:
+        for part, answer in self._answers() if expression.startswith(_COUNTS) else ():
             if part in expression:
                 moment = self._world.clock()
                 result = [{"metric": labels, "value": [moment, str(number)]} for labels, number in answer() if number]
                 return _success({"resultType": "vector", "result": result})
-        error = {"status": "error", "errorType": "bad_data", "error": "the Prometheus of the demo cannot evaluate this"}
-        return Reply(400, msgspec.json.encode(error))
+        return None
 
     def _answers(self) -> list[tuple[str, Callable[[], list[tuple[dict[str, str], int]]]]]:
         """What stands in an expression, and its answer; the first that matches."""
@@ -125,7 +140,7 @@ class Monitoring:
             ('vcluster_virtual_namespace=""', count(0)),
             ('vcluster_virtual_pod!=""', count(0)),
             ("container_cpu_usage_seconds_total", count(containers)),
-            ("vcluster_pod_info", count(0)),
+            ("vcluster_pod_info", count(synced)),
             ("count(kube_pod_labels", count(synced)),
             ("count(kube_pod_owner", count(synced)),
             ("kube_pod_info) > 1", count(0)),

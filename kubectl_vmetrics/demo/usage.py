@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,10 +23,25 @@ WINDOW = 15.0
 SWING, PERIOD = 0.25, 1200.0
 """CPU goes up and down by this share of its average, once in so many seconds."""
 MEMORY_SWING = 0.06
+MEMORY_SHARE = 0.3
+"""Of what CPU follows the day."""
+DAY = 86_400.0
+"""Beside that, it follows the day: see `rhythm`. Days begin when the demo starts, so that its first numbers are the
+same at any hour."""
 DAEMONS = (Container("kubelet", "", 70, 300), Container("runtime", "", 50, 600))
 """What a node uses beside its pods."""
 _NODE_AGE = 57_600
 _PULSE = 2 * math.pi / PERIOD
+_TURN = 2 * math.pi / DAY
+
+
+def rhythm(pod: DemoPod) -> float:
+    """By which share of its average a pod's CPU goes up in one half of the day and down in the other.
+
+    The same for all pods of an app: -0.3 for what works at night, up to 0.5.
+    """
+    app = pod.labels.get("app")
+    return zlib.crc32(app.encode(), 5) % 9 / 10 - 0.3 if app else 0.0
 
 
 def worked(pod: DemoPod, seconds: float) -> float:
@@ -39,12 +55,19 @@ def worked(pod: DemoPod, seconds: float) -> float:
     if seconds <= -age:
         return 0.0
     swung = math.cos(pod.phase - _PULSE * age) - math.cos(pod.phase + _PULSE * seconds)
-    return seconds + age + SWING / _PULSE * swung
+    daily = math.cos(_TURN * age) - math.cos(_TURN * seconds)
+    return seconds + age + SWING / _PULSE * swung + rhythm(pod) / _TURN * daily
 
 
 def memory(pod: DemoPod, container: Container, seconds: float) -> int:
     """The working set of a container in KiB."""
-    return int(container.mebibytes * 1024 * (1 + MEMORY_SWING * math.sin(pod.phase + _PULSE * seconds)))
+    return int(container.mebibytes * 1024 * size(pod, seconds))
+
+
+def size(pod: DemoPod, seconds: float) -> float:
+    """Its memory, as a multiple of the average."""
+    swung = MEMORY_SWING * math.sin(pod.phase + _PULSE * seconds)
+    return 1 + swung + rhythm(pod) * MEMORY_SHARE * math.sin(_TURN * seconds)
 
 
 def daemons(node: DemoNode) -> DemoPod:
@@ -92,9 +115,13 @@ class Metrics:
     def containers(self, pod: DemoPod) -> list[tuple[str, int, int]]:
         """Name, nanocores and KiB of each container."""
         busy = (worked(pod, self.until) - worked(pod, self.until - WINDOW)) / WINDOW
-        size = 1 + MEMORY_SWING * math.sin(pod.phase + _PULSE * self.until)
+        swollen = size(pod, self.until)
         return [
-            (container.name, int(container.millicores * 1_000_000 * busy) + 1, int(container.mebibytes * 1024 * size))
+            (
+                container.name,
+                int(container.millicores * 1_000_000 * busy) + 1,
+                int(container.mebibytes * 1024 * swollen),
+            )
             for container in pod.containers
         ]
 

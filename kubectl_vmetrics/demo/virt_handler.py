@@ -51,20 +51,28 @@ def exposition(listed: Iterable[tuple[Machine, Ran]]) -> str:
         "kubevirt_info": [f'kubevirt_info{{goversion="go1.27",kubeversion="{VERSION}"}} 1']
     }
     for machine, ran in listed:
-        own = {f"kubernetes_vmi_label_{re.sub(r'[./-]', '_', key)}": value for key, value in machine.labels.items()}
-        own |= {"name": machine.name, "namespace": machine.namespace, "node": machine.node}
-        for name, value, more in _samples(machine, ran):
+        own = labels_of(machine)
+        for name, value, more in samples(machine, ran):
             labels = ",".join(f'{key}="{text}"' for key, text in sorted({**own, **more}.items()))
             full = f"kubevirt_vmi_{name}"
             families.setdefault(full, []).append(f"{full}{{{labels}}} {value!r}")
     lines = []
-    for name, samples in sorted(families.items()):
-        lines += [f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}", *samples]
+    for name, listing in sorted(families.items()):
+        lines += [f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}", *listing]
     return "\n".join(lines) + "\n"
 
 
-def _samples(machine: Machine, ran: Ran) -> Iterator[tuple[str, float, dict[str, str]]]:
-    """All that a machine does goes with the CPU that it uses, so counters are multiples of the same integral."""
+def labels_of(machine: Machine) -> dict[str, str]:
+    """What all series of a machine have: its labels, and which it is."""
+    own = {f"kubernetes_vmi_label_{re.sub(r'[./-]', '_', key)}": value for key, value in machine.labels.items()}
+    return {**own, "name": machine.name, "namespace": machine.namespace, "node": machine.node}
+
+
+def samples(machine: Machine, ran: Ran) -> Iterator[tuple[str, float, dict[str, str]]]:
+    """Names without kubevirt_vmi_, values, and labels of a machine's series.
+
+    All that a machine does goes with the CPU that it uses, so counters are multiples of the same integral.
+    """
     busy = machine.busy * ran.worked
     used = busy * machine.vcpus
     size = float(machine.mebibytes * _MEBI)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from kubectl_vmetrics.demo import engine
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
 from tests.demo.asking import answer, ask, refused
@@ -41,13 +42,19 @@ def test_counts_are_those_of_the_demo(demo: Apiserver) -> None:
     assert result(demo, f"count by (job, metrics_path) (count by (job, metrics_path, instance, node) ({CPU}))") == [
         {"metric": {"job": "kubelet", "metrics_path": "/metrics/cadvisor"}, "value": [1764000000.5, "2"]}
     ]
-    assert result(demo, "count(vcluster_pod_info)") == []
+    assert result(demo, "count(vcluster_pod_info)")[0]["value"][1] == str(synced)
 
 
-def test_what_it_cannot_evaluate_is_refused_as_prometheus_does(demo: Apiserver) -> None:
+def test_without_a_prometheus_it_says_what_to_install(demo: Apiserver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+
     status, _, body = ask(demo, f"{BASE}/query", urlencode({"query": "rate(up[5m])"}))
-    assert (status, json.loads(body)["errorType"]) == ("400 Bad Request", "bad_data")
-    assert ask(demo, f"{BASE}/series")[0] == "404 Not Found"
+
+    assert (status, json.loads(body)) == (
+        "503 Service Unavailable",
+        {"status": "error", "errorType": "unavailable", "error": engine.MISSING},
+    )
+    assert ask(demo, f"{BASE}/admin/tsdb/snapshot")[0] == "404 Not Found"
 
 
 def test_who_may_ask_it(demo: Apiserver) -> None:

@@ -1,0 +1,31 @@
+"""The history of the demo's virtual machines: series of virt-handlers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from .kubevirt import MINUTES, launcher, of_cluster
+from .past import BEGIN
+from .remote_write import Series
+from .usage import worked
+from .virt_handler import Ran, labels_of, samples
+from .world import World
+
+_JOB = {"job": "kubevirt-prometheus-metrics", "container": "virt-handler", "endpoint": "metrics"}
+
+
+def series(world: World, moments: list[float]) -> Iterator[Series]:
+    """All machines, since they run."""
+    age = MINUTES * 60.0
+    first = bisect_left(moments, max(-age, BEGIN))
+    there = moments[first:]
+    for machine in of_cluster(world.cluster):
+        pod = launcher(machine)
+        values: dict[tuple[str, tuple[tuple[str, str], ...]], list[float]] = {}
+        for moment in there:
+            for name, value, more in samples(machine, Ran(moment + age, worked(pod, moment))):
+                values.setdefault((name, tuple(more.items())), []).append(value)
+        own = {**_JOB, **labels_of(machine)}
+        for (name, labels), listed in values.items():
+            yield Series({"__name__": f"kubevirt_vmi_{name}", **own, **dict(labels)}, first, listed)
