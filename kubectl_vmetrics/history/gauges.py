@@ -31,19 +31,20 @@ def held(grid: Grid, newest: Values) -> dict[Key, array[float]]:
     return found
 
 
-def integrals(grid: Grid, means: Values, counts: Values) -> dict[Key, array[float]]:
+def integrals(grid: Grid, means: Values, counts: Values, *, unique: bool) -> dict[Key, array[float]]:
     """Integrals over steps: the mean of the samples, times how long the series was there.
 
-    A series that has samples before and after a step was there for all of it, even if some are missing. Where it begins
-    or ends, it was there for as much of the step as it has samples, compared with the others. In steps for which no
-    series has any samples, it stays as it was if it is there before and after them.
+    One object that has samples before and after a step was there for all of it, even if some are missing. Where it
+    begins or ends, it was there for as much of the step as it has samples, compared with the others. In steps for which
+    no series has any samples, it stays as it was if it is there before and after them.
 
     Args:
         grid: the steps.
         means: of the samples of the steps before the grid, in it, and after it.
         counts: how many samples those are.
+        unique: whether a series is that of one object; else it may have been gone between two of the same name.
     """
-    present = presence(grid, counts)
+    present = presence(grid, counts, unique=unique)
     gaps = _gaps(grid, counts)
     found = {}
     for key, values in means.items():
@@ -78,7 +79,7 @@ def _gaps(grid: Grid, samples: Values) -> list[tuple[int, int]]:
     return found
 
 
-def presence(grid: Grid, counts: Values) -> dict[Key, array[float]]:
+def presence(grid: Grid, counts: Values, *, unique: bool) -> dict[Key, array[float]]:
     """For which share of each step each series was there, by how many samples it has, as `integrals`."""
     usual = _usual(grid, counts.values())
     anyone = [any(values[k] > 0 for values in counts.values()) for k in range(grid.steps + 2)]
@@ -90,7 +91,7 @@ def presence(grid: Grid, counts: Values) -> dict[Key, array[float]]:
             if not count > 0:
                 continue
             before, after = values[k - 1] > 0, values[k + 1] > 0
-            share = 1.0 if before and after else min(1.0, count / usual[k])
+            share = 1.0 if unique and before and after else min(1.0, count / usual[k])
             if share >= _WHOLE and (before or not anyone[k - 1]) and (after or not anyone[k + 1]):
                 share = 1.0
             shares[k - 1] = share

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from .jobs import Jobs
+
 
 class Metric(str, Enum):
     """A metric, and the unit of its amounts in a step."""
@@ -112,6 +114,7 @@ class Query(NamedTuple):
         counter: whether it counts up, and is differenced; else it is a gauge, and integrated.
         named: whether an identity is a name, which a successor takes over, rather than the one cgroup.
         scale: by which values are multiplied.
+        source: which jobs have it: "cadvisor", "kubelet" or "state", or else a matcher of its own.
         alike: whether identities of one key are the same thing, of which the largest counts; else they add up.
         witness: series, few of them, that exist whenever the source is scraped.
     """
@@ -123,12 +126,30 @@ class Query(NamedTuple):
     named: bool = False
     scale: float = 1.0
     witness: str = ""
+    source: str = "state"
     alike: bool = False
+
+    def on(self, jobs: Jobs, only: str = "") -> Query:
+        """The same with selectors that match the series of the jobs that count.
+
+        Args:
+            jobs: whose series count.
+            only: matchers for series of this cluster, where jobs have none.
+        """
+        own = ",".join(filter(None, (self.source, only)))
+        matchers = {"cadvisor": jobs.cadvisor, "kubelet": jobs.kubelet, "state": jobs.state}.get(self.source, own)
+        chosen = tuple(_matched(selector, matchers) for selector in self.selectors)
+        return self._replace(selectors=chosen, witness=_matched(self.witness, matchers))
 
     @property
     def sampled(self) -> tuple[str, ...]:
         """The labels of a counter's series: its identity, and what it was scraped from."""
         return (*self.by, *(label for label in TARGET if label not in self.by))
+
+    @property
+    def unique(self) -> bool:
+        """Whether an identity is that of one object, which does not come back once it is gone."""
+        return "id" in self.by or "uid" in self.by
 
     def last(self, seconds: float) -> str:
         """The last value of each counter within the time before a step's end."""
@@ -162,6 +183,11 @@ class Query(NamedTuple):
         return f"max by ({', '.join(by)}) ({' or '.join(parts)})"
 
 
+def _matched(selector: str, matchers: str) -> str:
+    family, _, own = selector.removesuffix("}").partition("{")
+    return f"{family}{{{','.join(filter(None, (matchers, own)))}}}"
+
+
 def duration(seconds: float) -> str:
     """A duration in PromQL; whole milliseconds, at least one."""
     millis = max(1, round(seconds * 1000))
@@ -170,6 +196,16 @@ def duration(seconds: float) -> str:
 
 _CADVISOR, _RESOURCE = "machine_cpu_cores", "node_cpu_usage_seconds_total"
 _STATE, _KUBELET = "kube_node_info", "kubelet_running_pods"
+_DCGM, _KUBEVIRT = "DCGM_FI_DEV_GPU_UTIL", "kubevirt_vmi_info"
+_SOURCES = {
+    _CADVISOR: "cadvisor",
+    _RESOURCE: "kubelet",
+    _KUBELET: "kubelet",
+    # The job is the name of a Service, and those of tenants have "-x-" in theirs.
+    _DCGM: 'job=~".*dcgm.*",job!~".*-x-.*"',
+    _KUBEVIRT: 'job=~".*(kubevirt|virt-handler).*",job!~".*-x-.*"',
+}
+"""Which jobs have the series of a witness, if not kube-state-metrics."""
 _ONE = (*CONTAINER, "id")
 _RUN = 'container!="",container!="POD",image!=""'
 """Containers of pods as cAdvisor reports them, without the pause container."""
@@ -180,39 +216,50 @@ _PLAIN = 'container!="",id="",image=""'
 _GPUS = ("nvidia_com_gpu", "amd_com_gpu")
 
 
+def _query(
+    selectors: tuple[str, ...],
+    by: tuple[str, ...],
+    key: tuple[str, ...],
+    *,
+    counter: bool,
+    witness: str,
+    named: bool = False,
+    scale: float = 1.0,
+) -> Query:
+    return Query(selectors, by, key, counter, named, scale, witness, _SOURCES.get(witness, "state"))
+
+
 def _cadvisor(family: str, by: tuple[str, ...], *matchers: str) -> Query:
-    return Query(tuple(f"{family}{{{item}}}" for item in matchers), by, by[:3], counter=True, witness=_CADVISOR)
+    return _query(tuple(f"{family}{{{item}}}" for item in matchers), by, by[:3], counter=True, witness=_CADVISOR)
 
 
 def _traffic(family: str) -> tuple[Query, ...]:
     # Bridges and taps of KubeVirt repeat what passes the pod's own interface.
     chosen = f'{family}{{pod!="",interface!~"k6t.*|tap.*"}}'
-    return (Query((chosen,), (*POD, "id", "interface"), POD, counter=True, witness=_CADVISOR),)
+    return (_query((chosen,), (*POD, "id", "interface"), POD, counter=True, witness=_CADVISOR),)
 
 
 def _gauge(selector: str, key: tuple[str, ...], *more: str, witness: str = _STATE, scale: float = 1.0) -> Query:
-    return Query((selector,), (*key, *more), key, counter=False, named=True, scale=scale, witness=witness)
+    return _query((selector,), (*key, *more), key, counter=False, named=True, scale=scale, witness=witness)
 
 
 def _counter(selector: str, key: tuple[str, ...], *more: str, witness: str) -> Query:
-    return Query((selector,), (*key, *more), key, counter=True, named=True, witness=witness)
+    return _query((selector,), (*key, *more), key, counter=True, named=True, witness=witness)
 
 
 def _allocatable(resources: str) -> tuple[Query, ...]:
     return (_gauge(f'kube_node_status_allocatable{{resource=~"{resources}"}}', NODE, "resource"),)
 
 
-_DCGM = "DCGM_FI_DEV_GPU_UTIL"
 EXPORTED = ("exported_namespace", "exported_pod")
 """Where the names of the pod are that uses a GPU, if Prometheus keeps namespace and pod for the exporter itself."""
 _DEVICE = (*EXPORTED, "UUID", "GPU_I_ID")
 _VMI = ("namespace", "name")
-_KUBEVIRT = "kubevirt_vmi_info"
 
 PLAIN: dict[Metric, tuple[Query, ...]] = {
     Metric.CPU: (
         _cadvisor("container_cpu_usage_seconds_total", _ONE, _CGROUP, _RUN),
-        Query(
+        _query(
             (f"container_cpu_usage_seconds_total{{{_PLAIN}}}",),
             CONTAINER,
             CONTAINER,
@@ -222,8 +269,8 @@ PLAIN: dict[Metric, tuple[Query, ...]] = {
         ),
     ),
     Metric.MEMORY: (
-        Query((f"container_memory_working_set_bytes{{{_RUN}}}",), _ONE, CONTAINER, counter=False, witness=_CADVISOR),
-        Query(
+        _query((f"container_memory_working_set_bytes{{{_RUN}}}",), _ONE, CONTAINER, counter=False, witness=_CADVISOR),
+        _query(
             (f"container_memory_working_set_bytes{{{_PLAIN}}}",),
             CONTAINER,
             CONTAINER,
@@ -287,6 +334,7 @@ REQUESTS, LIMITS, SIDECAR_REQUESTS, SIDECAR_LIMITS = (
     for kind in ("container", "init_container")
     for what in ("requests", "limits")
 )
+KILLED = _gauge('kube_pod_container_status_last_terminated_reason{reason="OOMKilled"}', CONTAINER, "uid")
 HOST_NETWORK = _gauge('kube_pod_info{host_network="true"}', POD)
 VM_AVAILABLE = _gauge("kubevirt_vmi_memory_available_bytes", _VMI, witness=_KUBEVIRT)
 VM_USABLE = _gauge("kubevirt_vmi_memory_usable_bytes", _VMI, witness=_KUBEVIRT)

@@ -13,12 +13,15 @@ from typing import NamedTuple
 from kubectl_vmetrics.prometheus.api import Prometheus
 
 from . import gauges
+from . import jobs as jobs_
 from .counters import Counters
 from .coverage import Coverage
 from .grid import Grid, Key, collect, grids
+from .jobs import Jobs
 from .queries import (
     EXPORTED,
     HOST_NETWORK,
+    KILLED,
     LIMITS,
     NODE,
     PHASE,
@@ -56,6 +59,8 @@ _RESOURCES = {
     Metric.CPU_LIMIT: ("limits", ("cpu",)),
     Metric.MEMORY_LIMIT: ("limits", ("memory",)),
 }
+_COUNTED = (Metric.OOM_KILLS, Metric.RESTARTS)
+"""Whole numbers, which are not divided between steps."""
 _TRAFFIC = (Metric.NETWORK_RECEIVE, Metric.NETWORK_TRANSMIT)
 
 
@@ -100,6 +105,7 @@ def read(
     metrics: Sequence[Metric],
     *,
     containers: bool = True,
+    jobs: Jobs | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Step]:
     """The steps of a window, in order of time.
@@ -110,12 +116,13 @@ def read(
         step: seconds of each step; the last may be shorter.
         metrics: which to read.
         containers: whether CPU is by container; else by pod alone, which costs half.
+        jobs: whose series count; those of Names, or None to find out.
         progress: called with how many steps are read, of how many.
 
     Raises:
         VmetricsError: the server cannot be asked, or refuses; what was yielded before is right.
     """
-    reader = _Reader(server, window, step, metrics, containers=containers)
+    reader = _Reader(server, window, metrics, jobs or jobs_.read(server, window), containers=containers)
     total = -int(-(window.seconds - 1e-3) // step)
     done = 0
     for grid in grids(window, step, reader.most()):
@@ -136,11 +143,12 @@ class _Reader:
     """Reads grid after grid."""
 
     def __init__(
-        self, server: Prometheus, window: Window, step: float, metrics: Sequence[Metric], *, containers: bool
+        self, server: Prometheus, window: Window, metrics: Sequence[Metric], jobs: Jobs, *, containers: bool
     ) -> None:
         self._server = server
         self._window = window
-        self._step = step
+        self._jobs = jobs
+        self._only = str(getattr(server, "matchers", ""))
         self._metrics = metrics
         self._containers = containers
         self._counters: dict[tuple[Metric, int], Counters] = {}
@@ -153,7 +161,7 @@ class _Reader:
         """How many steps to read at a time."""
         largest = 1
         for metric in self._metrics:
-            query = PLAIN[metric][0] if metric in PLAIN else REQUESTS
+            query = self._on(PLAIN[metric][0] if metric in PLAIN else REQUESTS)
             for at in {self._window.end, (self._window.start + self._window.end) / 2}:
                 found = self._server.query(f"count({' or '.join(query.selectors)})", at=at)
                 count = int(found[0].number) if found else 0
@@ -172,28 +180,33 @@ class _Reader:
                 if what not in held:
                     held[what] = self._held(grid, what)
                 chosen = {key: numbers for key, numbers in held[what].items() if key[3] in resources}
-                amounts[metric] = _columns(REQUESTS, chosen)
-                query = REQUESTS
+                query = self._on(REQUESTS)
+                amounts[metric] = _columns(query, chosen)
+            elif metric is Metric.OOM_KILLS:
+                amounts[metric], query = self._killed(grid)
             elif metric is Metric.VM_MEMORY:
-                amounts[metric], query = self._guests(grid), VM_AVAILABLE
+                amounts[metric], query = self._guests(grid), self._on(VM_AVAILABLE)
             else:
                 amounts[metric], query = self._plain(grid, metric)
             some = any(any(numbers) for numbers in amounts[metric].values())
             present[metric] = self._coverage.shares(grid, query.witness, otherwise=some)
         if any(metric in amounts for metric in _TRAFFIC):
-            shared = {key[:2] for key in self._collect(HOST_NETWORK, grid, HOST_NETWORK.samples(grid.step), ahead=0)}
+            shared = self._collect(sharing := self._on(HOST_NETWORK), grid, sharing.samples(grid.step), ahead=0)
             for metric in _TRAFFIC:
                 for key in [key for key in amounts.get(metric, ()) if key[:2] in shared]:
                     del amounts[metric][key]
         return amounts, present
 
+    def _on(self, query: Query) -> Query:
+        return query.on(self._jobs, self._only)
+
     def _plain(self, grid: Grid, metric: Metric) -> tuple[Columns, Query]:
         """Amounts from the first source that has any."""
-        queries = PLAIN[metric]
+        queries = [self._on(query) for query in PLAIN[metric]]
         first = self._chosen.get(metric, 0)
         for index in range(first, len(queries)):
             query = queries[index]
-            found = self._grown(grid, metric, index) if query.counter else self._integrals(grid, query)
+            found = self._grown(grid, metric, index, query) if query.counter else self._integrals(grid, query)
             if found:
                 self._chosen[metric] = index
                 if metric is Metric.CPU:
@@ -201,16 +214,16 @@ class _Reader:
                 return _columns(query, found), query
         return {}, queries[first]
 
-    def _grown(self, grid: Grid, metric: Metric, index: int) -> dict[Key, array[float]]:
-        query = PLAIN[metric][index]
+    def _grown(self, grid: Grid, metric: Metric, index: int, whole: Query) -> dict[Key, array[float]]:
+        query = whole
         if metric is Metric.CPU and index == 0 and not self._containers:
             query = query._replace(selectors=query.selectors[:1])
         seconds = max(grid.step, _RECENT)
-        fine = grid.step <= _FINE
+        fine = grid.step <= _FINE and metric not in _COUNTED
         values = self._collect(query, grid, query.last(seconds), ahead=int(fine))
         if not values and metric is Metric.CPU and index == 0 and not self._containers:
             # kube-prometheus-stack keeps containers alone.
-            query = PLAIN[metric][index]
+            query = whole
             values = self._collect(query, grid, query.last(seconds), ahead=int(fine))
         if not values:
             return {}
@@ -226,7 +239,7 @@ class _Reader:
         counts = self._around(grid, query, query.samples(grid.step))
         if not counts:
             return {}
-        return gauges.integrals(grid, self._around(grid, query, query.mean(grid.step)), counts)
+        return gauges.integrals(grid, self._around(grid, query, query.mean(grid.step)), counts, unique=query.unique)
 
     def _short(self, grid: Grid, query: Query) -> bool:
         return grid.step < self._coverage.interval(query.witness) * _FEW
@@ -240,14 +253,15 @@ class _Reader:
     def _held(self, grid: Grid, what: str) -> dict[Key, array[float]]:
         """Requests or limits of containers and sidecars, as long as their pods run."""
         own, sidecars = (REQUESTS, SIDECAR_REQUESTS) if what == "requests" else (LIMITS, SIDECAR_LIMITS)
-        found = self._integrals(grid, own)
-        restartable = self._collect(SIDECARS, grid, SIDECARS.samples(grid.step), ahead=0)
+        found = self._integrals(grid, self._on(own))
+        infos, phase = self._on(SIDECARS), self._on(PHASE)
+        restartable = self._collect(infos, grid, infos.samples(grid.step), ahead=0)
         if restartable:
             names = {(*key[:3], key[-1]) for key in restartable}
-            initial = self._integrals(grid, sidecars)
+            initial = self._integrals(grid, self._on(sidecars))
             found.update({key: numbers for key, numbers in initial.items() if (*key[:3], key[-1]) in names})
-        expression = PHASE.newest(self._fresh(PHASE)) if self._short(grid, PHASE) else PHASE.mean(grid.step)
-        running = self._collect(PHASE, grid, expression, ahead=0)
+        expression = phase.newest(self._fresh(phase)) if self._short(grid, phase) else phase.mean(grid.step)
+        running = self._collect(phase, grid, expression, ahead=0)
         if not running:
             return found  # kube-state-metrics without phases
         for key, numbers in found.items():
@@ -259,9 +273,28 @@ class _Reader:
                 numbers[k] *= share
         return found
 
+    def _killed(self, grid: Grid) -> tuple[Columns, Query]:
+        """OOM kills that cAdvisor saw, or restarts after one: what is killed may be gone before it is scraped."""
+        columns, query = self._plain(grid, Metric.OOM_KILLS)
+        reasons = self._on(KILLED)
+        killed = self._collect(reasons, grid, reasons.newest(max(grid.step, self._fresh(reasons))), ahead=0)
+        if killed:
+            restarts = PLAIN[Metric.RESTARTS][0]
+            counted = self._grown(grid, Metric.OOM_KILLS, 1, self._on(restarts))
+            found = {
+                key: array("d", [one if flag > 0 else 0.0 for one, flag in zip(counted[key], flags[1:], strict=True)])
+                for key, flags in killed.items()
+                if key in counted
+            }
+            for key, numbers in _columns(restarts, found).items():
+                columns[key] = array("d", map(max, numbers, columns.get(key, numbers)))
+            query = query if columns and not found else reasons
+        return columns, query
+
     def _guests(self, grid: Grid) -> Columns:
         """Memory that programs in guests use: what the guest has, less what it could still give to a program."""
-        available, usable = (_columns(query, self._integrals(grid, query)) for query in (VM_AVAILABLE, VM_USABLE))
+        queries = self._on(VM_AVAILABLE), self._on(VM_USABLE)
+        available, usable = (_columns(query, self._integrals(grid, query)) for query in queries)
         return {
             key: array("d", [max(0.0, one - other) for one, other in zip(numbers, usable[key], strict=True)])
             for key, numbers in available.items()
