@@ -14,6 +14,8 @@ from kubectl_vmetrics.output.terminal import Environment
 
 from .command import PROGRAM, Command
 
+METRICS_APIS = {"v1beta1": ("v1beta1",), "v1": ("v1",), "both": ("v1", "v1beta1")}
+
 
 class DemoCommand(Command):
     """A command whose first argument that is not an option starts the command to run."""
@@ -53,6 +55,7 @@ listens on 127.0.0.1 only, needs no network and changes nothing.""",
         ("Its virtual machines", "demo vmi -A"),
         ("As a user who can read one namespace", "demo top pods -n team-a --as alice"),
         ("Serve it for kubectl and other tools", "demo --port 8001"),
+        ("A host that serves the Metrics API only as v1", "demo --metrics-api v1 top pods -A"),
         ("Break something on purpose", "demo --break log-ip-sans doctor"),
         ("A large cluster", "demo --nodes 500 --pods 100000 --vclusters 300"),
     ],
@@ -62,6 +65,12 @@ listens on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--vclusters", default=3, show_default=True, help="Number of virtual clusters.")
 @click.option("--vms", default=5, show_default=True, help="Number of virtual machines.")
 @click.option("--tenants", default=2, show_default=True, help="Number of tenant control planes (Kamaji).")
+@click.option(
+    "--metrics-api",
+    default="v1beta1",
+    show_default=True,
+    help="Versions of metrics.k8s.io to serve: v1beta1, v1 or both.",
+)
 @click.option("--break", "broken", default="", help="What to break; --break list prints the choices.")
 @click.option("--seed", default=0, show_default=True, help="Seed for its contents and numbers.")
 @click.option("--port", default=0, help="Port to listen on (default: any free port).")
@@ -74,6 +83,7 @@ def demo(
     vclusters: int,
     vms: int,
     tenants: int,
+    metrics_api: str,
     broken: str,
     seed: int,
     port: int,
@@ -89,8 +99,10 @@ def demo(
     for option, least, count in (("--nodes", 1, nodes), *((name, 0, value) for name, value in counts.items())):
         if count < least:
             raise UsageError(f"{option} must be {least} or more")
+    if metrics_api not in METRICS_APIS:
+        raise UsageError(f"--metrics-api accepts only {', '.join(METRICS_APIS)}")
     try:
-        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants))
+        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants, METRICS_APIS[metrics_api]))
     except ValueError as error:
         raise UsageError(str(error)) from None
     application = apiserver.Apiserver(cluster)

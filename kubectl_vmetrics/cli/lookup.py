@@ -103,7 +103,23 @@ class Lookup:
         if "vcluster" in self._given:
             wanted = self._given.get("namespace")
             return _unique((name, space) for space, name in self._inside() if wanted in (None, space))
-        return self.objects("/apis/metrics.k8s.io/v1beta1/{}pods")
+        return self.objects(f"/apis/metrics.k8s.io/{self.metrics_version()}/{{}}pods")
+
+    def metrics_version(self) -> str:
+        """The version of metrics.k8s.io to ask for: v1beta1, unless the cluster serves only another."""
+        from kubectl_vmetrics.kube.client import Client
+        from kubectl_vmetrics.metrics.metrics_api import GROUP, SUPPORTED
+
+        connection = self._connection()
+
+        def read() -> Candidates:
+            answer = Client(connection).get(GROUP, limit=LIMIT)
+            return [(item["version"], "") for item in json.loads(answer.body)["versions"]]
+
+        served: list[str] = []
+        with contextlib.suppress(Exception):
+            served = [version for version, _ in self._look_up(connection, GROUP, read)]
+        return next((version for version in SUPPORTED if version in served), SUPPORTED[0])
 
     def _inside(self) -> Candidates:
         """Virtual namespace and name of each pod of the virtual cluster."""

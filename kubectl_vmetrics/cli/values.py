@@ -107,6 +107,7 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return None
     plain: dict[str, Sequence[str | tuple[str, str]]] = {
         "kind": ("kamaji", "vcluster"),
+        "metrics_api": ("v1beta1", "v1", "both"),
         "fail_on": ("fail", "warning", "never"),
         "interval": _DURATIONS,
         "color": ("auto", "always", "never"),
@@ -204,7 +205,7 @@ def _areas_and_checks() -> Candidates:
 
 
 def _paths(ask: Lookup) -> Candidates:
-    metrics = "/apis/metrics.k8s.io/v1beta1"
+    metrics = f"/apis/metrics.k8s.io/{ask.metrics_version()}"
     endpoints = ("stats/summary", "metrics", "metrics/cadvisor", "metrics/resource", "metrics/probes")
     nodes = [name for name, _ in _or_none(lambda: ask.objects("/api/v1/nodes", spaces=False))]
     kubelets = [f"/api/v1/nodes/{node}/proxy/{endpoint}" for node in nodes for endpoint in endpoints]

@@ -22,8 +22,8 @@ from .exchange import Change, Reply, Request, User
 _POD = "metrics-server*"
 _PODS = "/api/v1/namespaces/kube-system/pods"
 _LOG = rf"{_PODS}/metrics-server-[^/]+/log"
-_REGISTERED = r"/apis/apiregistration\.k8s\.io/v1/apiservices/v1beta1\.metrics\.k8s\.io"
-_METRICS = r"/apis/metrics\.k8s\.io/v1beta1/.*"
+_REGISTERED = r"/apis/apiregistration\.k8s\.io/v1/apiservices/v1(?:beta1)?\.metrics\.k8s\.io"
+_METRICS = r"/apis/metrics\.k8s\.io/v1(?:beta1)?/.*"
 
 
 class Step(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):

@@ -20,6 +20,7 @@ class Shape(NamedTuple):
 
     Attributes:
         seed: the same seed gives the same names and numbers.
+        metrics_api: the versions of metrics.k8s.io that it serves.
     """
 
     nodes: int = 3
@@ -28,6 +29,7 @@ class Shape(NamedTuple):
     seed: int = 0
     machines: int = 5
     tenants: int = 2
+    metrics_api: tuple[str, ...] = ("v1beta1",)
 
 
 class Container(NamedTuple):
@@ -132,6 +134,7 @@ class Cluster(NamedTuple):
         machines: how many virtual machines; see `kubevirt`.
         tenants: how many tenant control planes; see `controlplanes`.
         stopped: pods that were deleted, but left their claims.
+        metrics_api: the versions of metrics.k8s.io.
     """
 
     nodes: list[DemoNode]
@@ -141,6 +144,7 @@ class Cluster(NamedTuple):
     machines: int = 0
     tenants: int = 0
     stopped: tuple[DemoPod, ...] = ()
+    metrics_api: tuple[str, ...] = ("v1beta1",)
 
 
 def paused(cluster: Cluster, namespace: str, name: str) -> Cluster:
@@ -235,7 +239,16 @@ class _Builder:
         namespaces = sorted(
             {"default", *_HOST_APPS, *(v.namespace for v in self.vclusters), *(p.namespace for p in self.pods)}
         )
-        return Cluster(self.nodes, self.vclusters, self.pods, namespaces, self.shape.machines, self.shape.tenants)
+        shape = self.shape
+        return Cluster(
+            self.nodes,
+            self.vclusters,
+            self.pods,
+            namespaces,
+            shape.machines,
+            shape.tenants,
+            metrics_api=shape.metrics_api,
+        )
 
     def _control_planes(self) -> None:
         containers = (Container("syncer", "ghcr.io/loft-sh/vcluster-pro:0.37.0", 60, 380),)

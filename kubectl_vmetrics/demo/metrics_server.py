@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
@@ -40,9 +41,12 @@ class MetricsServer:
 
     def sign_up(self) -> None:
         """Hold the world."""
-        registered = Key("", "v1beta1.metrics.k8s.io", LABELS, {}, self._api_service)
         world = self._world
-        world.add(ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False), [registered])
+        registered = [
+            Key("", f"{version}.metrics.k8s.io", LABELS, {}, partial(self._api_service, version))
+            for version in world.cluster.metrics_api
+        ]
+        world.add(ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False), registered)
         world.add(
             ApiResource("", "v1", "configmaps", "ConfigMap", True, ("cm",)),
             [Key(NAMESPACE, _CONFIG, {}, {}, self._config)],
@@ -79,13 +83,17 @@ class MetricsServer:
         spec = {"clusterIP": "10.96.21.7", "selector": LABELS, "ports": [port]}
         return {"kind": "Service", "apiVersion": "v1", "metadata": self._meta(NAME), "spec": spec}
 
-    def _api_service(self) -> Object:
+    def _api_service(self, version: str) -> Object:
         condition = {"type": "Available", "status": "True", "reason": "Passed", "message": "all checks passed"}
         return {
             "kind": "APIService",
             "apiVersion": "apiregistration.k8s.io/v1",
-            "metadata": self._meta("v1beta1.metrics.k8s.io", ""),
-            "spec": {"group": "metrics.k8s.io", "service": {"name": NAME, "namespace": NAMESPACE, "port": 443}},
+            "metadata": self._meta(f"{version}.metrics.k8s.io", ""),
+            "spec": {
+                "group": "metrics.k8s.io",
+                "version": version,
+                "service": {"name": NAME, "namespace": NAMESPACE, "port": 443},
+            },
             "status": {"conditions": [condition]},
         }
 

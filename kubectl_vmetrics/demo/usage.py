@@ -142,10 +142,10 @@ class Metrics:
             f'"labels":{{{labels}}}}},"timestamp":"{self.timestamp}","window":"{WINDOW:g}s","containers":[{used}]}}'
         )
 
-    def pods(self, pods: Iterable[DemoPod]) -> bytes:
+    def pods(self, pods: Iterable[DemoPod], version: str = "metrics.k8s.io/v1beta1") -> bytes:
         """A PodMetricsList as JSON."""
         items = ",".join(map(self.pod, pods))
-        head = '{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":['
+        head = f'{{"kind":"PodMetricsList","apiVersion":"{version}","metadata":{{}},"items":['
         return f"{head}{items}]}}".encode()
 
     def node(self, node: DemoNode) -> tuple[int, int, float]:

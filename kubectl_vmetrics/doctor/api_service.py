@@ -1,21 +1,25 @@
-"""The APIService of metrics.k8s.io: what serves it, and why the aggregator reports it as unavailable.
+"""The APIServices of metrics.k8s.io: what serves them, and why the aggregator reports one as unavailable.
 
+Each version is an APIService of its own: v1beta1, and v1 since Kubernetes 1.37 (KEP-5207). One is enough.
 Reasons and messages: kubernetes/kube-aggregator pkg/controllers/status.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import msgspec
 
-from kubectl_vmetrics.kube.core import Condition
+from kubectl_vmetrics.kube.core import Condition, ObjectMeta
 from kubectl_vmetrics.kube.errors import NotFound
 from kubectl_vmetrics.kube.lists import decoder
+from kubectl_vmetrics.metrics.metrics_api import SUPPORTED
 
 from .check import Cause, Outcome, Session, failed, passed, warned
 
-NAME = "v1beta1.metrics.k8s.io"
+NAMES = tuple(f"{version}.metrics.k8s.io" for version in SUPPORTED)
+NAME = NAMES[0]
 ISSUES = "kubernetes-sigs/metrics-server issue "
 DOCS = "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/"
 INSTALL = "kubectl vmetrics manifests metrics-server | kubectl apply -f -"
@@ -38,6 +42,7 @@ class _ApiStatus(msgspec.Struct):
 class ApiService(msgspec.Struct):
     """An APIService: what serves an API group, and whether it is available."""
 
+    metadata: ObjectMeta
     spec: _ApiSpec = msgspec.field(default_factory=_ApiSpec)
     status: _ApiStatus = msgspec.field(default_factory=_ApiStatus)
 
@@ -46,16 +51,42 @@ class ApiService(msgspec.Struct):
         """The Service behind it; its name is empty if the apiserver serves the group itself."""
         return self.spec.service or _ServiceRef()
 
+    @property
+    def where(self) -> str:
+        """The Service's namespace and name."""
+        return f"{self.service.namespace}/{self.service.name}"
 
-def api_service(session: Session) -> ApiService:
-    """The APIService of metrics.k8s.io. Raises NotFound."""
-    path = f"/apis/apiregistration.k8s.io/v1/apiservices/{NAME}"
+    @property
+    def condition(self) -> Condition | None:
+        """What the aggregator reports; None if it has reported nothing yet."""
+        return next((item for item in self.status.conditions if item.type == "Available"), None)
 
-    def read() -> ApiService:
-        found: ApiService = session.client.decode(path, decoder(ApiService))
+    @property
+    def available(self) -> bool:
+        """Whether requests get through."""
+        return self.condition is not None and self.condition.status == "True"
+
+
+def api_services(session: Session) -> list[ApiService]:
+    """The APIServices of metrics.k8s.io that exist, in the order in which the plugin tries them."""
+
+    def read() -> list[ApiService]:
+        found = []
+        for name in NAMES:
+            with contextlib.suppress(NotFound):
+                path = f"/apis/apiregistration.k8s.io/v1/apiservices/{name}"
+                found.append(session.client.decode(path, decoder(ApiService)))
         return found
 
-    return session.once("apiservice", read)
+    return session.once("apiservices", read)
+
+
+def api_service(session: Session) -> ApiService:
+    """The APIService that answers the plugin: the first that is available, or the first. Raises NotFound."""
+    found = api_services(session)
+    if not found:
+        raise NotFound(f"there is no APIService {' or '.join(NAMES)}", code=404, reason="NotFound")
+    return next((item for item in found if item.available), found[0])
 
 
 INSTALLED = {
@@ -75,15 +106,20 @@ INSTALLED = {
 
 def installed(session: Session) -> Outcome:
     """What serves metrics.k8s.io."""
-    try:
-        service = api_service(session).service
-    except NotFound:
-        return failed(f"there is no APIService {NAME}", "nothing")
-    where = f"{service.namespace}/{service.name}"
-    seen = [f"{NAME}: Service {where}, port {service.port}"]
-    if "metrics-server" not in service.name:
-        return warned(f"metrics.k8s.io is served by {where}", "other", "", seen)
-    return passed(f"metrics.k8s.io is served by {where}", seen)
+    found = api_services(session)
+    if not found:
+        return failed(f"there is no APIService {' or '.join(NAMES)}", "nothing")
+    seen = [f"{item.metadata.name}: Service {item.where}, port {item.service.port}" for item in found]
+    others = [item for item in found if "metrics-server" not in item.service.name]
+    text = f"metrics.k8s.io is served by {' and '.join(dict.fromkeys(item.where for item in found))}"
+    if others:
+        return warned(text, "other", _named(INSTALLED["other"].remedy, others[0]), seen)
+    return passed(text, seen)
+
+
+def _named(remedy: str, found: ApiService) -> str:
+    """A remedy for the APIService of this version."""
+    return remedy.replace(NAME, found.metadata.name)
 
 
 AVAILABLE = {
@@ -132,15 +168,29 @@ AVAILABLE = {
 
 
 def available(session: Session) -> Outcome:
-    """Whether the aggregator reports it as available."""
-    found = api_service(session)
-    condition = next((item for item in found.status.conditions if item.type == "Available"), None)
+    """Whether the aggregator reports what exists as available; one version is enough for most clients."""
+    used, found = api_service(session), api_services(session)
+    bad = next((item for item in found if not item.available), None)
+    seen = [
+        f"{item.metadata.name}: {condition.type} is {condition.status}: {condition.reason}: {condition.message}"
+        for item in found
+        for condition in item.status.conditions
+    ]
+    if bad is None:
+        names = " and ".join(item.metadata.name for item in found)
+        reason = used.condition.reason if used.condition else ""
+        what = "the APIService is available" if len(found) == 1 else f"the APIServices {names} are available"
+        return passed(f"{what} ({reason or 'Passed'})", seen)
+    condition = bad.condition
     if condition is None:
-        return failed("the APIService has no condition Available yet", "unknown")
-    seen = [f"{item.type} is {item.status}: {item.reason}: {item.message}" for item in found.status.conditions]
-    if condition.status == "True":
-        return passed(f"the APIService is available ({condition.reason or 'Passed'})", seen)
-    return failed(f"{condition.reason or 'not available'}: {condition.message}", _reason(condition), "", seen)
+        text, cause = "the APIService has no condition Available yet", "unknown"
+    else:
+        text, cause = f"{condition.reason or 'not available'}: {condition.message}", _reason(condition)
+    remedy = _named(AVAILABLE[cause].remedy, bad)
+    if used.available:
+        text = f"{bad.metadata.name} is not available, {used.metadata.name} is: {text}"
+        return warned(text, cause, remedy, seen)
+    return failed(text, cause, remedy, seen)
 
 
 def _reason(condition: Condition) -> str:

@@ -48,14 +48,15 @@ def document(resources: Sequence[ApiResource], path: str, accept: str) -> tuple[
                 "kind": "APIVersions",
                 "versions": [version for _, version in _versions(wanted)],
             }, "application/json"
-        groups = [_group(group, version) for group, version in _versions(wanted)]
+        groups = [_group(group, versions) for group, versions in _groups(wanted).items()]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}, "application/json"
     for group, version in _versions(resources):
         if path == (f"/apis/{group}/{version}" if group else f"/api/{version}"):
             listed = [resource for resource in resources if (resource.group, resource.version) == (group, version)]
             return _resource_list(listed), "application/json"
         if group and path == f"/apis/{group}":
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, version)}, "application/json"
+            versions = _groups(resources)[group]
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}, "application/json"
     return None
 
 
@@ -63,9 +64,19 @@ def _versions(resources: Iterable[ApiResource]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((resource.group, resource.version) for resource in resources))
 
 
-def _group(group: str, version: str) -> Document:
-    one = {"groupVersion": f"{group}/{version}", "version": version}
-    return {"name": group, "versions": [one], "preferredVersion": one}
+def _groups(resources: Iterable[ApiResource]) -> dict[str, list[str]]:
+    """The versions of each group, stable ones first, as an apiserver orders those of one priority."""
+    found: dict[str, list[str]] = {}
+    for group, version in _versions(resources):
+        found.setdefault(group, []).append(version)
+    return {
+        group: sorted(versions, key=lambda version: not version[1:].isdecimal()) for group, versions in found.items()
+    }
+
+
+def _group(group: str, versions: Sequence[str]) -> Document:
+    listed = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
 def _resource_list(resources: Sequence[ApiResource]) -> Document:
@@ -88,19 +99,23 @@ def _resource_list(resources: Sequence[ApiResource]) -> Document:
 
 def _aggregated(resources: Sequence[ApiResource]) -> Document:
     items = []
-    for group, version in _versions(resources):
-        listed = [
-            {
-                "resource": resource.name,
-                "responseKind": {"group": group, "version": version, "kind": resource.kind},
-                "scope": "Namespaced" if resource.namespaced else "Cluster",
-                "singularResource": resource.singular,
-                "verbs": list(VERBS),
-                "shortNames": list(resource.short),
-            }
-            for resource in resources
-            if (resource.group, resource.version) == (group, version)
-        ]
-        versions = [{"version": version, "resources": listed, "freshness": "Current"}]
-        items.append({"metadata": {"name": group} if group else {}, "versions": versions})
+    for group, versions in _groups(resources).items():
+        listed = [_version(resources, group, version) for version in versions]
+        items.append({"metadata": {"name": group} if group else {}, "versions": listed})
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _version(resources: Sequence[ApiResource], group: str, version: str) -> Document:
+    listed = [
+        {
+            "resource": resource.name,
+            "responseKind": {"group": group, "version": version, "kind": resource.kind},
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": resource.singular,
+            "verbs": list(VERBS),
+            "shortNames": list(resource.short),
+        }
+        for resource in resources
+        if (resource.group, resource.version) == (group, version)
+    ]
+    return {"version": version, "resources": listed, "freshness": "Current"}

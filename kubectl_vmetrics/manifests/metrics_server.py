@@ -14,6 +14,10 @@ from .rbac import FOLLOW, rule
 VERSION = "v0.9.0"
 NAME, NAMESPACE = "metrics-server", "kube-system"
 LABELS = {"k8s-app": NAME}
+METRICS_APIS = {"v1beta1": ("v1beta1",), "v1": ("v1",), "both": ("v1", "v1beta1")}
+"""Choices of --metrics-api, and the versions to register: v0.9 serves v1beta1 only.
+
+v1 is stable since Kubernetes 1.37 (KEP-5207); kubernetes-sigs/metrics-server issue 1786 follows its support."""
 ADDRESSES = "InternalIP,ExternalIP,Hostname"
 
 
@@ -25,6 +29,7 @@ class Settings(NamedTuple):
         insecure: whether kubelets' certificates are not checked; for tests.
         addresses: kinds of addresses of nodes, in the order in which they are tried.
         host_network: whether it uses the node's network, for control planes that reach no pods.
+        versions: of metrics.k8s.io, each an APIService.
     """
 
     image: str = f"registry.k8s.io/metrics-server/metrics-server:{VERSION}"
@@ -33,6 +38,7 @@ class Settings(NamedTuple):
     addresses: str = ADDRESSES
     host_network: bool = False
     replicas: int = 1
+    versions: tuple[str, ...] = ("v1beta1",)
 
     @property
     def port(self) -> int:
@@ -66,7 +72,7 @@ def bundle(settings: Settings) -> Bundle:
     ]
     if settings.replicas > 1:
         objects.append(workload.budget(meta, LABELS, minAvailable=1))
-    return Bundle([*objects, _api_service()], _notes(settings))
+    return Bundle([*objects, *map(_api_service, settings.versions)], _notes(settings))
 
 
 def _deployment(settings: Settings, meta: Object) -> Object:
@@ -111,14 +117,14 @@ def _deployment(settings: Settings, meta: Object) -> Object:
     return workload.deployment(meta, LABELS, settings.replicas, pod, strategy=strategy)
 
 
-def _api_service() -> Object:
+def _api_service(version: str) -> Object:
     return {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
-        "metadata": {"name": "v1beta1.metrics.k8s.io", "labels": LABELS},
+        "metadata": {"name": f"{version}.metrics.k8s.io", "labels": LABELS},
         "spec": {
             "group": "metrics.k8s.io",
-            "version": "v1beta1",
+            "version": version,
             "groupPriorityMinimum": 100,
             "versionPriority": 100,
             "insecureSkipTLSVerify": True,
@@ -133,4 +139,8 @@ def _notes(settings: Settings) -> list[str]:
         notes.append("--kubelet-insecure-tls: kubelets' certificates are not verified. For tests only.")
     if settings.replicas > 1:
         notes.append("Both replicas are used only with --enable-aggregator-routing=true on kube-apiserver.")
+    if "v1" in settings.versions and settings.image == Settings().image:
+        notes.append(
+            f"v1.metrics.k8s.io: metrics-server {VERSION} serves v1beta1 only. Set --image to one that serves v1."
+        )
     return [*notes, ""] if notes else []

@@ -7,6 +7,7 @@ along, its annotations and node do not; a list is one answer, whatever its size.
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -19,7 +20,11 @@ from .usage import Usage
 
 GROUP = "/apis/metrics.k8s.io"
 SUPPORTED = ("v1beta1", "v1")
-"""The versions whose types are the same as far as they are read here; the first is asked for first."""
+"""The versions whose types are the same as far as they are read here; the first is asked for first.
+
+Each is an APIService of its own, stable in Kubernetes 1.37 (KEP-5207). A server may have one of them or both, and the
+aggregation layer converts nothing: the other one is 404 then.
+"""
 
 
 # Structs without cycles are left to reference counting alone (gc=False): a list of 100,000 pods is a million of them.
@@ -221,6 +226,10 @@ def _one_by_one(answer: Answer, path: str, kind: type[_Decoded]) -> tuple[list[_
     return found, skipped
 
 
+_answered: WeakKeyDictionary[Client, str] = WeakKeyDictionary()
+"""The version that a client was answered in, so that --watch does not look for it each time."""
+
+
 def _ask(client: Client, scope: Scope, resource: str) -> tuple[Answer, str]:
     """Request the version that every server has had so far, and look for another only if it is missing."""
 
@@ -229,22 +238,23 @@ def _ask(client: Client, scope: Scope, resource: str) -> tuple[Answer, str]:
         params = {"labelSelector": scope.labels, "fieldSelector": scope.fields} if not scope.name else None
         return client.get(path, params), path
 
+    first = _answered.get(client, SUPPORTED[0])
     try:
-        return ask(SUPPORTED[0])
-    except NotFound as error:
-        if error.reason == "NotFound" and "could not find the requested resource" not in error.message:
+        return ask(first)
+    except (NotFound, Unavailable) as error:
+        absent = isinstance(error, NotFound)
+        if absent and error.reason == "NotFound" and "could not find the requested resource" not in error.message:
             raise  # the object is missing, not the API
-        served = _served(client)
-        if SUPPORTED[0] not in served and (version := next((v for v in SUPPORTED if v in served), None)):
-            return ask(version)
+        if not absent and error.code != 503:
+            raise
+        served = versions(client)
+        if first not in served and (other := next((version for version in SUPPORTED if version in served), None)):
+            _answered[client] = other
+            return ask(other)
         if served:
             raise
-        raise _not_available() from None
-    except Unavailable as error:
         # kubectl learns from discovery, before it asks, that the API is down; its answer is the same as for none.
-        if error.code == 503 and not _served(client):
-            raise _not_available() from None
-        raise
+        raise _not_available() from None
 
 
 class _Version(msgspec.Struct):
@@ -270,8 +280,11 @@ class _Groups(msgspec.Struct):
 AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
-def _served(client: Client) -> list[str]:
-    """The versions that discovery calls current; those of a broken backend are "Stale" or missing."""
+def versions(client: Client) -> list[str]:
+    """The supported versions that discovery calls current; those of a broken backend are "Stale" or missing.
+
+    None where the answer is an error. Raises ConnectionFailed.
+    """
     try:
         found = client.decode("/apis", decoder(_Groups), accept=AGGREGATED_DISCOVERY)
     except (StatusError, BadAnswer):
@@ -289,5 +302,5 @@ def _served(client: Client) -> list[str]:
 def _not_available() -> MetricsNotAvailable:
     return MetricsNotAvailable(
         "Metrics API not available",
-        hint="metrics-server is missing or does not respond: kubectl get apiservice v1beta1.metrics.k8s.io -o wide",
+        hint="metrics-server is missing or does not respond: kubectl get apiservice | grep metrics.k8s.io",
     )

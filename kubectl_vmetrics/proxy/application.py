@@ -19,7 +19,6 @@ import msgspec
 
 from kubectl_vmetrics.kube import discovery
 from kubectl_vmetrics.kube.cancel import Cancelled, CancelScope
-from kubectl_vmetrics.kube.discovery import ApiResource
 from kubectl_vmetrics.kube.errors import (
     ConfigError,
     ConnectionFailed,
@@ -40,12 +39,6 @@ from .targets import NAMES, OWN, chosen, targets
 from .telemetry import Telemetry
 from .views import Views
 
-RESOURCES = (
-    ApiResource("", "v1", "nodes", "Node", False, ("no",)),
-    ApiResource("", "v1", "pods", "Pod", True, ("po",)),
-    ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False),
-    ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True),
-)
 HEALTH = ("/healthz", "/readyz")
 NAMES_ONLY = (names.PATH, "/metrics", "/sd")
 STALE = 300.0
@@ -247,7 +240,7 @@ class Proxy:
     def _of_view(self, vcluster: VClusterRef | None, path: str, query: dict[str, str], accept: str) -> Answer:
         if path == "/version":
             return Answer(200, [msgspec.json.encode({"major": "1", "minor": "36", "gitVersion": "v1.36.0+vmetrics"})])
-        if document := discovery.document(RESOURCES, path, accept):
+        if path.startswith("/api") and (document := discovery.document(self._views.versions.resources(), path, accept)):
             return Answer(200, [msgspec.json.encode(document[0])], document[1])
         view = self._views.get(vcluster)
         if found := re.fullmatch(r"/api/v1/nodes(?:/([^/]+))?/?", path):

@@ -22,6 +22,7 @@ from .circuit import Circuits
 from .flights import Flights
 from .names import Names
 from .sharing import Question, Sharing
+from .versions import Versions
 
 _log = logging.getLogger("kubectl_vmetrics.proxy")
 
@@ -46,6 +47,7 @@ class Views:
         informer: the map.
         flights: as above.
         circuits: of the nodes.
+        versions: of metrics.k8s.io.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Views:
         self.only = only
         self.flights = flights or Flights(clock)
         self.circuits = Circuits(clock)
+        self.versions = Versions(client, clock)
         self._homes = homes or Homes(Inventory([VCluster(only)] if only else ()), targets)
         self.informer = Informer(client, only, self._homes)
         self._client = client

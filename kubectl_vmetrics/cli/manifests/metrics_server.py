@@ -37,6 +37,12 @@ The options are those `doctor` may recommend.""",
     default="",
     help="Types of node addresses to use, in order of preference.",
 )
+@click.option(
+    "--metrics-api",
+    default="v1beta1",
+    show_default=True,
+    help="Versions of metrics.k8s.io to register: v1beta1, v1 or both. v1 needs an image that serves it.",
+)
 @click.option("--host-network", is_flag=True, help="Use the node's network, on port 4443.")
 @click.option("--replicas", default=1, show_default=True, help="Number of replicas.")
 @output_option
@@ -48,6 +54,7 @@ def metrics_server(
     metric_resolution: str,
     kubelet_insecure_tls: bool,
     addresses: str,
+    metrics_api: str,
     host_network: bool,
     replicas: int,
     output: str,
@@ -67,6 +74,8 @@ def metrics_server(
             raise UsageError(
                 f'--kubelet-preferred-address-types: unknown type "{kind}"; choose from {", ".join(KINDS)}'
             )
+    if metrics_api not in manifest.METRICS_APIS:
+        raise UsageError(f"--metrics-api accepts only {', '.join(manifest.METRICS_APIS)}")
     if replicas < 1:
         raise UsageError("--replicas must be 1 or more")
     usual = manifest.Settings()
@@ -77,5 +86,6 @@ def metrics_server(
         addresses or usual.addresses,
         host_network,
         replicas,
+        manifest.METRICS_APIS[metrics_api],
     )
     return write(context.obj, manifest.bundle(settings), output)
