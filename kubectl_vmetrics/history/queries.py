@@ -19,6 +19,8 @@ class Metric(str, Enum):
     """Core-seconds, of containers; container "" for what belongs to the pod and to none of them."""
     MEMORY = "memory"
     """Byte-seconds of the working set."""
+    MEMORY_PEAK = "memoryPeak"
+    """Byte-seconds, as if the largest sample of the step had lasted for all of it."""
     CPU_REQUEST = "cpuRequest"
     """Core-seconds, of pods that are on a node and have not ended; container "" for what an init container adds."""
     MEMORY_REQUEST = "memoryRequest"
@@ -116,6 +118,7 @@ class Query(NamedTuple):
         scale: by which values are multiplied.
         source: which jobs have it: "cadvisor", "kubelet" or "state", or else a matcher of its own.
         alike: whether identities of one key are the same thing, of which the largest counts; else they add up.
+        peak: whether the largest sample of a step counts for all of it.
         witness: series, few of them, that exist whenever the source is scraped.
     """
 
@@ -128,6 +131,7 @@ class Query(NamedTuple):
     witness: str = ""
     source: str = "state"
     alike: bool = False
+    peak: bool = False
 
     def on(self, jobs: Jobs, only: str = "") -> Query:
         """The same with selectors that match the series of the jobs that count.
@@ -155,9 +159,9 @@ class Query(NamedTuple):
         """The last value of each counter within the time before a step's end."""
         return self._over("last_over_time", seconds, self.sampled)
 
-    def peak(self, seconds: float) -> str:
-        """The largest value of each counter, as `last`."""
-        return self._over("max_over_time", seconds, self.sampled)
+    def largest(self, seconds: float) -> str:
+        """The largest value of each counter or gauge, as `last`."""
+        return self._over("max_over_time", seconds, self.sampled if self.counter else self.by)
 
     def time(self) -> str:
         """When each counter was sampled."""
@@ -256,6 +260,18 @@ EXPORTED = ("exported_namespace", "exported_pod")
 _DEVICE = (*EXPORTED, "UUID", "GPU_I_ID")
 _VMI = ("namespace", "name")
 
+_MEMORY = (
+    _query((f"container_memory_working_set_bytes{{{_RUN}}}",), _ONE, CONTAINER, counter=False, witness=_CADVISOR),
+    _query(
+        (f"container_memory_working_set_bytes{{{_PLAIN}}}",),
+        CONTAINER,
+        CONTAINER,
+        counter=False,
+        named=True,
+        witness=_RESOURCE,
+    ),
+)
+
 PLAIN: dict[Metric, tuple[Query, ...]] = {
     Metric.CPU: (
         _cadvisor("container_cpu_usage_seconds_total", _ONE, _CGROUP, _RUN),
@@ -268,17 +284,8 @@ PLAIN: dict[Metric, tuple[Query, ...]] = {
             witness=_RESOURCE,
         ),
     ),
-    Metric.MEMORY: (
-        _query((f"container_memory_working_set_bytes{{{_RUN}}}",), _ONE, CONTAINER, counter=False, witness=_CADVISOR),
-        _query(
-            (f"container_memory_working_set_bytes{{{_PLAIN}}}",),
-            CONTAINER,
-            CONTAINER,
-            counter=False,
-            named=True,
-            witness=_RESOURCE,
-        ),
-    ),
+    Metric.MEMORY: _MEMORY,
+    Metric.MEMORY_PEAK: tuple(query._replace(alike=True, peak=True) for query in _MEMORY),
     Metric.NETWORK_RECEIVE: _traffic("container_network_receive_bytes_total"),
     Metric.NETWORK_TRANSMIT: _traffic("container_network_transmit_bytes_total"),
     Metric.DISK_READ: (_cadvisor("container_fs_reads_bytes_total", (*_ONE, "device"), _RUN),),

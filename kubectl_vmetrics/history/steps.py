@@ -229,13 +229,15 @@ class _Reader:
             return {}
         times = self._collect(query, grid, query.time(), ahead=1) if fine else None
         resets = query.named and metric is Metric.CPU
-        peaks = self._collect(query, grid, query.peak(grid.step), ahead=int(fine)) if resets else None
+        peaks = self._collect(query, grid, query.largest(grid.step), ahead=int(fine)) if resets else None
         counters = self._counters.setdefault((metric, index), Counters())
         return counters.feed(grid, values, len(query.by), times=times, peaks=peaks)
 
     def _integrals(self, grid: Grid, query: Query) -> dict[Key, array[float]]:
         if self._short(grid, query):
             return gauges.held(grid, self._collect(query, grid, query.newest(self._fresh(query)), ahead=1))
+        if query.peak:
+            return gauges.held(grid, self._around(grid, query, query.largest(grid.step)))
         counts = self._around(grid, query, query.samples(grid.step))
         if not counts:
             return {}
