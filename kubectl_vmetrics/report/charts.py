@@ -38,7 +38,7 @@ def sparkline(line: Line) -> Markup:
     return element(
         "svg",
         element("title", line.text),
-        element("path", d=path) if path else None,
+        element("path", d=Markup(path)) if path else None,
         class_="spark",
         role="img",
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
@@ -109,7 +109,7 @@ def stack(chart: Stack) -> Markup:
     areas = []
     for index, (_, values) in enumerate(layers):
         above = [low + max(value or 0.0, 0.0) for low, value in zip(below, values, strict=True)]
-        areas.append(element("path", class_=colour(index), d=_area(below, above, top)))
+        areas.append(element("path", class_=colour(index), d=Markup(_area(below, above, top))))
         below = above
     lines = [element("path", class_="grid", d=f"M0 {_HIGH * part // 4}H{_WIDE}") for part in range(5)]
     if chart.whole is not None:
@@ -177,12 +177,12 @@ def _y(value: float, top: float) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 8, 10 times a power of ten: a scale whose quarters read well."""
+    """The next round number: a scale whose quarters read well."""
     if value <= 0:
         return 1.0
     power = 10.0 ** (len(f"{value:.0f}") - 1) if value >= 1 else 0.001
     while True:
-        for step in (1, 2, 4, 5, 8, 10):
+        for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10):
             if value <= step * power:
                 return step * power
         power *= 10

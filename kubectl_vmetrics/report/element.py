@@ -10,7 +10,7 @@ from kubectl_vmetrics.output import safe
 LONGEST = 512
 """Characters of one text of a cluster; names of Kubernetes have 253 at most."""
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*")
-_EMPTY = frozenset({"circle", "col", "line", "link", "meta", "path", "rect"})
+_EMPTY = frozenset({"meta", "path", "rect"})
 """Elements without content that this page uses."""
 
 
@@ -57,7 +57,8 @@ def element(name: str, /, *content: Content, **attributes: str | bool | None) ->
         opening.append(attribute if value is True else f'{attribute}="{text(value)}"')
     _check(name)
     inner = joined(*content)
-    return Markup(f"<{' '.join(opening)}>" if name in _EMPTY else f"<{' '.join(opening)}>{inner}</{name}>")
+    # A path inside SVG needs its end; to HTML's own empty elements the slash means nothing.
+    return Markup(f"<{' '.join(opening)}/>" if name in _EMPTY else f"<{' '.join(opening)}>{inner}</{name}>")
 
 
 def joined(*content: Content) -> Markup:

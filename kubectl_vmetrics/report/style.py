@@ -72,6 +72,7 @@ tfoot tr + tr > * {{ border-top: 0; }}
 .n {{ text-align: right; white-space: nowrap; }}
 thead .n {{ white-space: normal; }}
 .share {{ width: 3.5rem; height: .5rem; margin-right: .5rem; vertical-align: middle; }}
+.pc {{ display: inline-block; min-width: 3.2em; }}
 .track {{ fill: var(--track); }}
 .fill {{ fill: var(--fill); }}
 .spark {{ width: 6.5rem; height: 1.4rem; display: block; }}

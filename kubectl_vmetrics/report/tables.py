@@ -58,7 +58,7 @@ def _cell(name: str, cell: Cell, numeric: bool, scope: str | None = None) -> Mar
         if cell.value is None:
             return element(name, NONE, scope=scope, class_=align)
         value = f"{cell.value:.6g}"
-        said = marked(percent(cell.value), cell.level)
+        said = element("span", marked(percent(cell.value), cell.level), class_="pc")
         return element(name, charts.share(cell.value), said, scope=scope, class_=align, data_v=value)
     return element(name, charts.sparkline(cell), scope=scope)
 

@@ -1,0 +1,78 @@
+"""Use over time, and who grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubectl_vmetrics.history.queries import Metric
+
+from ..charts import COLOURS
+from ..given import Given, Made
+from ..numbers import NONE, moment, percent, span
+from ..page import Block, Cell, Column, Layer, Number, Section, Stack, Table
+from ..tally import Group, mean
+from .usage import CPU, MEMORY, Kind, ratio, shown, summed
+
+GIB = 2**30
+
+
+def make(given: Given) -> Made:
+    """The section."""
+    middle = given.window.start + (given.window.end - given.window.start) / 2
+    about = (
+        f"Use over time, and what changed from the first half of the period to the second (from {moment(middle)}). "
+        f"Each point is the mean of {span(given.step)}."
+    )
+    blocks: list[Block] = [*(_stack(given, kind) for kind in (CPU, MEMORY)), _changes(given, middle)]
+    return Made(Section("trends", "Trends", about, blocks))
+
+
+def _stack(given: Given, kind: Kind) -> Stack:
+    tally = given.tally
+    scale = 1.0 if kind is CPU else 1.0 / GIB
+    series = {group: tally.means(group, kind.used) for group in tally.groups()}
+    ordered = sorted(series, key=lambda group: -(mean(series[group]) or 0.0))
+    own = [group for group in ordered if group.vcluster is None]
+    tenants = [group for group in ordered if group.vcluster is not None]
+    room = COLOURS - len(own)
+    rest = tenants[room:] if len(tenants) > room else []
+    layers = [_layer(given.labels.line(group), series[group], scale) for group in [*tenants[:room], *own]]
+    if rest:
+        layers.append(_layer(f"{len(rest)} others", summed([series[group] for group in rest]), scale))
+    whole = None
+    if given.tenant is None:
+        found = mean(tally.whole(Metric.NODE_CPU_ALLOCATABLE if kind is CPU else Metric.NODE_MEMORY_ALLOCATABLE))
+        whole = found * scale if found else None
+    unit = "cores" if kind is CPU else "GiB"
+    return Stack(f"{kind.title} used by {given.noun}", unit, list(tally.starts), layers, whole)
+
+
+def _layer(name: str, values: Sequence[float | None], scale: float) -> Layer:
+    return Layer(name, [None if value is None else value * scale for value in values])
+
+
+def _changes(given: Given, middle: float) -> Table:
+    columns = [Column(given.noun.capitalize())]
+    for kind in (CPU, MEMORY):
+        unit = ", cores" if kind is CPU else ""
+        columns += [Column(f"{kind.title}, {half} half{unit}", numeric=True) for half in ("first", "second")]
+        columns.append(Column(f"{kind.title}, change", numeric=True))
+    rows: list[list[Cell]] = [
+        [given.labels.group(group), *_change(given, group, CPU, middle), *_change(given, group, MEMORY, middle)]
+        for group in given.tally.groups()
+    ]
+    return Table("Change within the period", columns, rows)
+
+
+def _change(given: Given, group: Group, kind: Kind, middle: float) -> list[Cell]:
+    values = given.tally.means(group, kind.used)
+    at = sum(1 for start in given.tally.starts if start < middle)
+    first, second = mean(values[:at]), mean(values[at:])
+    grown = ratio(second - first, first) if first is not None and second is not None else None
+    return [
+        Number(first, shown(first, kind)),
+        Number(second, shown(second, kind)),
+        Number(
+            grown, NONE if grown is None else f"{'+' if grown > 0 else '−' if grown < 0 else ''}{percent(abs(grown))}"
+        ),
+    ]
