@@ -13,8 +13,6 @@ POINTS = 48
 """Points of a sparkline; what there is more of is averaged."""
 STEPS = 200
 """Steps of a stack; likewise."""
-COLOURS = 8
-"""Colours there are; a ninth layer and the rest are grey, so callers put the rest last."""
 _WIDTH, _HEIGHT = 96, 20
 _WIDE, _HIGH = 600, 200
 
@@ -77,11 +75,11 @@ def whole(bar: Whole) -> Markup:
     total = sum(part.value for part in bar.parts)
     rects: list[Markup] = []
     at = 0.0
-    for index, part in enumerate(bar.parts):
+    for part in bar.parts:
         width = 1000 * part.value / total if total else 0.0
         if width >= 0.5:
             rects.append(
-                element("rect", class_=colour(index), x=f"{at:.1f}", width=f"{width:.1f}", height="24", stroke="none")
+                element("rect", class_=part.colour, x=f"{at:.1f}", width=f"{width:.1f}", height="24", stroke="none")
             )
         at += width
     said = "; ".join(f"{part.name}: {part.text}" for part in bar.parts)
@@ -95,30 +93,30 @@ def whole(bar: Whole) -> Markup:
         viewBox="0 0 1000 24",
         preserveAspectRatio="none",
     )
-    return _figure(bar.title, picture, [(part.name, part.text) for part in bar.parts])
+    return _figure(bar.title, picture, [(part.name, part.text, part.colour) for part in bar.parts])
 
 
 def stack(chart: Stack) -> Markup:
     """Areas over time, one upon the other, with axes, legend and the same numbers as a table."""
     count = min(len(chart.times), STEPS)
     times = [chart.times[index * len(chart.times) // count] for index in range(count)]
-    layers = [(layer.name, averaged(layer.values, STEPS)) for layer in chart.layers]
-    sums = [sum(values[index] or 0.0 for _, values in layers) for index in range(count)]
+    layers = [layer._replace(values=averaged(layer.values, STEPS)) for layer in chart.layers]
+    sums = [sum(layer.values[index] or 0.0 for layer in layers) for index in range(count)]
     top = _round_up(max([*sums, chart.whole or 0.0], default=0.0))
     below = [0.0] * count
     areas = []
-    for index, (_, values) in enumerate(layers):
-        above = [low + max(value or 0.0, 0.0) for low, value in zip(below, values, strict=True)]
-        areas.append(element("path", class_=colour(index), d=Markup(_area(below, above, top))))
+    for layer in layers:
+        above = [low + max(value or 0.0, 0.0) for low, value in zip(below, layer.values, strict=True)]
+        areas.append(element("path", class_=layer.colour, d=Markup(_area(below, above, top))))
         below = above
     lines = [element("path", class_="grid", d=f"M0 {_HIGH * part // 4}H{_WIDE}") for part in range(5)]
     if chart.whole is not None:
         lines.append(element("path", class_="limit", d=f"M0 {_y(chart.whole, top)}H{_WIDE}"))
-    means = [(name, f"{decimal(_mean(values))} {chart.unit} on average") for name, values in layers]
+    means = [(layer.name, f"{decimal(_mean(layer.values))} {chart.unit} on average", layer.colour) for layer in layers]
     picture = element(
         "svg",
         element("title", chart.title),
-        element("desc", "; ".join(f"{name}: {mean}" for name, mean in means)),
+        element("desc", "; ".join(f"{name}: {mean}" for name, mean, _ in means)),
         *areas,
         *lines,
         class_="stack",
@@ -136,24 +134,18 @@ def stack(chart: Stack) -> Markup:
         class_="axes",
     )
     if chart.whole is not None:
-        means.append(("Available (dashed line)", f"{decimal(chart.whole)} {chart.unit}"))
+        means.append(("Available (dashed line)", f"{decimal(chart.whole)} {chart.unit}", "limit-mark"))
     return _figure(f"{chart.title}, {chart.unit}", plot, means)
 
 
-def colour(index: int) -> str:
-    """The class of the colour of a layer or part."""
-    return f"s{index}" if index < COLOURS else "rest"
-
-
-def _figure(title: str, picture: Markup, legend: Sequence[tuple[str, str]]) -> Markup:
-    def swatch(index: int, name: str) -> Markup:
-        limit = name.startswith("Available (")
-        mark = element("rect", class_="limit-mark" if limit else colour(index), width="10", height="10")
+def _figure(title: str, picture: Markup, legend: Sequence[tuple[str, str, str]]) -> Markup:
+    def swatch(colour: str) -> Markup:
+        mark = element("rect", class_=colour, width="10", height="10")
         return element("svg", mark, class_="swatch", aria_hidden="true", viewBox="0 0 10 10")
 
     items = [
-        element("li", swatch(index, name), element("span", name), " ", element("span", said, class_="said"))
-        for index, (name, said) in enumerate(legend)
+        element("li", swatch(colour), element("span", name), " ", element("span", said, class_="said"))
+        for name, said, colour in legend
     ]
     return element(
         "figure", element("figcaption", title), picture, element("ul", *items, class_="legend"), class_="chart"

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from kubectl_vmetrics.allocation.bill import Bill
 from kubectl_vmetrics.controlplane.health import Verdict
 from kubectl_vmetrics.history.names import Identity
+from kubectl_vmetrics.history.queries import Metric
 from kubectl_vmetrics.history.window import Window
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
-from .page import Section, Text
+from .page import COLOURS, Section, Text
 from .tally import Group, Tally
 
 
@@ -29,6 +30,7 @@ class Labels:
         refs = sorted(set(known), key=lambda ref: ref.path)
         count = Counter(ref.name for ref in refs)
         nth: Counter[str] = Counter()
+        self._single = len(refs) == 1
         self._names: dict[VClusterRef, str] = {}
         for ref in refs:
             nth[ref.name] += 1
@@ -71,7 +73,7 @@ class Labels:
         """
         if identity.vcluster is not None and identity.name:
             inside = f"{identity.namespace}/{identity.name}" if identity.namespace else identity.name
-            return Text(inside, below=self.name(identity.vcluster))
+            return Text(inside, below="" if self._single else self.name(identity.vcluster))
         return None if self.public else Text(f"{namespace}/{name}", below="host")
 
 
@@ -112,6 +114,14 @@ class Given(NamedTuple):
     def noun(self) -> str:
         """What a row is."""
         return "namespace" if self.tenant else "virtual cluster"
+
+
+def leading(given: Given) -> dict[Group, str]:
+    """The tenants that used most CPU, each with the colour that it has in all charts; in that order."""
+    tally = given.tally
+    tenants = [group for group in tally.groups() if group.vcluster is not None]
+    tenants.sort(key=lambda group: -tally.total(group, Metric.CPU))
+    return dict(zip(tenants, COLOURS, strict=False))
 
 
 class Made(NamedTuple):

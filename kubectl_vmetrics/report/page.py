@@ -101,11 +101,18 @@ class Table(NamedTuple):
     empty: str = "Nothing to show."
 
 
+COLOURS = ("s0", "s1", "s2", "s3", "s4", "s5", "s6")
+"""Colours of tenants, as classes in the style; those without one of their own are OTHERS together."""
+OTHERS, HOST, FREE = "rest", "s7", "free"
+"""Colours of the other tenants, of the host's own pods, and of what nobody uses."""
+
+
 class Layer(NamedTuple):
-    """One layer of a stack: a name, and an amount for each step (None: no data)."""
+    """One layer of a stack: a name, an amount for each step (None: no data), and its colour."""
 
     name: str
     values: Sequence[float | None]
+    colour: str = "rest"
 
 
 class Stack(NamedTuple):
@@ -127,11 +134,12 @@ class Stack(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a whole: its name, its amount, and the amount as text."""
+    """A part of a whole: its name, its amount, the amount as text, and its colour."""
 
     name: str
     value: float
     text: str
+    colour: str = "rest"
 
 
 class Whole(NamedTuple):

@@ -1,20 +1,24 @@
 """The page's style: light and dark, wide and narrow, and paper. No fonts, pictures or addresses of others."""
 
+from __future__ import annotations
+
+from .page import COLOURS, FREE, HOST, OTHERS
+
 _LIGHT = """
   color-scheme: light;
   --back: #ffffff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --panel: #f6f8fa; --link: #0a58b5;
   --good: #116329; --warn: #7d4e00; --bad: #b1201c; --track: #e1e6eb; --fill: #0b63a5;
   --s0: #0b63a5; --s1: #b3541e; --s2: #1b7f5c; --s3: #8a3d8f; --s4: #937200; --s5: #b5304a; --s6: #2f7a94;
-  --s7: #6a5acd; --rest: #767c83;
+  --s7: #6a5acd; --rest: #767c83; --free: #c3ccd5;
 """
 _DARK = """
   color-scheme: dark;
   --back: #0f1419; --text: #e6e9ed; --soft: #a7b0ba; --line: #3b444e; --panel: #182028; --link: #7cb8ff;
   --good: #6fd18b; --warn: #f0b759; --bad: #ff8f87; --track: #323b45; --fill: #6db3f2;
   --s0: #6db3f2; --s1: #f2a65a; --s2: #5fd0a5; --s3: #d993de; --s4: #e3c84d; --s5: #f08a9b; --s6: #7fc6dd;
-  --s7: #a9a1f5; --rest: #8b949e;
+  --s7: #a9a1f5; --rest: #8b949e; --free: #3e4954;
 """
-_COLOURS = "".join(f".{name} {{ fill: var(--{name}); }}\n" for name in (*(f"s{index}" for index in range(8)), "rest"))
+_COLOURS = "".join(f".{name} {{ fill: var(--{name}); }}\n" for name in (*COLOURS, OTHERS, HOST, FREE))
 
 STYLE = f"""
 :root {{{_LIGHT}}}
@@ -66,7 +70,7 @@ th[aria-sort] button {{ color: var(--text); }}
 th[aria-sort=ascending] button::after {{ content: " \\2191"; }}
 th[aria-sort=descending] button::after {{ content: " \\2193"; }}
 tbody th, tfoot th {{ font-weight: 500; position: sticky; left: 0; background: var(--back); max-width: 20rem;
-  overflow-wrap: anywhere; min-width: 7rem; }}
+  overflow-wrap: anywhere; min-width: 8.75rem; }}
 tfoot th, tfoot td {{ border-top: 2px solid var(--soft); border-bottom: 0; font-weight: 600; }}
 tfoot tr + tr > * {{ border-top: 0; }}
 .n {{ text-align: right; white-space: nowrap; }}
@@ -113,11 +117,13 @@ footer {{ margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75r
   .box {{ overflow: visible; }}
   table {{ font-size: 7.5pt; }}
   th, td {{ padding: 1mm 1.2mm; }}
-  tbody th, tfoot th {{ position: static; min-width: 0; max-width: 40mm; }}
+  tbody th, tfoot th {{ position: static; min-width: 26mm; max-width: 45mm; }}
+  thead button {{ display: contents; }}
   thead {{ display: table-header-group; }}
   tfoot {{ display: table-row-group; }}
   tr, figure, .facts div, .items li {{ break-inside: avoid; }}
   h2, h3, caption, .about {{ break-after: avoid; }}
+  tbody tr:first-child, tfoot tr, footer {{ break-before: avoid; }}
   .share {{ width: 9mm; }}
   .spark {{ width: 18mm; height: 5mm; }}
   .plot {{ height: 48mm; }}

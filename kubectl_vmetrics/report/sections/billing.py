@@ -9,10 +9,9 @@ from kubectl_vmetrics.allocation.account import Kind
 from kubectl_vmetrics.allocation.bill import Bill, Row
 from kubectl_vmetrics.allocation.quantities import UNITS, Resource, shown, total
 
-from ..charts import COLOURS
-from ..given import Given, Made
+from ..given import Given, Made, leading
 from ..numbers import NONE, decimal
-from ..page import Block, Cell, Column, Items, Number, Part, Section, Table, Text, Whole
+from ..page import FREE, HOST, OTHERS, Block, Cell, Column, Items, Number, Part, Section, Table, Text, Whole
 
 WORDS = {
     Kind.SHARED: "Shared: the host's own pods",
@@ -80,15 +79,21 @@ def name(given: Given, row: Row) -> Text:
 
 def whole(given: Given, bill: Bill, resource: Resource) -> Whole:
     """One bar: the largest rows, the rest of the tenants, and the host's own lines."""
-    tenants = [row for row in bill.rows if row.account.tenant]
-    tenants.sort(key=lambda row: -row.hours_billed(resource))
-    others = [row for row in bill.rows if not row.account.tenant]
-    room = COLOURS - len(others)
+    colours = {group.vcluster: colour for group, colour in leading(given).items()}
+    found = {row.account.vcluster: row for row in bill.rows if row.account.kind is Kind.VCLUSTER}
+    first = {ref: found[ref] for ref in colours if ref in found}
+    rest = [row for row in bill.rows if row.account.tenant and row not in first.values()]
+    parts = [
+        Part(given.labels.name(ref), row.hours_billed(resource), "", colours[ref]) for ref, row in first.items() if ref
+    ]
+    if rest:
+        parts.append(Part(f"{len(rest)} others", sum(row.hours_billed(resource) for row in rest), "", OTHERS))
+    parts += [
+        Part(WORDS[kind], row.hours_billed(resource), "", HOST if kind is Kind.SHARED else FREE)
+        for row in bill.rows
+        if (kind := row.account.kind) in WORDS
+    ]
     unit = UNITS[resource][0]
-    parts = [Part(name(given, row).text, row.hours_billed(resource), "") for row in tenants[:room]]
-    if rest := tenants[room:]:
-        parts.append(Part(f"{len(rest)} others", sum(row.hours_billed(resource) for row in rest), ""))
-    parts += [Part(name(given, row).text, row.hours_billed(resource), "") for row in others]
     said = [
         part._replace(value=max(part.value, 0.0), text=f"{decimal(part.value)} {unit}") for part in parts if part.value
     ]
@@ -141,6 +146,7 @@ def _table(
     columns = [*columns, *([Column(f"Cost, {bill.currency}", numeric=True)] if priced else [])]
     tenants = [cells(name(given, row), [row]) for row in bill.rows if row.account.tenant]
     others = [cells(name(given, row), [row]) for row in bill.rows if not row.account.tenant]
+    others = [row for row in others if any(isinstance(cell, Number) and cell.value for cell in row)]
     return Table(caption, columns, tenants, [*others, cells(Text("Total"), bill.rows)])
 
 

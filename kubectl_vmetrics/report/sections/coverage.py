@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..given import Given, Made
 from ..numbers import period, span
 from ..page import Block, Cell, Column, Items, Level, Section, Share, Table, Text
-from ..tally import METRICS
+from ..tally import METRICS, QUOTAS, WHOLE
 
 LITTLE = 0.95
 """Below this share of the time, a metric is marked."""
@@ -34,9 +34,13 @@ _WORDS = {
 def make(given: Given) -> Made:
     """The section."""
     tally = given.tally
+    failures = [_failure(given, title, why) for title, why in given.failures]
+    warnings = dict.fromkeys("not all of its parts answered" if given.labels.public else why for why in given.warnings)
     rows: list[list[Cell]] = []
     missing = []
     for metric in METRICS:
+        if given.tenant and metric in (*WHOLE, *QUOTAS):
+            continue
         share = tally.covered(metric)
         words = _WORDS.get(metric.value, metric.value)
         if share == 0:
@@ -46,8 +50,8 @@ def make(given: Given) -> Made:
     items = [
         Text(f"Period: {period(*given.window)}, in steps of {span(given.step)}."),
         Text(f"Source: {given.source}. Virtual names come from: {given.way}."),
-        *(Text(f"{title} is missing:", Level.WARNING, why) for title, why in given.failures),
-        *(Text("The source answered in part:", Level.WARNING, warning) for warning in given.warnings),
+        *failures,
+        *(Text("The source answered in part:", Level.WARNING, f"{why}.") for why in warnings),
         Text("Pods that lived for less time than lies between two scrapes are not in any number of this page."),
     ]
     if missing:
@@ -58,8 +62,13 @@ def make(given: Given) -> Made:
         Items(items),
         Table("Share of the period with data", columns, rows, empty="The source has no data."),
     ]
-    alerts = [Text(f"{title} is missing:", Level.WARNING, why) for title, why in given.failures]
+    alerts = list(failures)
     low = tally.covered(METRICS[0])
     if tally.starts and low < LITTLE:
         alerts.append(Text(f"CPU was measured for {low:.0%} of the period only:", Level.WARNING, "sums are too low."))
     return Made(Section("coverage", "What is not covered", about, blocks), alerts)
+
+
+def _failure(given: Given, title: str, why: str) -> Text:
+    # Why something failed is told in the words of a server of the host.
+    return Text(f"Missing: {title}.", Level.WARNING, "" if given.labels.public else f"{why}.")

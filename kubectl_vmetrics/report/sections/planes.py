@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubectl_vmetrics.controlplane.health import DEGRADED, HEALTHY, UNKNOWN, Verdict
-from kubectl_vmetrics.controlplane.plane import APISERVER
+from kubectl_vmetrics.controlplane.plane import APISERVER, VCLUSTER
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from ..given import Given, Made
@@ -29,7 +29,7 @@ def make(given: Given) -> Made | None:
         "samples of each component. What control planes used is of the period."
     )
     alerts = [
-        Text(f"The control plane of {_name(given, verdict)} is degraded", Level.BAD, _why(given, verdict))
+        Text(f"The control plane of {_name(given, verdict)} is degraded.", Level.BAD, _why(given, verdict))
         for verdict in verdicts
         if verdict.word == DEGRADED
     ]
@@ -38,7 +38,10 @@ def make(given: Given) -> Made | None:
 
 def _name(given: Given, verdict: Verdict) -> str:
     plane = verdict.plane
-    return plane.name if given.labels.public else f"{plane.namespace}/{plane.name}"
+    if not given.labels.public:
+        return f"{plane.namespace}/{plane.name}"
+    # Names are not unique, and reports number those that are the same.
+    return given.labels.name(VClusterRef(plane.namespace, plane.name)) if plane.kind == VCLUSTER else plane.name
 
 
 def _why(given: Given, verdict: Verdict) -> str:
@@ -65,7 +68,7 @@ def _health(given: Given, verdicts: Sequence[Verdict]) -> Table:
         plane = verdict.plane
         rows.append(
             [
-                Text(plane.name, below="" if public else f"host namespace {plane.namespace}"),
+                Text(_name(given, verdict)) if public else Text(plane.name, below=f"host namespace {plane.namespace}"),
                 Text(plane.kind),
                 Text(verdict.word, _LEVELS.get(verdict.word, Level.PLAIN)),
                 Number(rate, decimal(rate)),

@@ -35,7 +35,7 @@ def make(given: Given) -> Made:
     rows = [row for group in given.tally.groups() if group.vcluster for row in _rows(given, group)]
     rows.sort(key=lambda row: (row.level is not Level.BAD, -row.weight))
     about = (
-        f"Idle: for 95 % of the time (steps of {span(given.step)}) it used less than {percent(IDLE)} of what it "
+        f"Idle: for 95% of the time (steps of {span(given.step)}) it used less than {percent(IDLE)} of what it "
         f"requests. Starved: its containers were throttled in more than {percent(THROTTLED)} of the periods in "
         "which they wanted CPU, or were killed because of their memory limit."
     )
@@ -79,6 +79,4 @@ def _idle(given: Given, group: Group, kind: Kind) -> Row | None:
         return None
     unit = " cores" if kind is CPU else ""
     why = f"p95 is {shown(used, kind)} of {shown(requested, kind)}{unit} requested"
-    return Row(
-        group, f"Idle {kind.title if kind is CPU else 'memory'}", Level.WARNING, why, (requested - used) / LEAST[kind]
-    )
+    return Row(group, f"Idle {kind.noun}", Level.WARNING, why, (requested - used) / LEAST[kind])

@@ -38,10 +38,9 @@ def _facts(given: Given) -> list[Fact]:
     if given.tenant:
         facts.append(Fact("Namespaces", str(len(groups))))
     else:
+        nodes = f"on {plural(len(tally.nodes), 'node')}" if tally.nodes and not given.labels.public else ""
         count = sum(1 for group in groups if group.vcluster)
-        facts.append(
-            Fact("Virtual clusters", f"{count:,}", f"on {plural(len(tally.nodes), 'node')}" if tally.nodes else "")
-        )
+        facts.append(Fact("Virtual clusters", f"{count:,}", nodes))
     for title, used, requested, there, unit in (
         ("CPU used", Metric.CPU, Metric.CPU_REQUEST, Metric.NODE_CPU_ALLOCATABLE, "core-hours"),
         ("Memory used", Metric.MEMORY, Metric.MEMORY_REQUEST, Metric.NODE_MEMORY_ALLOCATABLE, "GiB-hours"),

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from kubectl_vmetrics.history.queries import Metric
 
-from ..charts import COLOURS
-from ..given import Given, Made
+from ..given import Given, Made, leading
 from ..numbers import NONE, moment, percent, span
-from ..page import Block, Cell, Column, Layer, Number, Section, Stack, Table
+from ..page import HOST, OTHERS, Block, Cell, Column, Layer, Number, Section, Stack, Table
 from ..tally import Group, mean
 from .usage import CPU, MEMORY, Kind, ratio, shown, summed
 
@@ -31,14 +30,13 @@ def _stack(given: Given, kind: Kind) -> Stack:
     tally = given.tally
     scale = 1.0 if kind is CPU else 1.0 / GIB
     series = {group: tally.means(group, kind.used) for group in tally.groups()}
-    ordered = sorted(series, key=lambda group: -(mean(series[group]) or 0.0))
-    own = [group for group in ordered if group.vcluster is None]
-    tenants = [group for group in ordered if group.vcluster is not None]
-    room = COLOURS - len(own)
-    rest = tenants[room:] if len(tenants) > room else []
-    layers = [_layer(given.labels.line(group), series[group], scale) for group in [*tenants[:room], *own]]
+    colours = leading(given)
+    layers = [_layer(given.labels.line(group), series[group], scale, colours[group]) for group in colours]
+    rest = [group for group in series if group.vcluster is not None and group not in colours]
     if rest:
-        layers.append(_layer(f"{len(rest)} others", summed([series[group] for group in rest]), scale))
+        layers.append(_layer(f"{len(rest)} others", summed([series[group] for group in rest]), scale, OTHERS))
+    own = [group for group in series if group.vcluster is None]
+    layers += [_layer(given.labels.line(group), series[group], scale, HOST) for group in own]
     whole = None
     if given.tenant is None:
         found = mean(tally.whole(Metric.NODE_CPU_ALLOCATABLE if kind is CPU else Metric.NODE_MEMORY_ALLOCATABLE))
@@ -47,8 +45,8 @@ def _stack(given: Given, kind: Kind) -> Stack:
     return Stack(f"{kind.title} used by {given.noun}", unit, list(tally.starts), layers, whole)
 
 
-def _layer(name: str, values: Sequence[float | None], scale: float) -> Layer:
-    return Layer(name, [None if value is None else value * scale for value in values])
+def _layer(name: str, values: Sequence[float | None], scale: float, colour: str) -> Layer:
+    return Layer(name, [None if value is None else value * scale for value in values], colour)
 
 
 def _changes(given: Given, middle: float) -> Table:
@@ -73,6 +71,6 @@ def _change(given: Given, group: Group, kind: Kind, middle: float) -> list[Cell]
         Number(first, shown(first, kind)),
         Number(second, shown(second, kind)),
         Number(
-            grown, NONE if grown is None else f"{'+' if grown > 0 else '−' if grown < 0 else ''}{percent(abs(grown))}"
+            grown, NONE if grown is None else f"{'+' if grown > 0 else '-' if grown < 0 else ''}{percent(abs(grown))}"
         ),
     ]

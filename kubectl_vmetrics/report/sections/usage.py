@@ -22,14 +22,15 @@ class Kind(NamedTuple):
     """CPU or memory: its metrics, its names in quotas, and how it is written."""
 
     title: str
+    noun: str
     used: Metric
     requested: Metric
     quotas: tuple[str, ...]
     unit: str
 
 
-CPU = Kind("CPU", Metric.CPU, Metric.CPU_REQUEST, ("requests.cpu", "cpu"), "cores")
-MEMORY = Kind("Memory", Metric.MEMORY, Metric.MEMORY_REQUEST, ("requests.memory", "memory"), "")
+CPU = Kind("CPU", "CPU", Metric.CPU, Metric.CPU_REQUEST, ("requests.cpu", "cpu"), "cores")
+MEMORY = Kind("Memory", "memory", Metric.MEMORY, Metric.MEMORY_REQUEST, ("requests.memory", "memory"), "")
 
 
 def shown(value: float | None, kind: Kind) -> str:
@@ -115,7 +116,7 @@ def _totals(given: Given, groups: Sequence[Group], kind: Kind, *, has_quota: boo
     numbers = (mean(used), percentile(used, 0.95), largest(used), requested)
     return [
         [
-            Text("All of them"),
+            Text("All together"),
             *(_number(value, kind) for value in numbers),
             Share(ratio(mean(used), requested)),
             *empty,
@@ -189,5 +190,5 @@ def _alerts(given: Given) -> list[Text]:
             if pair and pair[0] / pair[1] >= NEARLY:
                 said = f"{shown(pair[0], kind)} of {shown(pair[1], kind)}"
                 name = given.labels.line(group)
-                found.append(Text(f"{name} has nearly used up its quota of {kind.title.lower()}:", Level.WARNING, said))
+                found.append(Text(f"{name} has nearly used up its quota of {kind.noun}:", Level.WARNING, said))
     return found

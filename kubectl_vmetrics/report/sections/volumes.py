@@ -41,7 +41,7 @@ def make(given: Given) -> Made | None:
     if rest:
         capacity, used = sum(item.capacity or 0.0 for item in rest), sum(item.used for item in rest)
         share = Share(used / capacity if capacity else None)
-        sums = [Number(capacity, size(capacity)), Number(used, size(used)), share]
+        sums: list[Cell] = [Number(capacity, size(capacity)), Number(used, size(used)), share]
         totals = [[Text(plural(len(rest), "other volume")), *sums, Text(""), Text("")]]
     about = (
         "The kubelets' numbers for mounted claims. The day on which a volume will be full is an estimate: a straight "
@@ -70,7 +70,7 @@ def _cells(given: Given, item: Filling) -> list[Cell]:
         Number(item.capacity, size(item.capacity)),
         Number(item.used, size(item.used)),
         Share(share, level),
-        Number(daily, NONE if daily is None else f"{'−' if daily < 0 else ''}{size(abs(daily))}"),
+        Number(daily, NONE if daily is None else f"{'-' if daily < 0 else ''}{size(abs(daily))}"),
         Text(NONE) if item.full is None else Text(day(item.full), Level.BAD if soon else Level.PLAIN),
     ]
 
