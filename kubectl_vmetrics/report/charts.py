@@ -10,7 +10,7 @@ from .numbers import decimal
 from .page import Line, Stack, Whole
 
 POINTS = 48
-"""Points of a sparkline; what there is more of is averaged."""
+"""Points of a sparkline; more of them are averaged."""
 STEPS = 200
 """Steps of a stack; likewise."""
 _WIDTH, _HEIGHT = 96, 20

@@ -69,7 +69,7 @@ HORIZON = 365 * DAY
 SHORTEST = DAY
 """Seconds of history that an estimate needs."""
 LEAST = 1e-4
-"""The share of the capacity that has to be added in a day."""
+"""The smallest growth in a day that counts, as a share of the capacity."""
 
 
 def filling(growth: Growth, capacity: float | None) -> Filling:

@@ -91,7 +91,7 @@ class Table(NamedTuple):
         columns: as many as each row has cells.
         rows: can be sorted and filtered by the reader.
         totals: rows that stay at the end.
-        empty: what is said if there are no rows.
+        empty: the text without rows.
     """
 
     caption: str
@@ -123,7 +123,7 @@ class Stack(NamedTuple):
         unit: of the numbers: "cores", "GiB".
         times: the start of each step, seconds since the epoch.
         layers: the lowest first.
-        whole: a line above all: what there is to use, in the same unit; None for none.
+        whole: a line above all: the capacity, in the same unit; None for none.
     """
 
     title: str
@@ -159,7 +159,7 @@ class Items(NamedTuple):
 
     Attributes:
         items: each with how much attention it asks for.
-        empty: what is said if there are none.
+        empty: the text without items.
     """
 
     items: Sequence[Text]

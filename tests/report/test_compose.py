@@ -63,7 +63,7 @@ def test_summary(page: Node) -> None:
         "host-labs/acme has nearly used up its quota of CPU: 1.9 of 2",
         "1 virtual cluster is idle: see below.",
         "Volume invoicing/applogs (globex) is 95% full.",
-        "Missing: Rightsizing. the server refused the query.",
+        "Rightsizing could not be read: the server refused the query.",
     ]
 
 
@@ -167,7 +167,7 @@ def test_what_is_not_covered(page: Node, found: dict[str, list[list[str]]]) -> N
     assert [item.text for item in page.all("section")[-1].all("li")] == [
         "Period: 2026-11-01 00:00 to 2026-11-15 00:00 UTC, in steps of 6 hours.",
         "Source: monitoring/prometheus-k8s. Virtual names come from: vcluster_pod_info.",
-        "Missing: Rightsizing. the server refused the query.",
+        "Rightsizing could not be read: the server refused the query.",
         "Pods that lived for less time than lies between two scrapes are not in any number of this page.",
         "The source has no data in the period for: restarts.",
     ]

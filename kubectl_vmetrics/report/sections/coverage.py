@@ -16,7 +16,7 @@ _WORDS = {
     "memoryRequest": "Memory requests",
     "periods": "CPU periods of containers with limits",
     "throttled": "Throttled periods",
-    "oomKills": "Kills for lack of memory",
+    "oomKills": "Kills at the memory limit",
     "restarts": "Restarts",
     "nodeCpuAllocatable": "Allocatable CPU of nodes",
     "nodeMemoryAllocatable": "Allocatable memory of nodes",
@@ -71,4 +71,8 @@ def make(given: Given) -> Made:
 
 def _failure(given: Given, title: str, why: str) -> Text:
     # Why something failed is told in the words of a server of the host.
-    return Text(f"Missing: {title}.", Level.WARNING, "" if given.labels.public else f"{why}.")
+    return Text(
+        f"{title} could not be read{'.' if given.labels.public else ':'}",
+        Level.WARNING,
+        "" if given.labels.public else f"{why}.",
+    )

@@ -19,7 +19,7 @@ NEARLY = 0.9
 
 
 class Kind(NamedTuple):
-    """CPU or memory: its metrics, its names in quotas, and how it is written."""
+    """CPU or memory: its metrics, its names in quotas, and its unit."""
 
     title: str
     noun: str
