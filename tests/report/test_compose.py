@@ -153,7 +153,7 @@ def test_control_planes(found: dict[str, list[list[str]]]) -> None:
 
 
 def test_machines_and_volumes(found: dict[str, list[list[str]]]) -> None:
-    assert found["Virtual machines"][1:] == [
+    assert found["Usage of virtual machines"][1:] == [
         ["host-vms/win [host]", "336", "1.5", "1.5", "2 GiB", "2 GiB", "504", "672"]
     ]
     assert found["Volume claims"] == [

@@ -50,7 +50,7 @@ def test_a_tenant_sees_its_namespaces_and_its_bill() -> None:
     ]
     assert [row[-1] for row in found["Bill: CPU and memory"]] == ["Cost, EUR", "50.00", "50.00"]
     assert found["Volume claims"][1:] == [["shop/pgdata", "20 GiB", "16 GiB", "80%", "1 GiB", "2026-11-19"]]
-    assert "Virtual machines" not in found
+    assert "Usage of virtual machines" not in found
 
 
 def test_numbers_of_others_do_not_change_it() -> None:

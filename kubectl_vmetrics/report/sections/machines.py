@@ -38,7 +38,9 @@ def make(given: Given) -> Made | None:
         sums = [_hours(cpu / HOUR), _hours(memory / HOUR / GIB)]
         totals = [[Text(plural(len(rest), "other machine")), hours, *[Text("")] * 4, *sums]]
     about = "Virtual machines as KubeVirt reports them: CPU of the whole guest, and the memory that programs in it use."
-    return Made(Section("machines", "Virtual machines", about, [Table("Virtual machines", columns, rows, totals)]))
+    return Made(
+        Section("machines", "Virtual machines", about, [Table("Usage of virtual machines", columns, rows, totals)])
+    )
 
 
 def _hours(value: float) -> Number:
