@@ -30,10 +30,6 @@ MISSING = (
     "the history of the demo requires Prometheus, and there is no prometheus on the PATH: install it "
     "(Debian, Ubuntu: apt install prometheus; macOS: brew install prometheus; https://prometheus.io/download)"
 )
-SAMPLES = 30_000_000
-"""At most about so many: 15 s, and 300 MB on disk. A large cluster has a shorter history."""
-_PER_POD = 26.0
-"""Series, about."""
 _PATIENCE = 30.0
 # The folder goes, and Prometheus ends, when the pipe closes: however the demo ends, also by SIGKILL.
 _KEEPER = 'folder=$1; shift; "$@" >"$folder/log" 2>&1 & read -r _; kill -9 $!; wait $!; rm -rf "$folder"'
@@ -154,12 +150,7 @@ class Engine:
         until = world.metrics().until
         if self._last is not None and until <= self._last:
             return
-        if self._last is None:
-            # Of a few pods all of it; of many pods the newest part.
-            moments = history.begin(until)
-            moments = moments[-max(60, int(SAMPLES / (_PER_POD * max(1, len(world.pods))))) :]
-        else:
-            moments = history.after(self._last, until)
+        moments = history.begin(world) if self._last is None else history.after(self._last, until)
         encoder = Encoder([int((world.started + moment) * 1000) for moment in moments])
         with ThreadPoolExecutor(1) as sender:
             sent: Future[None] | None = None

@@ -14,23 +14,34 @@ from .remote_write import Series
 from .usage import DAY, WINDOW
 from .world import World
 
+SAMPLES = 30_000_000
+"""At most about so many: 300 MB on disk. A large cluster has a shorter history."""
+_PER_POD, _LEAST = 26.0, 60
+"""About how many series a pod has; how many scrapes there are at least."""
 _FINE, _LATELY = 3600.0, 26 * 3600.0
 _MINUTE, _COARSE = 60.0, 300.0
 
 
-def begin(until: float, days: float = DAYS) -> list[float]:
-    """When there were scrapes, up to a moment, in seconds since the start of the demo.
+def first(world: World) -> float:
+    """When it begins, in seconds since the start: of a few pods all of it is kept, of many pods the newest part."""
+    return begin(world)[0]
+
+
+def begin(world: World) -> list[float]:
+    """When there were scrapes, up to now, in seconds since the start of the demo.
 
     Every 15 s of the last hour, every minute of the last day, and every 5 min before.
     """
+    until = world.metrics().until
     # A whole number of windows, so that samples are those that the live numbers are made of.
-    moment = until - round(days * DAY / WINDOW) * WINDOW
+    moment = until - round(DAYS * DAY / WINDOW) * WINDOW
     found = []
     while moment < until:
         found.append(moment)
         ago = until - moment
         moment += _COARSE if ago > _LATELY else _MINUTE if ago > _FINE else WINDOW
-    return [*found, until]
+    most = int(SAMPLES / (_PER_POD * max(1, len(world.pods))))
+    return [*found, until][-max(_LEAST, most) :]
 
 
 def after(last: float, until: float) -> list[float]:
@@ -53,5 +64,6 @@ def series(world: World, moments: list[float]) -> Iterator[Series]:
             yield from history_containers.series(lived)
             yield from history_state.of_pod(lived)
     yield from nodes.series()
+    yield from history_nodes.up(world, len(moments))
     yield from history_state.of_cluster(world, len(moments))
     yield from history_machines.series(world, moments)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .cluster import MEBI, Claim, DemoNode
 from .history_containers import CADVISOR
+from .history_state import NAMES, STATE
 from .kubelets import VOLUMES, volume
 from .objects import capacity
 from .past import BEGIN, Lived
@@ -16,6 +17,16 @@ from .world import World
 _KUBELET = {**CADVISOR, "metrics_path": "/metrics"}
 _FULL_AT_FIRST = 0.25
 """What was on the volume that fills up, as a share of what is on it now."""
+
+
+def up(world: World, count: int) -> Iterator[Series]:
+    """Whether targets could be scraped: always."""
+    for node in world.cluster.nodes:
+        for path in ("/metrics", "/metrics/cadvisor", "/metrics/probes"):
+            labels = {**CADVISOR, "metrics_path": path, "node": node.name, "instance": f"{node.name}:10250"}
+            yield Series({"__name__": "up", **labels}, 0, [1.0] * count)
+    for target in (STATE, NAMES):
+        yield Series({"__name__": "up", **target}, 0, [1.0] * count)
 
 
 class Nodes:
@@ -67,6 +78,8 @@ class Nodes:
             total + octets * size(own, at) for total, at in zip(self._memory[node.name], self._moments, strict=True)
         ]
         yield Series({"__name__": "container_memory_working_set_bytes", **labels, "id": "/"}, 0, memory)
+        running = [float(len(self._world.pods_on(node.name)))] * len(self._moments)
+        yield Series({"__name__": "kubelet_running_pods", **labels, "metrics_path": "/metrics"}, 0, running)
         cpus, kibibytes = capacity(node)
         for name, value in (("machine_cpu_cores", float(cpus)), ("machine_memory_bytes", float(kibibytes * 1024))):
             yield Series({"__name__": name, **labels}, 0, [value] * len(self._moments))

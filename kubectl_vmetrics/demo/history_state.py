@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from kubectl_vmetrics.vcluster import naming
 
 from .cluster import MEBI, DemoPod, DemoVCluster
-from .objects import allocatable, capacity
+from .objects import CREATED, allocatable, capacity
 from .past import Lived
 from .remote_write import Series
 from .world import World
 
-_STATE = {"job": "kube-state-metrics", "instance": "10.244.1.7:8080"}
-_NAMES = {"job": "vmetrics-names", "instance": "10.244.1.8:8001"}
+STATE = {"job": "kube-state-metrics", "instance": "10.244.1.7:8080"}
+NAMES = {"job": "vmetrics-names", "instance": "10.244.1.8:8001"}
 _CLASS = "standard"
 
 
@@ -24,7 +24,7 @@ def of_pod(lived: Lived) -> Iterator[Series]:
     own = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
 
     def series(name: str, labels: Mapping[str, str], values: list[float] = ones) -> Series:
-        return Series({"__name__": name, **_STATE, **own, **labels}, lived.first, values, lived.ends)
+        return Series({"__name__": name, **STATE, **own, **labels}, lived.first, values, lived.ends)
 
     kind, owner = ("Service", pod.origin.vcluster) if pod.origin else pod.owner
     by = {"created_by_kind": kind, "created_by_name": owner}
@@ -51,7 +51,7 @@ def of_pod(lived: Lived) -> Iterator[Series]:
         yield series("kube_pod_container_status_last_terminated_reason", labels, after)
     if pod.origin:
         labels = {
-            **_NAMES,
+            **NAMES,
             "vcluster_name": pod.origin.vcluster,
             "vcluster_host_namespace": pod.namespace,
             "vcluster_virtual_namespace": pod.origin.namespace,
@@ -63,7 +63,7 @@ def of_pod(lived: Lived) -> Iterator[Series]:
 def of_cluster(world: World, count: int) -> Iterator[Series]:
     """Nodes, claims and virtual clusters: the same at every moment."""
 
-    def series(name: str, labels: Mapping[str, str], value: float = 1.0, own: Mapping[str, str] = _STATE) -> Series:
+    def series(name: str, labels: Mapping[str, str], value: float = 1.0, own: Mapping[str, str] = STATE) -> Series:
         return Series({"__name__": name, **own, **labels}, 0, [value] * count)
 
     for node in world.cluster.nodes:
@@ -93,23 +93,25 @@ def of_cluster(world: World, count: int) -> Iterator[Series]:
                 "vcluster_virtual_namespace": claim.origin.namespace,
                 "vcluster_virtual_persistentvolumeclaim": claim.origin.name,
             }
-            yield series("vcluster_persistentvolumeclaim_info", {**own, "uid": claim.uid, **named}, own=_NAMES)
+            yield series("vcluster_persistentvolumeclaim_info", {**own, "uid": claim.uid, **named}, own=NAMES)
     for vcluster in world.cluster.vclusters:
-        yield from _of_vcluster(vcluster, count)
+        yield from _of_vcluster(world, vcluster, count)
 
 
-def _of_vcluster(vcluster: DemoVCluster, count: int) -> Iterator[Series]:
+def _of_vcluster(world: World, vcluster: DemoVCluster, count: int) -> Iterator[Series]:
     replicas = float(not vcluster.paused)
     own = {"namespace": vcluster.namespace, "statefulset": vcluster.name}
+    created = world.started - CREATED
+    yield Series({"__name__": "kube_statefulset_created", **STATE, **own}, 0, [created] * count)
     for name in ("replicas", "status_replicas", "status_replicas_ready"):
-        yield Series({"__name__": f"kube_statefulset_{name}", **_STATE, **own}, 0, [replicas] * count)
+        yield Series({"__name__": f"kube_statefulset_{name}", **STATE, **own}, 0, [replicas] * count)
     labels = {
         "vcluster_name": vcluster.name,
         "vcluster_host_namespace": vcluster.namespace,
         "version": vcluster.version,
         "status": "Paused" if vcluster.paused else "Running",
     }
-    yield Series({"__name__": "vcluster_info", **_NAMES, **labels}, 0, [1.0] * count)
+    yield Series({"__name__": "vcluster_info", **NAMES, **labels}, 0, [1.0] * count)
 
 
 def _labels(pod: DemoPod) -> dict[str, str]:

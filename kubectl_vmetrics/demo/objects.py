@@ -15,9 +15,8 @@ from .usage import node_labels
 
 Object = dict[str, Any]
 
-STARTED = datetime.timedelta(days=40)
-"""How long before the start of the demo its oldest objects were made."""
-
+CREATED = 40 * 86_400
+"""Seconds before the start of the demo, when its oldest objects were made."""
 
 _RESERVED_CORES, _RESERVED_KIBI = 4, 1024 * 1024
 """What kubelets keep for the system: the difference between a node's capacity and what is allocatable."""
@@ -45,7 +44,7 @@ class Objects:
         """A time that many minutes before the start."""
         return (self.start - datetime.timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _meta(self, name: str, namespace: str = "", minutes: int = 57_600, **more: Any) -> Object:
+    def _meta(self, name: str, namespace: str = "", minutes: int = CREATED // 60, **more: Any) -> Object:
         found: Object = {"name": name, **({"namespace": namespace} if namespace else {})}
         return {**found, "resourceVersion": "1000", "creationTimestamp": self.stamp(minutes), **more}
 

@@ -8,17 +8,20 @@ once. Any other expression is for a real Prometheus, which is started then; see 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
-from .engine import Engine, Unavailable
 from .exchange import Key, Reply, Request
 from .objects import Object
 from .world import DEPLOYMENTS, SERVICES, World
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 NAMESPACE, SERVICE, PORT = "monitoring", "prometheus-k8s", 9090
 STATE_METRICS, COLLECTOR = "kube-state-metrics", "otel-collector"
@@ -69,7 +72,8 @@ class Monitoring:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._engine = Engine(world)
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
 
     def sign_up(self) -> None:
         """Hold the world."""
@@ -90,7 +94,12 @@ class Monitoring:
         world.add(_DAEMON_SETS, [self._workload(_DAEMON_SETS, COLLECTOR, container, volume)])
         world.add(_CONFIG_MAPS, [self._key(_CONFIG_MAPS, COLLECTOR, {}, data={"config.yaml": _PIPELINE})])
         world.routes.append(self.route)
-        world.closing.append(self._engine.close)
+        world.closing.append(self.close)
+
+    def close(self) -> None:
+        """End the real one, if it runs."""
+        if self._engine:
+            self._engine.close()
 
     def route(self, request: Request) -> Reply | None:
         """The API of Prometheus."""
@@ -104,15 +113,37 @@ class Monitoring:
             "status/buildinfo": {"version": VERSION, "revision": "", "branch": "HEAD", "goVersion": "go1.19.5"},
             "status/runtimeinfo": {"startTime": self._world.objects.stamp(0), "storageRetention": "32d"},
         }
+        if found[1] == "query_range" and request.query.get("query") == "group(up)":
+            return _success({"resultType": "matrix", "result": self._up(request.query)})
         if found[1] in answers:
             return _success(answers[found[1]])
         if not _ASKED.fullmatch(found[1]):
             return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        return self._ask(found[1], request.query)
+
+    def _ask(self, name: str, query: Mapping[str, str]) -> Reply:
+        from .engine import Engine, Unavailable  # only who asks for history waits for it
+
+        with self._lock:
+            self._engine = self._engine or Engine(self._world)
         try:
-            return self._engine.ask(found[1], request.query)
+            return self._engine.ask(name, query)
         except Unavailable as error:
             text = {"status": "error", "errorType": "unavailable", "error": str(error)}
             return Reply(503, msgspec.json.encode(text))
+
+    def _up(self, query: Mapping[str, str]) -> list[Any]:
+        """When there was something to scrape, which says how far back there are samples."""
+        try:
+            start, end, step = (float(query.get(name, "")) for name in ("start", "end", "step"))
+            moments = [start + index * step for index in range(min(11_000, int((end - start) / step) + 1))]
+        except (ValueError, ArithmeticError):
+            return []
+        from . import history
+
+        first = self._world.started + history.first(self._world)
+        values = [[moment, "1"] for moment in moments if first <= moment <= self._world.clock()]
+        return [{"metric": {}, "values": values}] if values else []
 
     def _counted(self, expression: str) -> Reply | None:
         for part, answer in self._answers() if expression.startswith(_COUNTS) else ():
@@ -139,8 +170,9 @@ class Monitoring:
             (") > 1)", count(0)),
             ('vcluster_virtual_namespace=""', count(0)),
             ('vcluster_virtual_pod!=""', count(0)),
-            ("container_cpu_usage_seconds_total", count(containers)),
-            ("vcluster_pod_info", count(synced)),
+            ('container_cpu_usage_seconds_total{pod!=""', count(containers)),
+            ("count(vcluster_pod_info)", count(synced)),
+            ('count({__name__=~"vcluster:', count(0)),
             ("count(kube_pod_labels", count(synced)),
             ("count(kube_pod_owner", count(synced)),
             ("kube_pod_info) > 1", count(0)),
