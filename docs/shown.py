@@ -39,10 +39,10 @@ _REAL = ("kube", "demo", "proxy")
 
 
 class Clock:
-    """Time that passes only where somebody sleeps."""
+    """Time that passes only while a command sleeps, from the same moment on: what a month costs depends on the date."""
 
     def __init__(self) -> None:
-        self.now = time.time()
+        self.now = 1_795_176_000.0  # 2026-11-20 12:00 UTC
 
     def time(self) -> float:
         """Seconds since the epoch."""
