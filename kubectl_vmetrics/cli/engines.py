@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
 from kubectl_vmetrics.output.terminal import Environment
-from kubectl_vmetrics.prometheus.api import ANSWER, LIMIT, Prometheus
+from kubectl_vmetrics.prometheus.api import ANSWER, Prometheus
 from kubectl_vmetrics.prometheus.login import Login
 from kubectl_vmetrics.prometheus.probe import Probe, best, probe
 from kubectl_vmetrics.prometheus.way import by_port_forward, by_service
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kubectl_vmetrics.prometheus.find import Candidate
     from kubectl_vmetrics.prometheus.way import Way
 
+PATIENCE = 60.0
+"""Seconds for a query of a probe: servers of object stores take their time for the oldest sample."""
 NONE = (
     "no Prometheus was found by the labels of Services: name one with --prometheus URL or --prometheus NAMESPACE/NAME, "
     "or label its Service with vmetrics.io/prometheus=true"
@@ -31,8 +33,8 @@ def look(client: Client, login: Login, *, forwarded: bool = False) -> list[Probe
 
 
 def seen(ways: Sequence[Way]) -> list[Probe]:
-    """What the servers at the end of these ways have; each is asked for seconds only."""
-    return probe([Prometheus(way, limit=LIMIT, limits=ANSWER) for way in ways], now=time.time())
+    """What the servers at the end of these ways have; all are asked at once."""
+    return probe([Prometheus(way, limit=PATIENCE, limits=ANSWER) for way in ways], now=time.time())
 
 
 def choose(

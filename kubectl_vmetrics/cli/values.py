@@ -116,6 +116,12 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         "request_timeout": ("10s", "30s", "1m", "0"),
         "field_selector": ("metadata.name=", "metadata.namespace="),
         "address": ("127.0.0.1", "localhost", "::1", "0.0.0.0"),  # noqa: S104
+        "prometheus_header": ("Authorization:@", "X-Scope-OrgID:"),
+        "prometheus_tenant": ("anonymous",),
+        "prometheus_match": ("cluster=",),
+        "prometheus_username": ("admin",),
+        "prometheus_exec": ("gcloud auth print-access-token", "oc whoami --show-token"),
+        "prometheus_sigv4_region": ("us-east-1", "eu-west-1"),
         "verbosity": (("6", "Requests."), ("7", "Their headers."), ("8", "The answers' headers.")),
     }
     return plain.get(name)
