@@ -121,6 +121,7 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         "prometheus_match": ("cluster=",),
         "prometheus_username": ("admin",),
         "prometheus_exec": ("gcloud auth print-access-token", "oc whoami --show-token"),
+        "prometheus_tls_server_name": ("prometheus-k8s.monitoring.svc",),
         "prometheus_sigv4_region": ("us-east-1", "eu-west-1"),
         "verbosity": (("6", "Requests."), ("7", "Their headers."), ("8", "The answers' headers.")),
     }
