@@ -1,4 +1,4 @@
-"""Which jobs of a Prometheus are believed: label matchers for series of kubelets, kube-state-metrics and the proxy.
+"""Which jobs of a Prometheus are trusted: label matchers for series of kubelets, kube-state-metrics and the proxy.
 
 Any pod that is scraped may export series under the names that are read here, and a tenant's pod other pods' names in
 them. So only the jobs count that scrape kubelets, kube-state-metrics and the proxy, by the names that kube-prometheus,
@@ -74,7 +74,7 @@ def read(server: Prometheus, window: Window) -> Jobs:
         VmetricsError: its series are those of several clusters.
         QueryFailed, ConnectionFailed: as Prometheus.query.
     """
-    only = getattr(server, "matchers", "")
+    only = server.matchers
     chosen = ",".join(filter(None, [f'__name__=~"{"|".join(_WITNESSES)}"', 'vcluster_name=""', only]))
     # vcluster_info has a vcluster_name; those of tenants' views are not the host's.
     infos = ",".join(filter(None, ['__name__="vcluster_info"', only]))
@@ -88,7 +88,7 @@ def read(server: Prometheus, window: Window) -> Jobs:
 
 
 def choose(found: Iterable[Sample], only: str = "") -> Jobs:
-    """The jobs to believe, from the number of witnesses by `__name__`, `job`, `metrics_path` and `cluster`.
+    """The jobs to trust, from the number of witnesses by `__name__`, `job`, `metrics_path` and `cluster`.
 
     Raises:
         VmetricsError: its series are those of several clusters.

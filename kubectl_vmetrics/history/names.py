@@ -58,7 +58,7 @@ class Names:
     Attributes:
         way: where they come from, to be told to users; "" if there are none.
         clusters: the virtual clusters that were seen, those without pods included, with their status where it is known.
-        jobs: whose series are believed.
+        jobs: whose series are trusted.
         unproven: how many pods have labels of a virtual cluster that does not run in their namespace.
         warnings: what is missing, and why.
     """
@@ -137,7 +137,7 @@ def read(
         window: of time; names of a few minutes before are remembered, as long as nothing else took them.
         client: the host, to ask for what the Prometheus does not know; None to leave it alone.
         targets: host namespaces to which virtual clusters elsewhere sync their pods, as given by the user.
-        jobs: whose series are believed, if that is known already.
+        jobs: whose series are trusted, if that is known already.
 
     Raises:
         VmetricsError: as jobs.read.
@@ -212,14 +212,14 @@ class _Reader:
         return found
 
     def _decided(self, way: Way, kind: str) -> dict[Key, Identity]:
-        """What a way says, as far as it is believed."""
+        """What a way says, as far as it proves something."""
         said: dict[Key, Said] = {}
         several: dict[Key, set[Said]] = {}
         for item in way.read(self._asked, kind):
             before = said.setdefault(item.key, item)
             if before != item:
                 several.setdefault(item.key, {before}).add(item)
-        if several:  # an object was made anew for another one: the last counts
+        if several:  # an object was deleted, and another one has its name: the last one counts
             last = {item.key: item for item in way.read(self._asked.last(), kind)}
             for key, items in several.items():
                 if key in last:

@@ -1,7 +1,7 @@
 """The ways in which a Prometheus knows the virtual names of host pods and claims, each read by one query per day.
 
 Nothing is joined in the server: one duplicate series, as of two kube-state-metrics, would cost the whole answer. What a
-way says is a claim; `names` decides what is believed of it.
+way says is a claim; `names` decides what counts.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Said(NamedTuple):
 
     @property
     def owner(self) -> tuple[str, str, str, bool]:
-        """Whose it is said to be."""
+        """Whose it would be."""
         return self.namespace, self.home, self.vcluster, self.at_home
 
 
