@@ -59,6 +59,7 @@ class Names:
         way: where they come from, to be told to users; "" if there are none.
         clusters: the virtual clusters that were seen, those without pods included, with their status where it is known.
         jobs: whose series are trusted.
+        recorded: those of them that the Prometheus knows, with what it knows of them: nothing here is of now.
         unproven: how many pods have labels of a virtual cluster that does not run in their namespace.
         warnings: what is missing, and why.
     """
@@ -67,6 +68,7 @@ class Names:
         self.way = ""
         self.jobs = jobs or Jobs()
         self.clusters: list[VCluster] = []
+        self.recorded: list[VCluster] = []
         self.unproven: Counter[Pair] = Counter()
         self.warnings: list[str] = []
         self._pods: dict[Key, Identity] = {}
@@ -163,6 +165,7 @@ class _Reader:
         self._read_pods(refs)
         seen = {item.vcluster for item in names._pods.values() if item.vcluster}
         known = {item.ref: item for item in self._inventory.clusters} | refs
+        names.recorded = [refs.get(ref) or VCluster(ref, "") for ref in sorted({*refs, *seen})]
         names.clusters = [known.get(ref) or VCluster(ref, "") for ref in sorted({*known, *seen})]
         names.way = " and ".join(way.name for way in self._used)
         if self._origins is not None:
