@@ -99,6 +99,12 @@ class Moment:
             self._state = bool(self.query(f"group(kube_node_info{{{self.jobs.state}}})"))
         return self._state
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing at all of the kubelets."""
+        matchers = ",".join([self.jobs.cadvisor, RUN])
+        return not self.query(f"group(container_memory_working_set_bytes{{{matchers}}})")
+
     def pods(self, scope: Scope, kind: type[AnyPod], *, containers: bool = True, names: bool = True) -> Found[AnyPod]:
         """The pods of a scope of the host, with the virtual pods behind them; without those if `names` is False.
 

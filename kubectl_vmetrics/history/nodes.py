@@ -29,6 +29,11 @@ class Measured(NamedTuple):
     used: list[NodeMetrics]
     nodes: list[Node]
 
+    @property
+    def names(self) -> set[str]:
+        """Of all of them."""
+        return {item.metadata.name for item in self.used} | {item.metadata.name for item in self.nodes}
+
 
 class _Way(NamedTuple):
     """Where usage comes from.

@@ -20,6 +20,7 @@ from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
 from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
+from .source import recorded, recorded_option
 
 
 @click.command(
@@ -37,6 +38,7 @@ Percentages are of the host's total allocatable capacity.""",
 @click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
+@recorded_option("metrics-api")
 @vcluster_option
 @target_option
 @output_options
@@ -54,8 +56,14 @@ def namespaces(
     """Read the options, query, print."""
     check_sort(sort_by)
     show = Show(context, **output)
-    client = open_client(context)
     namespace = narrowed(context, all_namespaces=all_namespaces)
+    if recorded(context):
+        from . import recorded as past
+
+        return past.namespaces(
+            context, show, targets, namespace=namespace, sort_by=sort_by, total=total, vcluster=vcluster
+        )
+    client = open_client(context)
 
     def on_host() -> Outcome:
         seen = survey(client, namespace, targets)

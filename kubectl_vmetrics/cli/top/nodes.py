@@ -20,7 +20,7 @@ from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.views import nodes as view
 
 from .choose import Targets, choose, nothing_inside, target_option, vcluster_option
-from .source import Chosen, source_option
+from .source import Chosen, recorded, source_option
 
 
 @click.command(
@@ -76,10 +76,14 @@ def nodes(
         raise UsageError("--sum requires --vcluster: kubectl top nodes has no sum")
     parse_labels(selector)
     show = Show(context, **output)
-    chosen = Chosen(source, context.obj)
-    client = open_client(context)
     name = names[0] if names else None
     options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap)
+    if recorded(context, source):
+        from . import recorded as past
+
+        return past.nodes(context, show, targets, options, name=name, selector=selector, total=total, vcluster=vcluster)
+    chosen = Chosen(source, context.obj)
+    client = open_client(context)
 
     def on_host() -> Outcome:
         metrics, skipped = chosen.source.nodes(client, Scope(name=name, labels=selector or None))

@@ -23,7 +23,7 @@ from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
 
 from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
-from .source import Chosen, source_option
+from .source import Chosen, recorded, source_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube import core
@@ -109,8 +109,6 @@ def pods(
     parse_labels(selector)
     parse_fields(field_selector)
     show = Show(context, **output)
-    chosen = Chosen(source, context.obj)
-    client = open_client(context)
     name = names[0] if names else None
     kind = TimedPodMetrics if show.document else PodMetrics
     options = view.Options(
@@ -122,6 +120,13 @@ def pods(
         namespaces=all_namespaces,
         pressure=pressure,
     )
+    if recorded(context, source):
+        from . import recorded as past
+
+        asked = past.Asked(name, selector, field_selector, all_namespaces, host_names, vcluster)
+        return past.pods(context, show, targets, asked, options)
+    chosen = Chosen(source, context.obj)
+    client = open_client(context)
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)

@@ -18,6 +18,7 @@ from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
 from .choose import Targets, explain, no_resources, target_option
+from .source import recorded, recorded_option
 
 
 @click.command(
@@ -37,6 +38,7 @@ Percentages are of the host's total allocatable capacity. The last row covers ev
 @click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
+@recorded_option("metrics-api")
 @target_option
 @output_options
 @click.pass_context
@@ -55,8 +57,12 @@ def vclusters(
         raise UsageError(f"vcluster [NAME]\nSee '{context.command_path} -h' for help and examples")
     check_sort(sort_by)
     show = Show(context, **output)
-    client = open_client(context)
     namespace = narrowed(context, all_namespaces=all_namespaces)
+    if recorded(context):
+        from . import recorded as past
+
+        return past.vclusters(context, show, targets, names=names, namespace=namespace, sort_by=sort_by, total=total)
+    client = open_client(context)
 
     def find() -> Outcome:
         seen = survey(client, namespace, targets)

@@ -23,6 +23,7 @@ from kubectl_vmetrics.views import volumes as view
 from kubectl_vmetrics.views.pods import Names
 
 from .choose import Targets, choose, target_option, vcluster_option
+from .source import recorded, recorded_option
 
 
 @click.command(
@@ -41,6 +42,7 @@ This requires get on nodes/proxy. Without --vcluster, -n and -A refer to host na
 @click.option(
     "--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, in descending order."
 )
+@recorded_option("kubelet")
 @vcluster_option
 @target_option
 @output_options
@@ -58,6 +60,10 @@ def volumes_(
     if sort_by and sort_by not in view.SORTS:
         raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
     show = Show(context, **output)
+    if recorded(context):
+        from . import recorded as past
+
+        return past.volumes(context, show, targets, all_namespaces=all_namespaces, sort_by=sort_by, vcluster=vcluster)
     client = open_client(context)
 
     def on_host() -> Outcome:
