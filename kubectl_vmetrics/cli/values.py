@@ -74,6 +74,16 @@ def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Map
     return asked[name]() if name in asked else []
 
 
+def _sources(command: str) -> Iterable[str]:
+    known = {
+        "targets": ("pods", "endpointslices", "endpoints"),
+        "top vclusters": ("metrics-api", "prometheus"),
+        "top namespaces": ("metrics-api", "prometheus"),
+        "top volumes": ("kubelet", "prometheus"),
+    }
+    return known.get(command, ("metrics-api", "kubelet", "auto", "prometheus"))
+
+
 def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | None:
     """The values of an option with a fixed set; None for any other option."""
     top, command = path[0] if path else "", " ".join(path)
@@ -82,7 +92,9 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
     if name == "sort_by":
         return _sorts(command)
     if name == "source":
-        return ("pods", "endpointslices", "endpoints") if top == "targets" else ("metrics-api", "kubelet", "auto")
+        return _sources("targets" if top == "targets" else command)
+    if name == "at":
+        return ("15m", "1h", "1d", "yesterday", "today", "month")
     if name == "endpoints":
         from kubectl_vmetrics.metrics.kubelet import ONCE, TEXTS
 
