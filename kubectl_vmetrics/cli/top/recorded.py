@@ -44,7 +44,7 @@ _FIELDS = {"metadata.name": lambda pod: pod.name, "metadata.namespace": lambda p
 
 
 class Recorded:
-    """The Prometheus of a command line, to be asked about one moment again and again."""
+    """The Prometheus of a command line, to be asked about one moment, repeatedly with --watch."""
 
     def __init__(self, context: click.Context, targets: Targets = ()) -> None:
         self.context, self.targets = context, targets
