@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
+from collections.abc import Sequence
 
 import click
 
 from kubectl_vmetrics.demo import apiserver, server
 from kubectl_vmetrics.demo.cluster import Shape, build
-from kubectl_vmetrics.kube.errors import UsageError
+from kubectl_vmetrics.kube.errors import UsageError, VmetricsError
 from kubectl_vmetrics.metrics.findings import counted
 from kubectl_vmetrics.output.terminal import Environment
 
@@ -31,12 +34,12 @@ class DemoCommand(Command):
 _OF_HISTORY = ("history", "rightsize", "bill", "report")
 
 
-def _asks_history(command: tuple[str, ...]) -> bool:
+def asks_history(command: Sequence[str]) -> bool:
     """Whether a command cannot do without a Prometheus that has a history."""
-    words = " ".join(command).replace("=", " ")
-    return (
-        command[:1] != () and (command[0] in _OF_HISTORY or "--source prometheus" in words) and "--help" not in command
-    )
+    words = " ".join(command).replace("=", " ").split()
+    of_prometheus = any(pair == ("--source", "prometheus") for pair in itertools.pairwise(words))
+    asked = words[:1] and (words[0] in _OF_HISTORY or of_prometheus or "--at" in words)
+    return bool(asked) and not {"-h", "--help"} & set(words)
 
 
 @click.command(
@@ -115,14 +118,16 @@ def demo(
         if broken not in BREAKS:
             raise UsageError(f'--break: unknown name "{broken}"; --break list prints the choices')
         application.change = BREAKS[broken].change
-    if _asks_history(command):
-        from kubectl_vmetrics.demo import engine
-
-        engine.find()
     with server.serving(application, port) as url, server.kubeconfig_file(url) as path:
         if command:
             from .main import run
 
+            # Now, so that no query has to wait for it.
+            if asks_history(command):
+                application.world.past()
+            elif command[0] == "explain":  # which can do without
+                with contextlib.suppress(VmetricsError):
+                    application.world.past()
             return run(["--kubeconfig", str(path), *command], environment)
         environment.stdout.write(
             f"The demo cluster listens at {url}: {counted(len(cluster.nodes), 'node')}, "

@@ -70,6 +70,12 @@ class Engine:
         self._port = 0
         self._last: float | None = None
 
+    def start(self) -> None:
+        """Start it if it does not run, and give it all samples up to now. Raises Unavailable."""
+        with self._lock:
+            self._start()
+            self._feed()
+
     def ask(self, name: str, params: Mapping[str, str]) -> Reply:
         """What it answers.
 
@@ -80,9 +86,7 @@ class Engine:
         Raises:
             Unavailable: it cannot be started.
         """
-        with self._lock:
-            self._start()
-            self._feed()
+        self.start()
         now = {"time": f"{self._world.clock():.3f}"} if name == "query" else {}
         body = urlencode({**now, **params}).encode()
         method = "GET" if name.startswith("label/") else "POST"

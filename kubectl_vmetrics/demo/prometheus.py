@@ -95,6 +95,11 @@ class Monitoring:
         world.add(_CONFIG_MAPS, [self._key(_CONFIG_MAPS, COLLECTOR, {}, data={"config.yaml": _PIPELINE})])
         world.routes.append(self.route)
         world.closing.append(self.close)
+        world.past = self.prepare
+
+    def prepare(self) -> None:
+        """Start the real one now. Raises Unavailable."""
+        self._real().start()
 
     def close(self) -> None:
         """End the real one, if it runs."""
@@ -121,13 +126,18 @@ class Monitoring:
             return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
         return self._ask(found[1], request.query)
 
-    def _ask(self, name: str, query: Mapping[str, str]) -> Reply:
-        from .engine import Engine, Unavailable  # only who asks for history waits for it
+    def _real(self) -> Engine:
+        from .engine import Engine  # only who asks for history waits for it
 
         with self._lock:
             self._engine = self._engine or Engine(self._world)
+            return self._engine
+
+    def _ask(self, name: str, query: Mapping[str, str]) -> Reply:
+        from .engine import Unavailable
+
         try:
-            return self._engine.ask(name, query)
+            return self._real().ask(name, query)
         except Unavailable as error:
             text = {"status": "error", "errorType": "unavailable", "error": str(error)}
             return Reply(503, msgspec.json.encode(text))

@@ -33,6 +33,7 @@ class World:
         objects: renders objects.
         routes: what parts answer themselves.
         listeners: where ports may be forwarded to.
+        past: makes the history ready, which otherwise the first query for it waits for; raises VmetricsError.
         closing: what is called at the end.
         pods: all, in order of namespace and name.
     """
@@ -44,6 +45,7 @@ class World:
         self.objects = Objects(cluster, datetime.datetime.fromtimestamp(started, datetime.timezone.utc))
         self.routes: list[Route] = []
         self.listeners: list[Listeners] = []
+        self.past: Callable[[], None] = lambda: None
         self.closing: list[Callable[[], None]] = []
         self.pods: list[DemoPod] = list(cluster.pods)
         self._made: dict[tuple[str, str], Callable[[], Object]] = {}
