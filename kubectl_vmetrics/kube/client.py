@@ -282,7 +282,9 @@ class Client:
         status = f"{response.status} {response.reason}".strip()
         _log.info("%s %s %s in %d milliseconds", method, full, status, (time.monotonic() - started) * 1000)
         if _log.isEnabledFor(logging.DEBUG - 1):
-            _log_headers("Response headers:", dict(response.headers.items()))
+            # A server may repeat what it was sent, in a Location for instance.
+            told = {name: value if name.lower() in _SAID else _MASKED for name, value in response.headers.items()}
+            _log_headers("Response headers:", told)
         self._answered = True
         if response.status < 300:
             return response
@@ -349,6 +351,21 @@ def decode(answer: Answer, decoder: msgspec.json.Decoder[T], path: str) -> T:
 
 
 _MASKED = "<masked>"
+_SAID = (
+    *(
+        "audit-id",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "server",
+    ),
+    *("retry-after", "transfer-encoding", "vary", "warning"),
+    *("x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid"),
+)
+"""Headers of answers that are logged as they are."""
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:

@@ -274,7 +274,7 @@ class Prometheus:
     def _closed(self, code: int) -> str:
         if self._way.apiserver:
             return f"{self.name} requires credentials, which the apiserver does not pass on"
-        if self._way.client.credentials.authorization() is None and not self._way.headers:
+        if not self._way.authenticates:
             return f"{self.name} requires credentials: see kubectl vmetrics help prometheus"
         return f"{self.name} does not accept these credentials ({code})"
 

@@ -28,6 +28,7 @@ class Way(NamedTuple):
         headers: of every request; values may be secret.
         apiserver: whether requests go through the apiserver's proxy, which keeps credentials to itself.
         candidate: the Service; None where the URL is the user's.
+        authenticates: whether credentials are sent.
     """
 
     client: Client
@@ -36,6 +37,7 @@ class Way(NamedTuple):
     headers: Mapping[str, str] = {}
     apiserver: bool = False
     candidate: Candidate | None = None
+    authenticates: bool = False
 
     def __repr__(self) -> str:
         """Never a header."""
@@ -96,7 +98,9 @@ def by_url(url: str, login: Login, *, timeout: float | None = None) -> Way:
         from kubectl_vmetrics.kube.sigv4 import Signed
 
         client = client.through(lambda sender: Signed(sender, client.connection.server, login.region))
-    return Way(client, client.connection.server, "", login.all_headers)
+    user = client.connection.user
+    known = login.secret or bool(user.username or user.password)
+    return Way(client, client.connection.server, "", login.all_headers, authenticates=known)
 
 
 def by_port_forward(client: Client, candidate: Candidate, login: Login) -> Way:
@@ -123,4 +127,12 @@ def by_port_forward(client: Client, candidate: Candidate, login: Login) -> Way:
         return pod_of(client, candidate)
 
     reached = plain.through(lambda _: Tunnel(connection, plain.credentials, client, find))
-    return Way(reached, candidate.path, "", login_of.merged(candidate.headers, login.all_headers), candidate=candidate)
+    return Way(
+        reached,
+        candidate.path,
+        "",
+        login_of.merged(candidate.headers, login.all_headers),
+        False,
+        candidate,
+        login.secret,
+    )
