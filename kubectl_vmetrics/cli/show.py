@@ -242,6 +242,9 @@ class Show:
             from kubectl_vmetrics.output import fit
 
             fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare or (), cut=self.watch)
+            if self.bars and fit.excess(*fitting, width) > 0:  # without room for numbers, there is none for bars
+                view = outcome.view
+                fitting = fit.fit(view.headers, view.rows, view.footer, width, view.spare or (), cut=self.watch)
             view = view._replace(headers=fitting[0], rows=fitting[1], footer=fitting[2])
             text = formats.render(view, self.output, headers=headers, coloured=self.coloured)
             # kubectl's tables end in spaces, which would begin a new line on a screen that is just wide enough.

@@ -181,11 +181,19 @@ def _checks() -> Candidates:
     return [(check.id, f"{check.area}: {check.title}") for check in CHECKS]
 
 
-def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str]) -> Candidates:
-    """Candidates for the arguments of a command."""
+def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str], before: Sequence[str] = ()) -> Candidates:
+    """Candidates for the arguments of a command.
+
+    Args:
+        path: the command.
+        ask: looks up names in the cluster.
+        given: the options so far, by parameter name.
+        before: the arguments so far.
+    """
     kubevirt = ("virt-api", "virt-controller", "virt-handler", "virt-operator")
     known: dict[str, Callable[[], Candidates]] = {
         "top pods": ask.pods,
+        "explain": lambda: ask.pods() if before else [("pod", "")],
         "top nodes": lambda: ask.objects("/api/v1/nodes", spaces=False),
         "top vclusters": ask.vclusters_by_name,
         "manifests vcluster": lambda: ask.vclusters_by_name() if "namespace" in given else ask.vclusters(),

@@ -71,6 +71,13 @@ def fit(
     )
 
 
+def excess(headers: Row, rows: Sequence[Row], footer: Sequence[Row], width: int) -> int:
+    """By how many characters a table is wider than the screen; 0 or less if it fits."""
+    lines = [headers, *rows, *footer]
+    wanted = [max(len(safe.line(line[index])) for line in lines if index < len(line)) for index in range(len(headers))]
+    return _too_wide(wanted, width)
+
+
 def _give_way(wanted: list[int | None], width: int, headers: Row, columns: list[int], least: int) -> None:
     """Shorten columns, the widest first, down to a least size, until the table fits."""
     while columns and (over := _too_wide(wanted, width)) > 0:

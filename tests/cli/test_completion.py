@@ -246,6 +246,11 @@ def test_virtual_clusters_by_the_name_that_a_command_takes(complete: Cli) -> Non
     assert values(complete, "top", "vclusters", "shop", "s") == []
 
 
+def test_the_pod_to_explain(complete: Cli) -> None:
+    assert values(complete, "explain", "") == ["pod"]
+    assert "orders-db-0" in values(complete, "explain", "pod", "--vcluster", "shop", "-n", "shop", "")
+
+
 def test_help(complete: Cli) -> None:
     assert values(complete, "help", "n") == ["names"]
     assert values(complete, "help", "t") == ["troubleshooting", "top", "targets"]
