@@ -89,8 +89,8 @@ def candidates(
     if path == ["help"]:
         topics = TOPICS if not arguments else {}
         return _starting(last, topics.items()) + candidates([*arguments, last], environment, root)[0], False
-    found = values.of_arguments(path, ask, given, arguments)
-    return [item for item in _starting(last, found) if item[0] not in arguments], False
+    listed = values.of_arguments(path, ask, given, arguments)
+    return [item for item in _starting(last, listed) if item[0] not in arguments], False
 
 
 def _flag(
