@@ -56,6 +56,7 @@ listens on 127.0.0.1 only, needs no network and changes nothing.""",
         ("One command", "demo top pods -A"),
         ("The view from inside one of its virtual clusters", "demo top pods --vcluster shop"),
         ("Its virtual machines", "demo vmi -A"),
+        ("Its GPUs", "demo top gpus"),
         ("As a user who can read one namespace", "demo top pods -n team-a --as alice"),
         ("Serve it for kubectl and other tools", "demo --port 8001"),
         ("A host that serves the Metrics API only as v1", "demo --metrics-api v1 top pods -A"),
@@ -68,6 +69,7 @@ listens on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--vclusters", default=3, show_default=True, help="Number of virtual clusters.")
 @click.option("--vms", default=5, show_default=True, help="Number of virtual machines.")
 @click.option("--tenants", default=2, show_default=True, help="Number of tenant control planes (Kamaji).")
+@click.option("--gpu-nodes", default=2, show_default=True, help="Number of nodes with GPUs, in addition to --nodes.")
 @click.option(
     "--metrics-api",
     default="v1beta1",
@@ -86,6 +88,7 @@ def demo(
     vclusters: int,
     vms: int,
     tenants: int,
+    gpu_nodes: int,
     metrics_api: str,
     broken: str,
     seed: int,
@@ -98,14 +101,14 @@ def demo(
         raise UsageError("demo cannot run inside demo")
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
-    counts = {"--pods": pods, "--vclusters": vclusters, "--vms": vms, "--tenants": tenants}
+    counts = {"--pods": pods, "--vclusters": vclusters, "--vms": vms, "--tenants": tenants, "--gpu-nodes": gpu_nodes}
     for option, least, count in (("--nodes", 1, nodes), *((name, 0, value) for name, value in counts.items())):
         if count < least:
             raise UsageError(f"{option} must be {least} or more")
     if metrics_api not in METRICS_APIS:
         raise UsageError(f"--metrics-api accepts only {', '.join(METRICS_APIS)}")
     try:
-        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants, METRICS_APIS[metrics_api]))
+        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants, METRICS_APIS[metrics_api], gpu_nodes))
     except ValueError as error:
         raise UsageError(str(error)) from None
     application = apiserver.Apiserver(cluster)
@@ -130,7 +133,7 @@ def demo(
                     application.world.past()
             return run(["--kubeconfig", str(path), *command], environment)
         environment.stdout.write(
-            f"The demo cluster listens at {url}: {counted(len(cluster.nodes), 'node')}, "
+            f"The demo cluster listens at {url}: {counted(len(application.world.cluster.nodes), 'node')}, "
             f"{counted(len(application.world.pods), 'pod')}, "
             f"{counted(len(cluster.vclusters), 'virtual cluster')}. In another terminal:\n\n"
             f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nPress Ctrl-C to stop.\n"

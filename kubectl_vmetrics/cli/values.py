@@ -168,6 +168,10 @@ def _sorts(command: str) -> Iterable[str]:
         from kubectl_vmetrics.views import vmi
 
         return vmi.SORTS
+    if command == "top gpus":
+        from kubectl_vmetrics.views import gpus
+
+        return gpus.SORTS
     if command == "top volumes":
         from kubectl_vmetrics.views import volumes
 

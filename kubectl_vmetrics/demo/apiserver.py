@@ -21,6 +21,7 @@ from . import (
     authentication,
     controlplanes,
     forward,
+    gpus,
     kubelets,
     kubevirt,
     listing,
@@ -52,6 +53,7 @@ PARTS: tuple[Callable[[World], Any], ...] = (
     controlplanes.sign_up,
     metrics_server.sign_up,
     monitoring.sign_up,
+    gpus.sign_up,
     prometheus.sign_up,
     rbac.sign_up,
 )
@@ -98,7 +100,7 @@ class Apiserver:
     def _hold(self, cluster: Cluster) -> None:
         """Serve a cluster from now on, which has run as long as this one."""
         self.cluster = cluster
-        self.world = World(cluster, self.clock, self.started)
+        self.world = World(gpus.furnished(cluster), self.clock, self.started)
         self.parts = [part(self.world) for part in PARTS]
         self.resources = self.world.complete()
         held = [resource for resource in self.resources if resource.api.group == rbac.GROUP]

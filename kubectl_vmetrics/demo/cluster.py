@@ -21,6 +21,7 @@ class Shape(NamedTuple):
     Attributes:
         seed: the same seed gives the same names and numbers.
         metrics_api: the versions of metrics.k8s.io that it serves.
+        gpu_nodes: how many nodes with GPUs, in addition to `nodes`; see `gpus`.
     """
 
     nodes: int = 3
@@ -30,6 +31,7 @@ class Shape(NamedTuple):
     machines: int = 5
     tenants: int = 2
     metrics_api: tuple[str, ...] = ("v1beta1",)
+    gpu_nodes: int = 0
 
 
 class Container(NamedTuple):
@@ -37,6 +39,7 @@ class Container(NamedTuple):
 
     Attributes:
         generous: what it requests, as a multiple of what it uses on average: CPU, memory; 0 for no request.
+        gpus: the resource, and how many of it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Container(NamedTuple):
     millicores: int
     mebibytes: int
     generous: tuple[float, float] = (1.0, 1.0)
+    gpus: tuple[str, int] = ("", 0)
 
     @property
     def requested(self) -> tuple[int, int]:
@@ -118,13 +122,32 @@ class DemoVCluster(NamedTuple):
     paused: bool = False
 
 
+class DemoSlice(NamedTuple):
+    """A MIG slice of a GPU, and its memory in MiB."""
+
+    profile: str
+    instance: int
+    mebibytes: int
+
+
+class DemoGpu(NamedTuple):
+    """A GPU, as one device or in slices."""
+
+    number: int
+    model: str
+    uuid: str
+    mebibytes: int
+    slices: tuple[DemoSlice, ...] = ()
+
+
 class DemoNode(NamedTuple):
-    """A node of the host."""
+    """A node of the host. Those with GPUs are tainted: only what asks for a GPU runs there, and daemons."""
 
     name: str
     cores: int
     gibibytes: int
     address: str
+    gpus: tuple[DemoGpu, ...] = ()
 
 
 class Cluster(NamedTuple):
@@ -135,6 +158,7 @@ class Cluster(NamedTuple):
         tenants: how many tenant control planes; see `controlplanes`.
         stopped: pods that were deleted, but left their claims.
         metrics_api: the versions of metrics.k8s.io.
+        gpu_nodes: how many more nodes, with GPUs; see `gpus`.
     """
 
     nodes: list[DemoNode]
@@ -145,6 +169,12 @@ class Cluster(NamedTuple):
     tenants: int = 0
     stopped: tuple[DemoPod, ...] = ()
     metrics_api: tuple[str, ...] = ("v1beta1",)
+    gpu_nodes: int = 0
+
+    @property
+    def workers(self) -> list[DemoNode]:
+        """The nodes without GPUs."""
+        return [node for node in self.nodes if not node.gpus]
 
 
 def paused(cluster: Cluster, namespace: str, name: str) -> Cluster:
@@ -206,7 +236,7 @@ _FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"
 
 def build(shape: Shape) -> Cluster:
     """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
-    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines, shape.tenants) < 0:
+    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines, shape.tenants, shape.gpu_nodes) < 0:
         raise ValueError("the demo needs at least one node and no negative counts")
     return _Builder(shape).cluster()
 
@@ -248,6 +278,7 @@ class _Builder:
             shape.machines,
             shape.tenants,
             metrics_api=shape.metrics_api,
+            gpu_nodes=shape.gpu_nodes,
         )
 
     def _control_planes(self) -> None:

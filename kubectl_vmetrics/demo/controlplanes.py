@@ -150,7 +150,7 @@ class ControlPlanes:
     def _made(
         self, namespace: str, name: str, labels: dict[str, str], containers: list[Container], replica: int = 0
     ) -> DemoPod:
-        nodes, owner = self._world.cluster.nodes, ("ReplicaSet", name.rpartition("-")[0])
+        nodes, owner = self._world.cluster.workers, ("ReplicaSet", name.rpartition("-")[0])
         node, phase = nodes[replica % len(nodes)].name, sum(map(ord, name)) % 628 / 100
         uid = same_uid(f"{namespace}/{name}")
         return DemoPod(namespace, name, uid, node, labels, tuple(containers), owner, None, phase, _MINUTES)

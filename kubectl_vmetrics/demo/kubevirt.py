@@ -35,7 +35,7 @@ class KubeVirt:
 
     def __init__(self, world: World) -> None:
         cluster = world.cluster
-        nodes = [node.name for node in cluster.nodes]
+        nodes = [node.name for node in cluster.workers]
         self._world = world
         self._components = {item.name: item for item in components(nodes)} if cluster.machines else {}
         self._machines = of_cluster(cluster)
@@ -119,7 +119,7 @@ class KubeVirt:
 def of_cluster(cluster: Cluster) -> list[Machine]:
     """The machines of a cluster."""
     awake = [(v.namespace, v.name) for v in cluster.vclusters if not v.paused]
-    return machines([node.name for node in cluster.nodes], awake, cluster.machines)
+    return machines([node.name for node in cluster.workers], awake, cluster.machines)
 
 
 def _ran(pod: DemoPod, now: float) -> Ran:

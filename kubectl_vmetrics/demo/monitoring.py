@@ -40,7 +40,7 @@ def sign_up(world: World) -> None:
         world.add(api)
     if not world.cluster.machines:
         return
-    space, listed = machines.NAMESPACE, machines.components([node.name for node in world.cluster.nodes])
+    space, listed = machines.NAMESPACE, machines.components([node.name for node in world.cluster.workers])
     service = {"selector": {"prometheus.kubevirt.io": "true"}, "clusterIP": "None", "ports": [PORT]}
     world.add(SERVICES, [_key(SERVICES, space, SERVICE, LABELS, spec=service)])
     world.add(endpoints, [_key(endpoints, space, SERVICE, LABELS, subsets=[_subset(listed)])])
@@ -75,7 +75,7 @@ def _run_operator(world: World) -> None:
     }
     status = {"replicas": 1, "readyReplicas": 1}
     world.add(DEPLOYMENTS, [_key(DEPLOYMENTS, NAMESPACE, OPERATOR, labels, spec=spec, status=status)])
-    nodes, name, owner = world.cluster.nodes, f"{OPERATOR}-6d5f9c7b8d-7x4kq", ("ReplicaSet", f"{OPERATOR}-6d5f9c7b8d")
+    nodes, name, owner = world.cluster.workers, f"{OPERATOR}-6d5f9c7b8d-7x4kq", ("ReplicaSet", f"{OPERATOR}-6d5f9c7b8d")
     container = Container(OPERATOR, image, 8, 45)
     pod = DemoPod(
         NAMESPACE, name, same_uid(name), nodes[-1].name, labels, (container,), owner, None, 2.0, _OPERATOR_MINUTES

@@ -6,6 +6,7 @@ import base64
 import datetime
 import json
 import uuid
+from collections import Counter
 from typing import Any
 
 from kubectl_vmetrics.vcluster import naming
@@ -55,10 +56,10 @@ class Objects:
             "kind": "Node",
             "apiVersion": "v1",
             "metadata": self._meta(node.name, labels=node_labels(node.name)),
-            "spec": {},
+            "spec": {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]} if node.gpus else {},
             "status": {
-                "capacity": {"cpu": str(whole[0]), "memory": f"{whole[1]}Ki", "pods": "250"},
-                "allocatable": {"cpu": str(free[0]), "memory": f"{free[1]}Ki", "pods": "250"},
+                "capacity": {"cpu": str(whole[0]), "memory": f"{whole[1]}Ki", "pods": "250", **_devices(node)},
+                "allocatable": {"cpu": str(free[0]), "memory": f"{free[1]}Ki", "pods": "250", **_devices(node)},
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
                 "addresses": [
                     {"type": "InternalIP", "address": node.address},
@@ -176,11 +177,23 @@ class Objects:
 
 
 def _resources(container: Container) -> Object:
-    found = {}
+    found: Object = {}
     for name, (cpu, memory) in (("requests", container.requested), ("limits", container.limited)):
         if cpu and memory:
             found[name] = {"cpu": f"{cpu}m", "memory": f"{memory}Mi"}
+        if container.gpus[1]:
+            found.setdefault(name, {})[container.gpus[0]] = str(container.gpus[1])
     return found
+
+
+def _devices(node: DemoNode) -> dict[str, str]:
+    """GPUs and slices by resource, as NVIDIA's device plugin counts them."""
+    found = Counter(
+        f"nvidia.com/mig-{part.profile}" if part else "nvidia.com/gpu"
+        for gpu in node.gpus
+        for part in gpu.slices or (None,)
+    )
+    return {resource: str(count) for resource, count in sorted(found.items())}
 
 
 def _object_annotations(origin: Origin, kind: str, host_name: str, host_namespace: str) -> dict[str, str]:

@@ -44,13 +44,18 @@ class Reader:
 
     Args:
         wanted: which families are of interest, by their names.
+        labels: from the names and values of a block, in its order, to labels. Of a name that occurs twice, the last
+            value counts by default.
 
     Attributes:
         malformed: wanted lines that could not be read, so far.
     """
 
-    def __init__(self, wanted: Callable[[str], bool]) -> None:
+    def __init__(
+        self, wanted: Callable[[str], bool], labels: Callable[[Iterable[tuple[str, str]]], Labels] = dict
+    ) -> None:
         self._wanted = wanted
+        self._made = labels
         self._known: dict[bytes, str | None] = {}
         self._blocks: dict[bytes, Labels] = {}
         self._words: dict[bytes, str] = {}
@@ -95,7 +100,7 @@ class Reader:
         block = line[brace:end]
         labels = self._blocks.get(block)
         if labels is None:
-            labels = {self._word(key): self._word(value) for key, value in parse_block(block)}
+            labels = self._made((self._word(key), self._word(value)) for key, value in parse_block(block))
             self._grow(len(block))
             self._blocks[block] = labels
         return _sample(name, labels, line[end:].split())

@@ -181,6 +181,7 @@ FREE = {
     "vclusters": "a number",
     "vms": "a number",
     "tenants": "a number",
+    "gpu_nodes": "a number",
     "seed": "a number",
 }
 """Options that may be given anything, and what they are."""

@@ -10,7 +10,7 @@ from kubectl_vmetrics.cli.command import Group
 @click.command(
     "top",
     cls=Group,
-    help="""Display resource (CPU/memory) usage of pods, nodes, virtual clusters, namespaces and volumes.
+    help="""Display resource (CPU/memory) usage of pods, nodes, virtual clusters, namespaces, volumes and GPUs.
 
 The numbers come from the Metrics API (metrics.k8s.io) of the host cluster, as in `kubectl top`; the names are those the
 tenants use.""",
@@ -22,6 +22,7 @@ tenants use.""",
         ),
         "vclusters": ("kubectl_vmetrics.cli.top.vclusters:vclusters", "Display resource usage of virtual clusters."),
         "volumes": ("kubectl_vmetrics.cli.top.volumes:volumes_", "Display usage of volumes."),
+        "gpus": ("kubectl_vmetrics.cli.top.gpus:gpus_", "Display usage of GPUs, and the pods that have them."),
         "namespaces": (
             "kubectl_vmetrics.cli.top.namespaces:namespaces",
             "Display resource usage of namespaces, virtual and host.",
@@ -36,6 +37,7 @@ tenants use.""",
         "vc": "vclusters",
         "volume": "volumes",
         "pvc": "volumes",
+        "gpu": "gpus",
         "namespace": "namespaces",
         "ns": "namespaces",
     },
