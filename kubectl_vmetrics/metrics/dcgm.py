@@ -84,7 +84,7 @@ def labels(pairs: Iterable[tuple[str, str]]) -> Labels:
     """The labels that are read, by one name each.
 
     With --kubernetes-enable-pod-labels, the labels of the pod stand between those of the device and those that name
-    the pod, and whoever writes the pod chooses their names. So labels of a device count only at the beginning, and of
+    the pod, and the author of the pod chooses their names. So labels of a device count only at the beginning, and of
     the pod's names the last one.
     """
     found: Labels = {}

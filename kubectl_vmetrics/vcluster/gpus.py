@@ -18,7 +18,7 @@ class Held(NamedTuple):
     """A GPU or slice, and one container that it is assigned to.
 
     Attributes:
-        holder: by host names; None if it is assigned to nobody, or nobody reports to whom.
+        holder: by host names; None if no container has it, or the exporter does not report which.
         virtual: the virtual pod; None if the holder is the host's.
         state: Busy, Idle (assigned, but not used), Free; Assigned if its utilization is not reported, Unknown if it is
             not reported whether it is assigned.

@@ -39,7 +39,15 @@ def commands(
 
 
 ALL = list(commands())
-EMPTY = ("top pods", "top volumes", "vmi", "vmi db-0 -n prod --disks")
+EMPTY = (
+    "top gpus",
+    "top gpus --vcluster shop",
+    "top gpus -o wide",
+    "top pods",
+    "top volumes",
+    "vmi",
+    "vmi db-0 -n prod --disks",
+)
 """Examples about the default namespace, in which the demo cluster has nothing; and one that needs time for a rate."""
 
 
@@ -197,6 +205,7 @@ def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path:
 
     assert MAKE.page(page, standing) == (
         "```console\n$ kubectl vmetrics top nodes --no-headers\n"
+        "gpu-1      4023m   6%    13614Mi   2%\ngpu-2      5579m   8%    19553Mi   3%\n"
         "worker-1   6379m   39%   30837Mi   47%\nworker-2   5110m   31%   16550Mi   25%\n"
         "worker-3   1252m   7%    3381Mi    5%\n```\n"
     )

@@ -41,6 +41,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "top vclusters": (["top vclusters"], ["top vclusters --sum"]),
     "top namespaces": (["top namespaces"], ["top namespaces --vcluster shop"]),
+    "top gpus": (["top gpus"], ["top gpus --vcluster shop", "top gpus -n team-a"]),
     "top volumes": (["top volumes -A", "top volumes -n team-a"], ["top volumes --vcluster shop"]),
     "raw": (
         ["raw /api/v1/nodes/worker-1/proxy/metrics/cadvisor"],
@@ -66,7 +67,7 @@ def _service(body: Any) -> None:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[tuple[rights.Guard, str, str]]:
     """The demo behind RBAC, its URL, and a pod that belongs to no virtual cluster."""
-    demo = Apiserver(build(Shape(pods=40, vclusters=1, tenants=1)))
+    demo = Apiserver(build(Shape(pods=40, vclusters=1, tenants=1, gpu_nodes=2)))
     # The endpoint of a datastore may be a Service.
     demo.change = alter(r".*/datastores", _service)
     guard = rights.Guard(demo)

@@ -34,7 +34,6 @@ are those of the whole device.""",
         ("All GPUs", "top gpus"),
         ("The GPUs of a virtual cluster", "top gpus --vcluster shop"),
         ("With UUIDs, temperatures, containers and host names", "top gpus -o wide"),
-        ("The pods that use GPUs", "top pods -A --gpu"),
     ],
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces; the default without -n.")
