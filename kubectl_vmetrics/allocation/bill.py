@@ -95,6 +95,7 @@ class Bill(NamedTuple):
         estimated: what was estimated, and how, a sentence each.
         notes: what else the reader should know, a sentence each.
         currency: of the costs, "EUR"; "" without prices.
+        provider: who runs the host, for FOCUS.
         vcluster: the path of the only tenant in the bill; "" if it is of the whole host.
     """
 
@@ -110,6 +111,7 @@ class Bill(NamedTuple):
     estimated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     currency: str = ""
+    provider: str = "host"
     vcluster: str = ""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
 from types import MappingProxyType
@@ -105,3 +105,13 @@ def apportioned(whole: int, weights: list[int]) -> list[int]:
     for index in order[:left]:
         result[index] += 1
     return result
+
+
+def rounded(amounts: Sequence[Fraction]) -> list[int]:
+    """Integers near the amounts, whose sum is that of the amounts, rounded (largest remainder)."""
+    floors = [amount.__floor__() for amount in amounts]
+    rest = [amount - floor for amount, floor in zip(amounts, floors, strict=True)]
+    left = round(sum(amounts, Fraction(0))) - sum(floors)
+    for index in sorted(range(len(amounts)), key=lambda index: (-rest[index], index))[:left]:
+        floors[index] += 1
+    return floors

@@ -44,6 +44,7 @@ from the host cluster; nothing is installed or changed there.""",
             "kubectl_vmetrics.cli.controlplanes:controlplanes",
             "Display the health of tenant control planes (Kamaji, vCluster).",
         ),
+        "bill": ("kubectl_vmetrics.cli.bill:bill", "Print what each tenant used and is billed for (showback)."),
         "targets": ("kubectl_vmetrics.cli.targets:targets", "List scrape targets, also as Prometheus configuration."),
         "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Find out why metrics are missing."),
         "explain": (

@@ -67,6 +67,17 @@ def color_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def no_fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --no-fit."""
+    return click.option(
+        "--no-fit",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Do not shorten or leave out text to fit the terminal.",
+    )(command)
+
+
 def coloured(context: click.Context) -> bool:
     """Whether to color output, by --color and the environment."""
     when = context.meta.get(f"{__name__}.color", "auto")
@@ -82,13 +93,7 @@ def output_options(command: Callable[..., Any], interval: str = _WATCHED) -> Cal
             "-w", "--watch", is_flag=True, help="Refresh every --interval; redraws in a terminal, appends when piped."
         ),
         click.option("--no-headers", is_flag=True, help="Do not print headers."),
-        click.option(
-            "--no-fit",
-            is_flag=True,
-            expose_value=False,
-            callback=_keep,
-            help="Do not shorten or leave out text to fit the terminal.",
-        ),
+        no_fit_option,
         color_option,
         click.option(
             "--bars", is_flag=True, expose_value=False, callback=_keep, help="Add a bar beside each share of a table."
