@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from kubectl_vmetrics.history.names import Identity
 from kubectl_vmetrics.history.steps import Container
+from kubectl_vmetrics.vcluster import naming
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from .account import Account, Kind, Owner
@@ -80,6 +81,7 @@ class HostDirectory:
         self._workload = workload
         self._pool = pool
         self._places: dict[str, tuple[str, str]] = {}
+        self._sizes: dict[Account, str] = {}
 
     def account(self, container: Container) -> Account:
         """The workload, virtual machine or control plane of a container."""
@@ -90,13 +92,22 @@ class HostDirectory:
         identity = self._known.innermost(namespace, pod)
         machine = self._facts.machines.get((namespace, pod))
         if machine is not None:
-            return Account(Kind.VM, identity.vcluster, identity.namespace or namespace, "", machine)
+            return self._machine(namespace, machine, identity)
         kind, name = self._workload(namespace, pod, identity)
         if identity.vcluster is not None:
             return Account(Kind.WORKLOAD, identity.vcluster, identity.namespace or "", kind, name)
         if kind == "Deployment" and (namespace, name) in self._facts.tenants:
             return Account(Kind.CONTROL_PLANE, None, namespace, name=name)
         return Account(Kind.WORKLOAD, None, namespace, kind, name)
+
+    def _machine(self, namespace: str, name: str, identity: Identity) -> Account:
+        """A virtual machine, by the names of its owner."""
+        ref, own = identity.vcluster, name
+        if ref is not None and identity.namespace:
+            own = naming.virtual_name(name, identity.namespace, ref.name) or name
+        account = Account(Kind.VM, ref, identity.namespace or namespace, "", own)
+        self._sizes[account] = self._facts.sizes.get((namespace, name), "")
+        return account
 
     def claimant(self, claim: Container) -> Account:
         """The account to which a volume claim is billed: itself, or the control plane that keeps its data in it."""
@@ -131,4 +142,4 @@ class HostDirectory:
 
     def size(self, machine: Account) -> str:
         """The size of a virtual machine's guest; "" if unknown."""
-        return self._facts.sizes.get((machine.namespace, machine.name), "")
+        return self._sizes.get(machine, "")

@@ -29,8 +29,6 @@ def bill(
     *,
     targets: Iterable[tuple[str, VClusterRef]] = (),
     progress: Callable[[int, int], None] | None = None,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Bill:
     """A bill for the time from now on; Ctrl-C ends it early, and bills what was seen.
 
@@ -40,8 +38,6 @@ def bill(
         ask: what to show, from the virtual clusters that there are.
         targets: host namespaces to which virtual clusters elsewhere sync their pods, as given by the user.
         progress: called with how many seconds are over, of how many.
-        clock: seconds since the epoch.
-        sleep: waits so many seconds.
 
     Raises:
         VmetricsError: the first sample cannot be taken; as Client.get.
@@ -60,16 +56,18 @@ def bill(
 
     pool = question.prices.pool if question.prices and question.prices.pools else None
     ledger = Ledger(HostDirectory(sampler, facts, workload, pool))
-    start = end = clock()
-    for step in sampler.steps(seconds, progress=progress, clock=clock, sleep=sleep):
+    moments = [time.time()]
+    for step in sampler.steps(seconds, progress):
         ledger.add(step)
-        end = step.end
+        moments = [moments[0] if len(ledger.lengths) > 1 else step.start, step.end]
     if sampler.failed:
         warnings.append(f"some samples could not be taken: {sampler.failed}")
     estimated = (
         f"everything, from {len(ledger.lengths)} samples, {INTERVAL:.0f}s apart: what starts and ends between two is "
         "not seen, and a window as short as this says little about a month",
     )
-    sources = Sources(Window(start, end), INTERVAL, SOURCE, "live cluster", (*sampler.warnings, *warnings), estimated)
+    sources = Sources(
+        Window(moments[0], moments[-1]), INTERVAL, SOURCE, "live cluster", (*sampler.warnings, *warnings), estimated
+    )
     found = make(ledger, facts, question, sources)
     return found._replace(notes=(*found.notes, "volumes and network are not sampled"))

@@ -5,6 +5,7 @@ Each sample stands for the time until the next one. What starts and ends between
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,9 +15,10 @@ from kubectl_vmetrics.history.names import HOST, Identity
 from kubectl_vmetrics.history.steps import Container, Metric, Step
 from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.errors import StatusError, VmetricsError
 from kubectl_vmetrics.kube.gather import gather
-from kubectl_vmetrics.metrics import requests
+from kubectl_vmetrics.kubevirt import machines
+from kubectl_vmetrics.metrics import requests, sampling
 from kubectl_vmetrics.metrics.quantity import NANOS, cpu_nanocores, memory_bytes
 from kubectl_vmetrics.vcluster import survey
 from kubectl_vmetrics.vcluster.discovery import CONTROL_PLANE_APPS, VCluster
@@ -27,7 +29,7 @@ from .directory import Key
 INTERVAL = 15.0
 """Seconds between samples: metrics-server has new numbers that often."""
 GPUS = ("nvidia.com/gpu", "amd.com/gpu")
-_LAUNCHER, _MACHINE = ("kubevirt.io", "virt-launcher"), "vm.kubevirt.io/name"
+_LAUNCHER = ("kubevirt.io", "virt-launcher")
 _NODE = {"cpu": Metric.NODE_CPU_ALLOCATABLE, "memory": Metric.NODE_MEMORY_ALLOCATABLE}
 _ASKED = {"cpu": Metric.CPU_REQUEST, "memory": Metric.MEMORY_REQUEST}
 _METRICS = (Metric.CPU, Metric.MEMORY, Metric.RUNNING)
@@ -67,9 +69,14 @@ class Sampler:
         self.tenants: dict[Key, str] = {}
         self.clusters: list[VCluster] = []
         self._held: _Sample | None = None
+        self._uids: dict[str, str] = {}
 
     def first(self) -> None:
         """Take the first sample, for those who need to know what there is. Raises as Client.get."""
+        try:
+            self._uids = {item.metadata.uid: item.metadata.name for item in machines.find(self._client, None)}
+        except StatusError:
+            self._uids = {}  # KubeVirt is not installed, or not for this user
         self._held = self._take()
 
     def innermost(self, namespace: str, pod: str) -> Identity:
@@ -84,37 +91,29 @@ class Sampler:
         """The virtual cluster whose control plane a pod is part of."""
         return self._planes.get((namespace, pod))
 
-    def steps(
-        self,
-        seconds: float,
-        *,
-        interval: float = INTERVAL,
-        progress: Callable[[int, int], None] | None = None,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> Iterator[Step]:
+    def steps(self, seconds: float, progress: Callable[[int, int], None] | None = None) -> Iterator[Step]:
         """Take samples for so many seconds; Ctrl-C ends that early.
 
         Raises:
             VmetricsError: the first sample cannot be taken. A later one that fails leaves a gap.
         """
-        began = at = clock()
         held = self._held or self._take()
-        while True:
-            wake = min(at + interval, began + seconds)
+        at = began = time.time()
+        rounds = max(1, math.ceil(seconds / INTERVAL))
+        for number in range(1, rounds + 1):
             ended = False
             try:
-                while (left := wake - clock()) > 0:
-                    if progress is not None:
-                        progress(int(clock() - began), int(seconds))
-                    sleep(min(left, 1.0))
+                # Samples take a while, and the next one is due when it is due.
+                sampling.pause(
+                    began + min(seconds, number * INTERVAL) - time.time(), _since(at - began, seconds, progress)
+                )
             except KeyboardInterrupt:
                 ended = True
-            now = clock()
+            now = time.time()
             if now > at:
                 yield _step(at, now, held)
             at = now
-            if ended or now >= began + seconds:
+            if ended or number == rounds:
                 break
             try:
                 held = self._take()
@@ -173,8 +172,9 @@ class Sampler:
     def _known(self, pod: core.Pod) -> None:
         key, labels = (pod.metadata.namespace, pod.metadata.name), pod.metadata.labels
         self.nodes[key] = pod.spec.node
-        if labels.get(_LAUNCHER[0]) == _LAUNCHER[1] and labels.get(_MACHINE):
-            self.machines[key] = labels[_MACHINE]
+        machine = self._uids.get(labels.get(machines.CREATED_BY, ""))
+        if machine and labels.get(_LAUNCHER[0]) == _LAUNCHER[1]:
+            self.machines[key] = machine
         if labels.get(NAME_LABEL) and key not in self._pods:
             self.tenants[key] = labels[NAME_LABEL]
 
@@ -213,6 +213,15 @@ def _amount(resource: str, quantity: str) -> float:
 def _put(rates: Rates, metric: Metric, key: Container, amount: float) -> None:
     row = rates.setdefault(metric, {})
     row[key] = row.get(key, 0.0) + amount
+
+
+def _since(
+    over: float, seconds: float, progress: Callable[[int, int], None] | None
+) -> Callable[[int, int], None] | None:
+    """Progress of one wait as that of all: so many seconds are over before it."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(min(int(over) + done, int(seconds) - 1), int(seconds))
 
 
 def _step(start: float, end: float, sample: _Sample) -> Step:

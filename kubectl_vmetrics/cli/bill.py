@@ -49,9 +49,8 @@ with --for, from samples that are taken meanwhile. Without --prices, the bill ha
             "The last week, per virtual namespace, with the host's own pods split by usage",
             "bill --since 7d --by namespace --share by-usage",
         ),
-        ("With prices, for a cost tool", "bill --since lastmonth --prices prices.yaml -o focus > bill.csv"),
         ("One tenant's own bill", "bill --since 7d --vcluster shop --by workload"),
-        ("Without a Prometheus: sample for a minute", "bill --for 1m"),
+        ("Without a Prometheus: sample the cluster for ten minutes", "bill --for 10m"),
         ("A price list to start from", "bill --show-prices"),
     ],
 )
