@@ -28,7 +28,7 @@ class Balance:
     Attributes:
         whole: allocatable times time, in base units; empty for what is not known at all.
         idle: allocated to nobody.
-        unmeasured: not billed while nothing was measured.
+        unmeasured: not billed, while nothing was measured.
         overcommitted: billed beyond `whole`; never positive.
         estimated: seconds by resource for which allocatable was not measured but carried over.
     """
@@ -70,8 +70,7 @@ class Balance:
             for name, amount in nodes.items():
                 position = self._position(resource, name)
                 whole[position] = whole.get(position, 0) + amount
-            if known < _COMPLETE:
-                whole = {position: round(amount / known) for position, amount in whole.items()}
+            if known < _COMPLETE:  # history lets gauges stay as they were
                 self._estimate(resource, seconds * (1 - known))
             self._last[resource] = {position: amount / seconds for position, amount in whole.items()}
             for before in self._open.pop(resource, []):
@@ -95,10 +94,10 @@ class Balance:
             if taken > has:
                 self._add(self.overcommitted, position, has - taken)
                 continue
-            blind = 0 if measured >= _COMPLETE else has - has * round(measured * NANO) // NANO
-            blind = min(blind, has - taken)
+            left = has - taken
+            blind = 0 if measured >= _COMPLETE else left - left * round(measured * NANO) // NANO
             self._add(self.unmeasured, position, blind)
-            self._add(self.idle, position, has - taken - blind)
+            self._add(self.idle, position, left - blind)
 
     @staticmethod
     def _add(amounts: dict[Position, int], position: Position, amount: int) -> None:

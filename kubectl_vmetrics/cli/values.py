@@ -117,11 +117,20 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return _of_rules(name)
     if name == "folder" and top == "manifests":
         return None
+    if top == "bill" and name in ("by", "share"):
+        from .bill import BY, SHARES
+
+        return BY if name == "by" else SHARES
     plain: dict[str, Sequence[str | tuple[str, str]]] = {
         "kind": ("kamaji", "vcluster"),
         "metrics_api": ("v1beta1", "v1", "both"),
         "fail_on": ("fail", "warning", "never"),
         "interval": _DURATIONS,
+        "since": ("month", "lastmonth", "week", "today", "yesterday", "24h", "7d", "30d"),
+        "until": ("month", "week", "today", "yesterday", "1h", "24h"),
+        "step": ("1m", "5m", "1h", "1d"),
+        "sampled": ("1m", "10m", "1h"),
+        "owner_label": ("loft.sh/user", "loft.sh/project"),
         "color": ("auto", "always", "never"),
         "shortcuts": ("usage=", "history=", "explain="),
         "metric_resolution": ("10s", *_DURATIONS[1:]),
@@ -156,6 +165,8 @@ def _of_rules(name: str) -> Sequence[str]:
 def _formats(top: str) -> Sequence[str]:
     if top == "manifests":
         return ("yaml", "json")
+    if top == "bill":
+        return ("focus", *_TABLES)
     if top == "targets":
         from kubectl_vmetrics.manifests.prometheus import FORMATS
 

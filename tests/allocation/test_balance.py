@@ -154,3 +154,26 @@ def test_what_is_no_amount_is_counted_and_not_billed(value: float) -> None:
     ledger = Ledger(Directory(Host(1, [], {}, frozenset(), frozenset())))
     ledger.add(Step(0, 60, {Metric.CPU: {Container("ns", "web-0", "main"): value}}, {Metric.CPU: 1.0}))
     assert (ledger.lines, ledger.dropped) == ({}, 1)
+
+
+def test_time_without_data_is_neither_idle_nor_billed() -> None:
+    """Two hours of which the second has no data, and the first has them for three quarters."""
+    from kubectl_vmetrics.history.steps import Container, Step
+
+    web, node = Container("ns-web-0", "web-0", "main"), Container("", "node-1", "")
+    directory = Directory(Host(1, [], {}, frozenset(), frozenset()))
+    directory._node["web-0"] = "node-1"
+    ledger = Ledger(directory)
+    hour = {Metric.CPU: {web: 1 * 3600.0}, Metric.NODE_CPU_ALLOCATABLE: {node: 4 * 3600.0}}
+    ledger.add(Step(0, 3600, hour, {Metric.CPU: 0.75, Metric.NODE_CPU_ALLOCATABLE: 0.75}))
+    ledger.add(Step(3600, 7200, {}, {}))
+
+    found = rows(ledger, By.VCLUSTER, Share.NONE, {})
+
+    core_hour = 3600 * 10**9
+    assert [(row.account.path, total(row.billed, Resource.CPU) / core_hour) for row in found] == [
+        ("team-a/shop", 1.0),
+        ("idle", 2.25),
+        ("unmeasured", 0.75 + 4),
+    ]
+    assert ledger.balance.estimated == {Resource.CPU: 900 + 3600}
