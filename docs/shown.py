@@ -189,7 +189,9 @@ def modules() -> list[str]:
 def cluster() -> Iterator[tuple[Clock, str]]:
     """A cluster whose clock stands still, for all pages."""
     clock = Clock()
-    fake = SimpleNamespace(time=clock.time, monotonic=clock.time, sleep=clock.sleep)
+    fake = SimpleNamespace(
+        time=clock.time, monotonic=clock.time, sleep=clock.sleep, gmtime=time.gmtime, strftime=time.strftime
+    )
     with contextlib.ExitStack() as stack:
         for name in modules():
             module = importlib.import_module(name)

@@ -61,7 +61,7 @@ class Account(NamedTuple):
 
     @property
     def tenant(self) -> bool:
-        """Whether somebody can be billed for it."""
+        """Whether a tenant is billed for it."""
         return self.kind not in BALANCE
 
     @property

@@ -123,7 +123,9 @@ def _notes(ledger: Ledger, found: list[Row], question: Question, *, whole: bool)
     if whole and balance.overcommitted:
         texts.append(_OVERCOMMITTED)
     if whole and balance.unmeasured:
-        texts.append("unmeasured is the host's capacity while no usage and no requests were recorded: nobody pays it")
+        texts.append(
+            "unmeasured is the host's capacity while no usage and no requests were recorded: no tenant pays for it"
+        )
     if ledger.dropped:
         texts.append(f"{ledger.dropped} values were negative or not a number, and count as nothing")
     prices = question.prices

@@ -1,4 +1,4 @@
-"""Steps of history without a Prometheus: samples that are taken while somebody waits.
+"""Steps of history without a Prometheus: samples of the running cluster.
 
 Each sample stands for the time until the next one. What starts and ends between two samples is not seen.
 """
@@ -72,7 +72,7 @@ class Sampler:
         self._uids: dict[str, str] = {}
 
     def first(self) -> None:
-        """Take the first sample, for those who need to know what there is. Raises as Client.get."""
+        """Take the first sample, which finds the virtual clusters. Raises as Client.get."""
         try:
             self._uids = {item.metadata.uid: item.metadata.name for item in machines.find(self._client, None)}
         except StatusError:

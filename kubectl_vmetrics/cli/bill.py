@@ -41,8 +41,8 @@ LEAST = 30.0
     help="""Print what each tenant used, requested and is billed for, in rows that add up to the host.
 
 Of CPU, memory and GPUs, the greater of use and request is billed, per container and step. The host's own pods are a
-row of their own, or split with --share. Idle capacity is never billed to anybody. Numbers come from a Prometheus, or,
-with --for, from samples that are taken meanwhile. Without --prices, the bill has no costs. See docs/showback.md.""",
+row of their own, or split with --share. Idle capacity is billed to no tenant. Numbers come from a Prometheus, or,
+with --for, from samples of the running cluster. Without --prices, the bill has no costs. See docs/showback.md.""",
     examples=[
         ("Each virtual cluster's bill for this month", "bill"),
         (
@@ -148,10 +148,10 @@ def _print(context: click.Context, show: Show, found: Bill, output: str) -> int:
     from kubectl_vmetrics.views import bill as view
     from kubectl_vmetrics.views import bill_csv, bill_focus
 
-    made = {"csv": bill_csv.view, FOCUS: bill_focus.view}.get(output, view.view)
+    own = {"csv": bill_csv.view, FOCUS: bill_focus.view}
     empty = f"No usage {f'of virtual cluster {found.vcluster} ' if found.vcluster else ''}found from "
     empty += f"{view.period(found)}: is this the right Prometheus, and does it scrape kubelets?"
-    shown = made(found)
+    shown = own[output](found) if output in own else view.view(found, wide=output != "")
     code = show.run(lambda: Outcome(shown, empty))
     lines = view.said(found)
     if output in formats.TABLES and shown.rows:

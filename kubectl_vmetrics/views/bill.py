@@ -19,8 +19,8 @@ from .pods import RULE, vcluster_object
 
 KIND = "Bill"
 VERSION = "vmetrics/v1"
-DECIMALS = 3
-"""Of amounts in a table: a thousandth of a core-hour."""
+_DECIMALS = ((100, 3), (10_000, 2))
+"""Decimals of a column of amounts, by its sum; one for larger ones."""
 
 
 class _Column(NamedTuple):
@@ -28,12 +28,14 @@ class _Column(NamedTuple):
 
     Attributes:
         kept: whether it is shown although all of it is zero.
+        wide: whether it is shown with -o wide only.
     """
 
     header: str
     resource: Resource
     amounts: Callable[[Row], Quantities]
     kept: bool = False
+    wide: bool = False
 
 
 def _used(row: Row) -> Quantities:
@@ -50,31 +52,32 @@ def _billed(row: Row) -> Quantities:
 
 _COLUMNS = (
     _Column("CPU-USED", Resource.CPU, _used, kept=True),
-    _Column("CPU-REQUESTED", Resource.CPU, _requested, kept=True),
-    _Column("CPU(core-hours)", Resource.CPU, _billed, kept=True),
-    _Column("MEMORY-USED", Resource.MEMORY, _used, kept=True),
-    _Column("MEMORY-REQUESTED", Resource.MEMORY, _requested, kept=True),
-    _Column("MEMORY(GiB-hours)", Resource.MEMORY, _billed, kept=True),
-    _Column("GPU(hours)", Resource.GPU, _billed),
-    _Column("VOLUMES(GiB-hours)", Resource.CLAIM, _billed),
+    _Column("CPU-REQ", Resource.CPU, _requested, kept=True),
+    _Column("CPU(core-h)", Resource.CPU, _billed, kept=True),
+    _Column("MEM-USED", Resource.MEMORY, _used, kept=True),
+    _Column("MEM-REQ", Resource.MEMORY, _requested, kept=True),
+    _Column("MEMORY(GiB-h)", Resource.MEMORY, _billed, kept=True),
+    _Column("GPU(h)", Resource.GPU, _billed),
+    _Column("VOLUMES(GiB-h)", Resource.CLAIM, _billed),
     _Column("SENT(GB)", Resource.NETWORK_OUT, _billed),
-    _Column("RECEIVED(GB)", Resource.NETWORK_IN, _billed),
-    _Column("CONTROL-PLANE(hours)", Resource.CONTROL_PLANE, _billed),
-    _Column("VM(hours)", Resource.VM, _billed),
+    _Column("RECEIVED(GB)", Resource.NETWORK_IN, _billed, wide=True),
+    _Column("CP(h)", Resource.CONTROL_PLANE, _billed),
+    _Column("VM(h)", Resource.VM, _billed),
 )
 _SPARE = (
     "RECEIVED(GB)",
     "PROJECT",
     "CPU-USED",
-    "MEMORY-USED",
-    "CPU-REQUESTED",
-    "MEMORY-REQUESTED",
+    "MEM-USED",
+    "CPU-REQ",
+    "MEM-REQ",
     "SENT(GB)",
-    "VM(hours)",
-    "CONTROL-PLANE(hours)",
-    "VOLUMES(GiB-hours)",
+    "VM(h)",
+    "CP(h)",
+    "VOLUMES(GiB-h)",
     "OWNER",
 )
+PLANE = "<control plane>"
 _NAMES: dict[By, tuple[str, ...]] = {
     By.VCLUSTER: ("NAME",),
     By.NAMESPACE: ("VCLUSTER", "NAMESPACE"),
@@ -84,13 +87,14 @@ _NAMES: dict[By, tuple[str, ...]] = {
 }
 
 
-def view(bill: Bill) -> View:
-    """A row for each account, and the sums."""
+def view(bill: Bill, *, wide: bool = True) -> View:
+    """A row for each account, and the sums; with all columns that have anything, or the more important ones."""
     rows = bill.rows
     owners = bill.by is not By.OWNER and any(row.owner.name for row in rows)
     projects = bill.by is not By.OWNER and any(row.owner.project for row in rows)
     names = _NAMES[bill.by]
-    columns = [item for item in _COLUMNS if item.kept or any(total(item.amounts(row), item.resource) for row in rows)]
+    columns = [item for item in _COLUMNS if wide or not item.wide]
+    columns = [item for item in columns if item.kept or any(total(item.amounts(row), item.resource) for row in rows)]
     headers = [*names, *(["OWNER"] if owners else []), *(["PROJECT"] if projects else [])]
     lead = len(headers)
     headers += [item.header for item in columns]
@@ -111,9 +115,10 @@ def view(bill: Bill) -> View:
 
 def _cells(amounts: Sequence[int], resource: Resource) -> list[str]:
     """A column and its sum: rounded together, so that what is printed adds up."""
-    unit = Fraction(10**DECIMALS, UNITS[resource][1])
-    found = rounded([amount * unit for amount in amounts])
-    return [str(Decimal(part).scaleb(-DECIMALS)) for part in (*found, sum(found))]
+    whole = shown(sum(amounts), resource)
+    decimals = next((decimals for below, decimals in _DECIMALS if whole < below), 1)
+    found = rounded([Fraction(amount * 10**decimals, UNITS[resource][1]) for amount in amounts])
+    return [str(Decimal(part).scaleb(-decimals)) for part in (*found, sum(found))]
 
 
 def _name(row: Row, by: By) -> list[str]:
@@ -128,10 +133,11 @@ def _name(row: Row, by: By) -> list[str]:
     if by is By.VCLUSTER:
         return [account.path]
     if account.kind is Kind.CONTROL_PLANE:
-        kind, name = "control plane", account.name
-        return {2: [vcluster, f"{NONE}" if account.vcluster else account.namespace]}.get(
-            count, [vcluster, account.namespace or NONE, *([kind] if count == 4 else []), name]
-        )
+        where = account.namespace or NONE
+        return {
+            By.NAMESPACE: [vcluster, PLANE if account.vcluster else f"{account.namespace}/{account.name}"],
+            By.WORKLOAD: [vcluster, where, PLANE, account.name],
+        }.get(by, [vcluster, where, account.name])
     parts = {"NAMESPACE": account.namespace, "KIND": account.controller, "NAME": account.name, "VM": account.name}
     return [vcluster, *(parts[header] or NONE for header in _NAMES[by][1:])]
 
