@@ -22,7 +22,8 @@ from .balance import Balance
 from .quantities import NANO, Position, Resource
 
 _MANY = 200_000
-"""Containers whose account is remembered between steps: some 60 MB; more are looked up again."""
+"""Containers whose account is remembered between steps: some 60 MB; more are looked up again. So many pods are checked
+for usage, too."""
 
 
 class Directory(Protocol):
@@ -107,6 +108,7 @@ class Ledger:
         covered: seconds with data, by metric.
         lengths: seconds of each step.
         dropped: values that were no amounts: negative, infinite or NaN.
+        silent: pods, by namespace and name, that ran and have no usage.
     """
 
     def __init__(self, directory: Directory) -> None:
@@ -118,6 +120,8 @@ class Ledger:
         self.covered: dict[Metric, float] = dict.fromkeys(METRICS, 0.0)
         self.lengths: list[float] = []
         self.dropped = 0
+        self.silent: set[tuple[str, str]] = set()
+        self._heard: set[tuple[str, str]] = set()
 
     def add(self, step: Step) -> None:
         """Add a step."""
@@ -138,6 +142,7 @@ class Ledger:
                 self._plain(resource, pod, self._whole(amount, 1), step)
         self._claims(step)
         self._times()
+        self._listen(step)
 
     def seconds(self, lines: Iterable[Line]) -> float:
         """Of the steps in which at least one of the lines had anything."""
@@ -145,6 +150,17 @@ class Ledger:
         for line in lines:
             seen |= line.seen
         return sum(length for index, length in enumerate(self.lengths) if seen >> index & 1)
+
+    def _listen(self, step: Step) -> None:
+        """Notice pods without usage: they end before they are measured for the first time."""
+        if len(self._heard) >= _MANY:
+            return
+        # A pod that waits has memory, and no CPU time at all.
+        for metric in (Metric.CPU, Metric.MEMORY):
+            self._heard.update((container.namespace, container.pod) for container in step.amounts.get(metric, ()))
+        if step.present.get(Metric.MEMORY, 0.0) > 0:
+            self.silent.update((pod.namespace, pod.pod) for pod in step.amounts.get(Metric.RUNNING, ()))
+        self.silent -= self._heard
 
     def _compare(self, item: Compared, step: Step) -> dict[Position, int]:
         """Bill the greater of both for each container; returns what was billed by position."""

@@ -126,6 +126,11 @@ def _notes(ledger: Ledger, found: list[Row], question: Question, *, whole: bool)
         texts.append(
             "unmeasured is the host's capacity while no usage and no requests were recorded: no tenant pays for it"
         )
+    if whole and (count := len(ledger.silent)):
+        subject = "1 pod ran" if count == 1 else f"{count} pods ran"
+        texts.append(
+            f"{subject} without any recorded usage, as pods do that end within seconds: billed by request alone"
+        )
     if ledger.dropped:
         texts.append(f"{ledger.dropped} values were negative or not a number, and count as nothing")
     prices = question.prices
