@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output import formats
 from kubectl_vmetrics.output.progress import Progress
 
+from . import pricing
 from .cluster import client as open_client
 from .command import Command
 from .engine import given, open_prometheus, prometheus_options
@@ -125,7 +125,7 @@ def bill(
             raise UsageError(f"{option} accepts only {', '.join(allowed)}")
     if vcluster and by == "owner":
         raise UsageError("--by owner cannot be used with --vcluster")
-    prices = _prices(file)
+    prices = pricing.prices(file)
     if output == FOCUS and prices is None:
         raise UsageError("-o focus needs --prices: FOCUS is about costs")
     show = Show(context, "csv" if output == FOCUS else output, no_headers, False, "15s")
@@ -191,26 +191,6 @@ def _seconds(text: str) -> float:
     if not LEAST <= seconds <= 86_400:
         raise UsageError(f"--for: {text} is not from 30s to 24h")
     return seconds
-
-
-def _prices(file: str | None) -> Prices | None:
-    from kubectl_vmetrics.allocation import price_file
-
-    if file is None:
-        return None
-    if not file:  # an empty variable: as a path, it would be the current folder
-        raise UsageError('the path "" does not exist')
-    try:
-        with Path(file).open("rb") as opened:
-            return price_file.parse(opened.read(price_file.LARGEST + 1).decode())
-    except FileNotFoundError:
-        raise UsageError(f'the path "{file}" does not exist') from None
-    except OSError as error:
-        raise UsageError(f"--prices {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"--prices {file}: not text in UTF-8") from None
-    except ValueError as error:
-        raise UsageError(f"--prices {file}: {error}") from None
 
 
 def _question(
