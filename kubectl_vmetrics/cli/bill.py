@@ -128,6 +128,11 @@ def bill(
     prices = pricing.prices(file)
     if output == FOCUS and prices is None:
         raise UsageError("-o focus needs --prices: FOCUS is about costs")
+    try:
+        formats.check("csv" if output == FOCUS else output)
+    except ValueError as error:
+        more = f",{FOCUS}" if str(error).startswith("unable") else ""
+        raise UsageError(f"{error}{more}") from None
     show = Show(context, "csv" if output == FOCUS else output, no_headers, False, "15s")
     window = _window(context, since, until, step, sampled)
     client = open_client(context)
