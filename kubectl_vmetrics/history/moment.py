@@ -148,14 +148,14 @@ class Moment:
 
     def _used(self, scope: Scope, by: tuple[str, ...]) -> dict[Key, dict[str, Usage]]:
         """Usage by pod and container, of what has memory at this moment."""
-        only = [f'namespace="{scope.namespace}"'] if scope.namespace else []
-        only += [f'pod="{scope.name}"'] if scope.name else []
-        source, kind = self.jobs.cadvisor, _OF_CADVISOR
-        memory = self._memory(",".join([source, RUN, kind, *only]), by)
+        only = f',namespace="{scope.namespace}"' if scope.namespace else ""
+        only += f',pod="{scope.name}"' if scope.name else ""
+        matchers = ",".join([self.jobs.cadvisor, RUN, _OF_CADVISOR])
+        memory = self._memory(matchers, only, by)
         if not memory:
-            source, kind = self.jobs.kubelet, _OF_RESOURCE
-            memory = self._memory(",".join([source, RUN, kind, *only]), by)
-        chosen = f"container_cpu_usage_seconds_total{{{','.join([source, RUN, kind, *only])}}}"
+            matchers = ",".join([self.jobs.kubelet, RUN, _OF_RESOURCE])
+            memory = self._memory(matchers, only, by)
+        chosen = f"container_cpu_usage_seconds_total{{{matchers}{only}}}"
         # In VictoriaMetrics, rate() divides by the time between two samples: one minute of five would count five times.
         rate = f"increase({chosen}[{self.rhythm.window}s]) / {self.rhythm.window}"
         one = "max by (namespace, pod, container, id)"
@@ -166,16 +166,21 @@ class Moment:
             found[key] = {name: Usage(round(cores.get(name, 0.0) * NANOS), int(size)) for name, size in parts.items()}
         return found
 
-    def _memory(self, matchers: str, by: tuple[str, ...]) -> dict[Key, dict[str, float]]:
-        chosen = f"container_memory_working_set_bytes{{{matchers}}}"
+    def _memory(self, matchers: str, only: str, by: tuple[str, ...]) -> dict[Key, dict[str, float]]:
+        chosen = f"container_memory_working_set_bytes{{{matchers}{only}}}"
         # cAdvisor's samples carry their own time, so that series of a container that has ended stay for five minutes.
         fresh = f"{chosen} and (time() - timestamp({chosen}) < {self.rhythm.fresh})"
-        sums = f"sum by ({', '.join(by)}) (max by (namespace, pod, container) ({fresh}))"
+        one = f"max by (namespace, pod, container) ({fresh})"
         if self.state:
-            running = f'kube_pod_status_phase{{{self.jobs.state},phase=~"Pending|Running"}} == 1'
-            if found := _by_pod(self.query(f"{sums} and on (namespace, pod) ({running})")):
+            # One that waits to be restarted, and one of a pod that was deleted, has a sample that is still fresh.
+            kinds = ("", "init_")
+            running = " or ".join(
+                f"kube_pod_{kind}container_status_running{{{self.jobs.state}{only}}} == 1" for kind in kinds
+            )
+            expression = f"sum by ({', '.join(by)}) ({one} and on (namespace, pod, container) ({running}))"
+            if found := _by_pod(self.query(expression)):
                 return found
-        return _by_pod(self.query(sums))
+        return _by_pod(self.query(f"sum by ({', '.join(by)}) ({one})"))
 
     def inside(
         self, vcluster: VClusterRef, question: Scope, kind: type[AnyPod], *, containers: bool = True
