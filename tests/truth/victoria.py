@@ -37,9 +37,11 @@ FAMILIES = (
     "kube_pod_(labels|annotations|owner|info|status_phase|(init_)?container_(info|resource_.*|status_restarts_total))",
     "kube_persistentvolumeclaim_resource_requests_storage_bytes|kube_resourcequota",
     "kubelet_volume_stats_(used|capacity)_bytes",
+    "machine_memory_bytes|kube_node_(info|status_allocatable)|kube_(statefulset|deployment)_created",
+    "kube_pod_(init_)?container_status_running",
     "vcluster_.*",
 )
-"""All that rules read."""
+"""All that rules and tables read."""
 LINE = re.compile(r"\{(.*)\} (\S+) (\d+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 

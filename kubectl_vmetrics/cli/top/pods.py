@@ -102,6 +102,7 @@ def pods(
         raise UsageError("only one of NAME or selector can be provided")
     if vcluster and host_names:
         raise UsageError("--vcluster and --host-names cannot be used together")
+    from_prometheus = recorded(context, source)
     if pressure:
         if source == "metrics-api" and context.get_parameter_source("source") is ParameterSource.COMMANDLINE:
             raise UsageError("--pressure requires --source=kubelet: the Metrics API does not report pressure")
@@ -120,7 +121,7 @@ def pods(
         namespaces=all_namespaces,
         pressure=pressure,
     )
-    if recorded(context, source):
+    if from_prometheus:
         from . import recorded as past
 
         asked = past.Asked(name, selector, field_selector, all_namespaces, host_names, vcluster)
