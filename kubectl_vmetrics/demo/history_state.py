@@ -49,13 +49,14 @@ def of_pod(lived: Lived) -> Iterator[Series]:
         labels = {"container": pod.containers[0].name, "reason": "OOMKilled"}
         after = [float(at >= kills[0]) for at in lived.there]
         yield series("kube_pod_container_status_last_terminated_reason", labels, after)
-    if pod.origin:
+    if naming.MANAGED_BY in pod.labels:
+        # The pod of a virtual machine was made on the host: it has a virtual cluster, and no name there.
         labels = {
             **NAMES,
-            "vcluster_name": pod.origin.vcluster,
+            "vcluster_name": pod.labels[naming.MANAGED_BY],
             "vcluster_host_namespace": pod.namespace,
-            "vcluster_virtual_namespace": pod.origin.namespace,
-            "vcluster_virtual_pod": pod.origin.name,
+            "vcluster_virtual_namespace": pod.labels[naming.NAMESPACE],
+            "vcluster_virtual_pod": pod.origin.name if pod.origin else "",
         }
         yield series("vcluster_pod_info", labels)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kubectl_vmetrics.kube.discovery import ApiResource
+from kubectl_vmetrics.vcluster import naming
 
 from .exchange import Key, Reply, Request
 from .objects import Object
@@ -181,7 +182,7 @@ class Monitoring:
             ('vcluster_virtual_namespace=""', count(0)),
             ('vcluster_virtual_pod!=""', count(0)),
             ('container_cpu_usage_seconds_total{pod!=""', count(containers)),
-            ("count(vcluster_pod_info)", count(synced)),
+            ("count(vcluster_pod_info)", count(sum(naming.MANAGED_BY in pod.labels for pod in pods))),
             ('count({__name__=~"vcluster:', count(0)),
             ("count(kube_pod_labels", count(synced)),
             ("count(kube_pod_owner", count(synced)),

@@ -107,8 +107,8 @@ def read(server: Prometheus, window: Window, names: Names, client: Client | None
     labels = ("namespace", "pod", "owner_kind", "owner_name")
     for found in Asked(server, names.jobs, window).labels(f"kube_pod_owner{{{names.jobs.state}}}", labels):
         namespace, pod, kind, name = (found.get(label, "") for label in labels)
-        # Inside a virtual cluster it has another: vCluster makes a Service of the host the owner.
-        if names.of(namespace, pod).vcluster is None and _valid(kind, name):
+        # A pod of a virtual cluster has another there: vCluster makes a Service of the host the owner.
+        if names.of(namespace, pod).name is None and _valid(kind, name):
             owners[namespace, pod] = (kind, name)
     if client is not None:
         owners |= {key: found for key, found in _live(client).items() if names.of(*key).vcluster}

@@ -124,7 +124,7 @@ def test_the_annotation_of_a_host_pod(annotation: str, expected: tuple[str, str]
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[tuple[Apiserver, Client, Prometheus]]:
-    apiserver = Apiserver(build(Shape(machines=1, tenants=0)))
+    apiserver = Apiserver(build(Shape(tenants=0)))
     with server.serving(apiserver) as url:
         client = Client(login.connection(url, login.Login()))
         place = find.named(client, "monitoring", "prometheus-k8s")
