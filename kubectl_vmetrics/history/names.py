@@ -84,6 +84,10 @@ class Names:
         """The virtual clusters that were seen, in order."""
         return [item.ref for item in self.clusters]
 
+    def owners(self) -> set[VClusterRef]:
+        """The virtual clusters that have pods."""
+        return {item.vcluster for item in self._pods.values() if item.vcluster}
+
     def of(self, namespace: str, pod: str) -> Identity:
         """Whose a host pod is."""
         found = self._pods.get((namespace, pod))
@@ -163,10 +167,8 @@ class _Reader:
         names._reader = self
         refs = self._infos()
         self._read_pods(refs)
-        seen = {item.vcluster for item in names._pods.values() if item.vcluster}
         known = {item.ref: item for item in self._inventory.clusters} | refs
-        names.recorded = [refs.get(ref) or VCluster(ref, "") for ref in sorted({*refs, *seen})]
-        names.clusters = [known.get(ref) or VCluster(ref, "") for ref in sorted({*known, *seen})]
+        names.clusters = [known.get(ref) or VCluster(ref, "") for ref in sorted({*known, *names.owners()})]
         names.way = " and ".join(way.name for way in self._used)
         if self._origins is not None:
             names.way = f"{names.way} and the {LIVE}" if names.way else LIVE
@@ -201,6 +203,7 @@ class _Reader:
                 self._read_nested()
             if way.virtual and self._asked.covered(way.witness(self._asked.jobs), self._window.start):
                 break
+        self.names.recorded = [refs.get(ref) or VCluster(ref, "") for ref in sorted({*refs, *self.names.owners()})]
         if not any(way.virtual for way in self._used):
             self._read_live(PODS, self.names._pods)
 

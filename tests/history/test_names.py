@@ -1,4 +1,4 @@
-"""Who is who in a Prometheus, against the recording: what was running is in its events and snapshots."""
+"""Who is who in a Prometheus: against the recording, and against made-up hosts of which the right answer is known."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from kubectl_vmetrics.history import jobs, names
+from kubectl_vmetrics.demo import server as demo_server
+from kubectl_vmetrics.demo.apiserver import Apiserver
+from kubectl_vmetrics.demo.cluster import Shape, build
+from kubectl_vmetrics.history import jobs, names, ways
 from kubectl_vmetrics.history.jobs import Jobs
 from kubectl_vmetrics.history.names import HOST, Identity
 from kubectl_vmetrics.history.window import Window
-from kubectl_vmetrics.prometheus import way
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
+from kubectl_vmetrics.prometheus import login, way
+from kubectl_vmetrics.prometheus.answer import Sample
 from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.prometheus.login import Login
+from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.vcluster.identity import VClusterRef
-from tests.prometheus import MISSING, unpack
+from kubectl_vmetrics.vcluster.naming import host_name
+from tests.prometheus import MISSING, blocks, unpack
 from tests.truth import evaluated
 from tests.truth.oracle import moment
 
@@ -22,6 +31,9 @@ pytestmark = MISSING
 
 VC1, VC2, VC3 = VClusterRef("team-a", "vc1"), VClusterRef("team-b", "vc2"), VClusterRef("team-c", "vc1")
 WHOLE = Window(moment("16:10:00"), moment("16:42:30"))
+START = 1_700_000_000
+MADE_UP = Window(START + 600, START + 1200)
+"""Fifteen minutes before and after it are in the made-up hosts as well."""
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +73,245 @@ def test_by_kube_state_metrics(recording: Prometheus) -> None:
     assert found.is_control_plane("team-c", "web-x-default-x-vc1") is None
     assert found.is_control_plane("shop", "db-0") is None
     assert dict(found.unproven) == {}
+
+
+LONG = "a-name-that-is-so-long-that-vcluster-truncates-and-hashes-it"
+HASHED = host_name(LONG, "default", "vc")
+OTHERS = host_name("what-another-object-is-called-which-is-very-long-as-well", "default", "vc")
+KSM = 'job="kube-state-metrics"'
+INFO = 'job="vmetrics-names"'
+
+
+def labels(namespace: str, pod: str, vcluster: str, space: str, job: str = KSM) -> str:
+    keys = f'label_vcluster_loft_sh_managed_by="{vcluster}",label_vcluster_loft_sh_namespace="{space}"'
+    return f'kube_pod_labels{{{job},namespace="{namespace}",pod="{pod}",{keys}}}'
+
+
+def annotations(namespace: str, pod: str, name: str, **more: str) -> str:
+    said = {"name": name, **more}
+    keys = ",".join(f'annotation_vcluster_loft_sh_object_{key}="{value}"' for key, value in said.items())
+    return f'kube_pod_annotations{{{KSM},namespace="{namespace}",pod="{pod}",{keys}}}'
+
+
+def info(namespace: str, pod: str, home: str, vcluster: str, space: str, name: str, job: str = INFO) -> str:
+    own = f'vcluster_virtual_namespace="{space}",vcluster_virtual_pod="{name}"'
+    owner = f'vcluster_host_namespace="{home}",vcluster_name="{vcluster}"'
+    return f'vcluster_pod_info{{{job},namespace="{namespace}",pod="{pod}",{owner},{own}}}'
+
+
+def vcluster(home: str, name: str) -> str:
+    return (
+        f'vcluster_info{{{INFO},vcluster_host_namespace="{home}",vcluster_name="{name}",status="Running",version="1"}}'
+    )
+
+
+def control_plane(namespace: str, name: str) -> str:
+    return f'kube_statefulset_created{{{KSM},namespace="{namespace}",statefulset="{name}"}}'
+
+
+NODE = f'kube_node_info{{{KSM},node="n"}}'
+HOSTS: dict[str, list[str]] = {
+    "labels": [
+        NODE,
+        control_plane("team", "vc"),
+        control_plane("other", "vc"),
+        labels("team", "web-x-default-x-vc", "vc", "default"),
+        labels("team", HASHED, "vc", "default"),
+        annotations("team", HASHED, LONG),
+        # The annotations of another object, which a controller of the host copied.
+        labels("team", OTHERS, "vc", "default"),
+        annotations("team", OTHERS, LONG),
+        labels("team", "virt-launcher-db-x-default-x-vc-abcde", "vc", "default"),
+        annotations("team", "virt-launcher-db-x-default-x-vc-abcde", "db", kind="kubevirt.io/v1, Kind=VirtualMachine"),
+        # Labels that somebody else wrote: no virtual cluster of that name runs there.
+        labels("elsewhere", "miner-x-default-x-vc", "vc", "default"),
+        labels("team", "miner-x-default-x-ghost", "ghost", "default"),
+        # The same names in the series of a tenant's own pod.
+        labels("team", "host-pod", "vc", "stolen", job='job="exporter-x-default-x-vc"'),
+    ],
+    "info": [
+        NODE,
+        vcluster("team", "vc"),
+        vcluster("empty", "idle"),
+        info("team", "web-x-default-x-vc", "team", "vc", "default", "web"),
+        info("target", "api-x-default-x-vc", "team", "vc", "default", "api"),
+        info("team", "virt-launcher-db-x-default-x-vc-abcde", "team", "vc", "default", ""),
+        info("team", "a-x-b-x-in-x-inner-x-default-x-vc", "team", "vc", "default", "a-x-b-x-in-x-inner"),
+        f'vcluster_nested_pod_info{{{INFO},namespace="team",pod="a-x-b-x-in-x-inner-x-default-x-vc",'
+        'vcluster_parent="team/vc",vcluster_host_namespace="default",vcluster_name="inner",'
+        'vcluster_virtual_namespace="b-x-in",vcluster_virtual_pod="a"}',
+        f'vcluster_nested_pod_info{{{INFO},namespace="team",pod="web-x-default-x-vc",'
+        'vcluster_parent="other/vc",vcluster_host_namespace="default",vcluster_name="inner",'
+        'vcluster_virtual_namespace="x",vcluster_virtual_pod="stolen"}',
+        info("team", "host-pod", "team", "vc", "x", "stolen", job='job="exporter-x-default-x-vc"'),
+        info("team", "host-pod", "team", "vc", "x", "stolen", job='job="somebody"'),
+        f'vcluster_namespace_info{{{INFO},namespace="whole",vcluster_host_namespace="team",vcluster_name="vc",'
+        'vcluster_virtual_namespace="everything"}',
+        f'vcluster_persistentvolumeclaim_info{{{INFO},namespace="team",persistentvolumeclaim="data-x-default-x-vc",'
+        'vcluster_host_namespace="team",vcluster_name="vc",vcluster_virtual_namespace="default",'
+        'vcluster_virtual_persistentvolumeclaim="data"}',
+    ],
+    "owners": [
+        NODE,
+        control_plane("team", "vc"),
+        f'kube_pod_owner{{{KSM},namespace="team",pod="web-x-default-x-vc",owner_kind="Service",owner_name="vc"}}',
+        f'kube_pod_owner{{{KSM},namespace="team",pod="vc-0",owner_kind="StatefulSet",owner_name="vc"}}',
+        f'kube_pod_owner{{{KSM},namespace="host",pod="a",owner_kind="Service",owner_name="vc"}}',
+    ],
+    "nothing": [NODE],
+}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus with all made-up hosts, told apart by the label `cluster`."""
+    folder = tmp_path_factory.mktemp("hosts")
+    lines = []
+    for cluster, series in HOSTS.items():
+        for item in series:
+            name, own = item.split("{", 1)
+            lines += [f'{name}{{cluster="{cluster}",{own} 1 {time}' for time in range(START, START + 1800, 30)]
+    # One pod that belonged to one virtual cluster, and is recreated as another's, and another that is ambiguous.
+    for time in range(START, START + 1800, 30):
+        late = time >= START + 1000
+        for pod, ends in (("changed-x-b-x-c-x-vc", START + 1800), ("gone-x-b-x-c-x-vc", START + 1100)):
+            if time < ends:
+                found = labels("team", pod, "vc", "c" if late else "b-x-c")
+                lines.append(found.replace("{", '{cluster="labels",', 1) + f" 1 {time}")
+    # OpenMetrics wants the samples of a family together.
+    lines.sort(key=lambda line: line.split("{", 1)[0])
+    blocks(folder, "\n".join(lines) + "\n# EOF\n")
+    with evaluated.recorded(folder) as url:
+        yield url
+
+
+def host(url: str, cluster: str) -> Prometheus:
+    return Prometheus(way.by_url(url, Login()), matchers=f'cluster="{cluster}"')
+
+
+def test_labels_prove_in_their_own_namespace_only(url: str) -> None:
+    found = names.read(host(url, "labels"), MADE_UP)
+    vc = VClusterRef("team", "vc")
+    assert found.way == "kube-state-metrics"
+    assert found.of("team", "web-x-default-x-vc") == Identity(vc, "default", "web")
+    assert found.of("team", HASHED) == Identity(vc, "default", LONG)
+    assert found.of("team", OTHERS) == Identity(vc, "default", None)
+    assert found.of("team", "virt-launcher-db-x-default-x-vc-abcde") == Identity(vc, "default", None)
+    assert found.of("elsewhere", "miner-x-default-x-vc") == HOST
+    assert found.of("team", "miner-x-default-x-ghost") == HOST
+    assert found.of("team", "host-pod") == HOST
+    assert found.claimed("team", "miner-x-default-x-ghost") == ("ghost", "default")
+    assert found.claimed("team", "host-pod") is None
+    assert dict(found.unproven) == {("elsewhere", "vc"): 1, ("team", "ghost"): 1}
+    assert found.known == [vc]
+
+
+def test_a_pod_that_was_recreated_for_another_is_the_last_one(url: str) -> None:
+    """Its name alone is ambiguous: `changed-x-b` in `c`, or `changed` in `b-x-c`."""
+    found = names.read(host(url, "labels"), MADE_UP)
+    vc = VClusterRef("team", "vc")
+    assert found.of("team", "changed-x-b-x-c-x-vc") == Identity(vc, "c", "changed-x-b")
+    earlier = names.read(host(url, "labels"), Window(START + 600, START + 900))
+    assert earlier.of("team", "changed-x-b-x-c-x-vc") == Identity(vc, "b-x-c", "changed")
+    # Where it is gone at the end, nothing says which of the two was meant when.
+    late = names.read(host(url, "labels"), Window(START + 600, START + 1790))
+    assert late.of("team", "gone-x-b-x-c-x-vc") == Identity(vc, None, None)
+
+
+def test_what_the_proxy_exports(url: str) -> None:
+    """Also in other host namespaces, nested, synced whole, without a name inside, and virtual clusters without pods."""
+    server = host(url, "info")
+    found = names.read(server, MADE_UP)
+    vc = VClusterRef("team", "vc")
+    nested = "a-x-b-x-in-x-inner-x-default-x-vc"
+    assert found.way == "vcluster_pod_info"
+    assert found.of("team", "web-x-default-x-vc") == found.innermost("team", "web-x-default-x-vc")
+    assert found.of("target", "api-x-default-x-vc") == Identity(vc, "default", "api")
+    assert found.of("team", "virt-launcher-db-x-default-x-vc-abcde") == Identity(vc, "default", None)
+    assert found.of("team", nested) == Identity(vc, "default", "a-x-b-x-in-x-inner")
+    assert found.innermost("team", nested) == Identity(VClusterRef("default", "inner", vc), "b-x-in", "a")
+    assert found.of("whole", "any") == Identity(vc, "everything", "any")
+    assert found.of("team", "host-pod") == HOST
+    assert found.of_claim("team", "data-x-default-x-vc") == Identity(vc, "default", "data")
+    assert found.of_claim("whole", "any") == Identity(vc, "everything", "any")
+    assert found.of_claim("team", "other") == HOST
+    assert [(item.ref.path, item.status, item.version) for item in found.clusters] == [
+        ("empty/idle", "Running", "1"),
+        ("team/vc", "Running", "1"),
+    ]
+    assert found.recorded == found.clusters
+
+
+def test_owners_know_the_virtual_cluster_only(url: str) -> None:
+    found = names.read(host(url, "owners"), MADE_UP)
+    assert found.way == "pod owners"
+    assert found.of("team", "web-x-default-x-vc") == Identity(VClusterRef("team", "vc"), None, None)
+    assert found.of("host", "a") == HOST
+    assert found.is_control_plane("team", "vc-0") == VClusterRef("team", "vc")
+
+
+def test_the_live_cluster_where_the_prometheus_knows_nothing(url: str) -> None:
+    """Its pods and claims, by the way that everything else takes; and without a cluster, nothing."""
+    assert names.read(host(url, "nothing"), MADE_UP).way == ""
+    with demo_server.serving(Apiserver(build(Shape()))) as live:
+        client = Client(login.connection(live, Login()))
+        found = names.read(host(url, "nothing"), MADE_UP, client)
+        assert found.way == "live cluster"
+        assert [ref.path for ref in found.known] == ["team-a/shop", "team-b/dev", "team-c/dev"]
+        assert found.recorded == []
+        listed = vcluster_pods.on_host(client, Scope(), PodMetrics)
+        assert len(listed.pods) > 50
+        for pod in listed.pods:
+            identity = found.innermost(pod.host.namespace, pod.host.name)
+            assert identity.vcluster == pod.vcluster
+            assert pod.virtual is None or (identity.namespace, identity.name) == (
+                pod.virtual.namespace,
+                pod.virtual.name,
+            )
+
+
+def witness(name: str, job: str, count: int, path: str = "", cluster: str = "") -> Sample:
+    pairs = {"__name__": name, "job": job, "metrics_path": path, "cluster": cluster}
+    return Sample({key: value for key, value in pairs.items() if value}, (0.0, str(count)))
+
+
+def test_jobs_of_other_charts() -> None:
+    """By their names; those of a tenant's Services never, and unknown ones only where there is no other."""
+    found = jobs.choose(
+        [
+            witness("machine_memory_bytes", "kubernetes-nodes-cadvisor", 3),
+            witness("machine_memory_bytes", "cadvisor-x-default-x-vc", 500),
+            witness("kube_node_info", "kubernetes-service-endpoints", 3),
+            witness("kube_node_info", "mine", 1),
+            witness("vcluster_info", "mine", 1),
+            witness("kubelet_running_pods", "kubelet-b", 3),
+            witness("kubelet_running_pods", 'kubelet"a', 3),
+        ]
+    )
+    assert found == Jobs(
+        cadvisor='job="kubernetes-nodes-cadvisor"',
+        kubelet='job=~"kubelet\\"a|kubelet-b"',
+        state='job="kubernetes-service-endpoints"',
+        names='job="none of this source"',
+        labeled='job=~"kubelet\\"a|kubelet-b|kubernetes-nodes-cadvisor"',
+        recorded='job=""',
+    )
+
+
+def test_several_clusters_in_one_prometheus() -> None:
+    found = [
+        witness("machine_memory_bytes", "kubelet", 3, "/metrics/cadvisor", cluster) for cluster in ("prod", "test")
+    ]
+    with pytest.raises(VmetricsError) as caught:
+        jobs.choose(found)
+    assert caught.value.message == (
+        "this Prometheus has series of several clusters: specify one with --prometheus-match cluster=prod or "
+        "--prometheus-match cluster=test"
+    )
+    assert jobs.choose(found[:1], 'cluster="prod"').cadvisor == (
+        'job="kubelet",metrics_path="/metrics/cadvisor",cluster="prod"'
+    )
+
+
+def test_windows_of_many_days_are_asked_for_day_by_day() -> None:
+    assert list(ways.days(Window(0.0, 200_000.0))) == [(113_600.0, 200_000.0), (27_200.0, 113_600.0), (0.0, 27_200.0)]
