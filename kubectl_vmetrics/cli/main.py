@@ -39,6 +39,10 @@ from the host cluster; nothing is installed or changed there.""",
             "Display resource usage of pods, nodes, virtual clusters, namespaces and volumes.",
         ),
         "vmi": ("kubectl_vmetrics.cli.vmi:vmi", "Display resource usage of virtual machines (KubeVirt)."),
+        "history": (
+            "kubectl_vmetrics.cli.history:history",
+            "Display resource usage over time, from a Prometheus.",
+        ),
         "components": ("kubectl_vmetrics.cli.components:components", "Display the health of KubeVirt's components."),
         "controlplanes": (
             "kubectl_vmetrics.cli.controlplanes:controlplanes",

@@ -36,11 +36,12 @@ class Coverage:
     def _found(self, witness: str) -> float | None:
         if witness not in self._intervals:
             start, end = self._window
-            most = 0.0
+            counts = []
             for at in sorted({end, (start + end) / 2, min(end, start + _AT_A_TIME)}):
                 found = self._server.query(f"max(count_over_time({witness}[{duration(_AT_A_TIME)}]))", at=at)
-                most = max(most, found[0].number if found else 0.0)
-            self._intervals[witness] = min(max(_AT_A_TIME / most, _NEAREST), _FARTHEST) if most else None
+                counts += [item.number for item in found if item.number > 0]
+            # Where old samples are further apart than new ones, as after downsampling, those count.
+            self._intervals[witness] = min(max(_AT_A_TIME / min(counts), _NEAREST), _FARTHEST) if counts else None
         return self._intervals[witness]
 
     def shares(self, grid: Grid, witness: str, *, otherwise: bool) -> list[float]:

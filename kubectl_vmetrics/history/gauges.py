@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from .grid import Grid, Key
+from .step import Container
 
 _WHOLE = 0.75
 """The share of the usual number of samples from which a step counts as whole where nothing is known of the next one."""
@@ -120,3 +121,29 @@ def _usual(grid: Grid, counts: Iterable[array[float]]) -> list[float]:
         median(whole[k]) if whole[k] else max(median(half[k]), 1.0) if half[k] else rest[k]
         for k in range(grid.steps + 2)
     ]
+
+
+def brief(grid: Grid, samples: Values, most: float, *, one: bool = False) -> dict[int, set[Container]]:
+    """Pods with few samples that came and went within a grid, by the last of their steps.
+
+    Args:
+        grid: the steps.
+        samples: of containers, from the step before the grid to the one after it: how many there are, or what they are.
+        most: up to how many are few.
+        one: whether each counts as one.
+    """
+    counts: dict[Container, float] = {}
+    last: dict[Container, int] = {}
+    for key, values in samples.items():
+        pod = Container(*key[:2])
+        for k, value in enumerate(values):
+            if value == value:  # noqa: PLR0124 - NaN
+                counts[pod] = counts.get(pod, 0.0) + (1.0 if one else value)
+                last[pod] = max(last.get(pod, 0), k)
+                if k in (0, grid.steps + 1):
+                    counts[pod] = math.inf  # it may have been there for longer
+    found: dict[int, set[Container]] = {}
+    for pod, count in counts.items():
+        if count <= most:
+            found.setdefault(last[pod], set()).add(pod)
+    return found
