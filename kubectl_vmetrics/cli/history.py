@@ -269,7 +269,7 @@ def _draw(environment: Environment, find: Any, count: int, *, colored: bool) -> 
 
 
 def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(seconds))
 
 
 def _length(seconds: float) -> str:

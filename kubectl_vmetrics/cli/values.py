@@ -29,6 +29,7 @@ FILES = (
 """Parameters that are files or folders, which are the shell's business; `folder` of `completion` alone."""
 
 _DURATIONS = ("5s", "15s", "30s", "1m")
+_PERIODS = ("1h", "24h", "7d", "30d", "today", "yesterday", "week", "lastweek", "month", "lastmonth")
 _TABLES = ("wide", "json", "yaml", "csv", "name", "jsonpath=", "custom-columns=", "github", "html")
 _KAMAJI = "/apis/kamaji.clastix.io/v1alpha1/{}tenantcontrolplanes"
 _VMIS = "/apis/kubevirt.io/v1/{}virtualmachineinstances"
@@ -95,6 +96,14 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return _sources("targets" if top == "targets" else command)
     if name == "at":
         return ("15m", "1h", "1d", "yesterday", "today", "month")
+    if name in ("since", "until"):
+        return _PERIODS
+    if name == "step" and top == "history":
+        return ("15s", "1m", "5m", "1h", "1d")
+    if name == "metrics":
+        from kubectl_vmetrics.history.fields import METRICS
+
+        return METRICS
     if name == "endpoints":
         from kubectl_vmetrics.metrics.kubelet import ONCE, TEXTS
 
@@ -187,6 +196,10 @@ def _sorts(command: str) -> Iterable[str]:
         from kubectl_vmetrics.views import volumes
 
         return volumes.SORTS
+    if command == "history":
+        from kubectl_vmetrics.history.fields import SORTS
+
+        return SORTS
     return ("cpu", "memory")
 
 
@@ -220,6 +233,7 @@ def of_arguments(path: Sequence[str], ask: Lookup, given: Mapping[str, str], bef
         "targets": lambda: [(kind, "") for kind in ("kubevirt", "kubelet", "controlplanes", "all", "prometheus")],
         "doctor": _areas_and_checks,
         "raw": lambda: _paths(ask),
+        "history": lambda: [(kind, "") for kind in ("vclusters", "namespaces", "pods", "nodes", "vmi", "volumes")],
         "completion": lambda: [(shell, "") for shell in ("bash", "zsh", "fish", "powershell", "kubectl")],
     }
     read = known.get(" ".join(path))

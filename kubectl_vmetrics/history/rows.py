@@ -22,6 +22,7 @@ _GROUPS = (Kind.VCLUSTERS, Kind.NAMESPACES)
 _VOLUMES = (Metric.VOLUME_USED, Metric.VOLUME_CAPACITY, Metric.VOLUME_REQUEST)
 _QUOTAS = (Metric.QUOTA_USED, Metric.QUOTA_HARD)
 
+_HALF = 0.5
 _ALWAYS = (Metric.CPU, Metric.MEMORY, Metric.VM_CPU, Metric.NODE_CPU, Metric.RESTARTS, Metric.OOM_KILLS)
 """Without an amount, these are 0."""
 
@@ -298,9 +299,13 @@ class _Rows:
         return Row(key, points, totals)
 
     def _points(self, field: Field, column: array[float], life: range) -> Iterable[float]:
-        for index, (amount, share) in enumerate(zip(column, self._present[field.metric], strict=True)):
+        shares = self._present[field.metric]
+        # Where a server's data begins, a step has less than it should, and of counters nothing.
+        began = next((index for index, share in enumerate(shares) if share > 0), 0)
+        partial = began if began > 0 or shares[:1] < [_HALF] else -1
+        for index, (amount, share) in enumerate(zip(column, shares, strict=True)):
             start, end = self._times[index]
-            if share <= 0 or index not in life:
+            if share <= 0 or index == partial or index not in life:
                 yield math.nan
             else:
                 yield amount if field.unit is Unit.COUNT else amount / (end - start)

@@ -107,6 +107,10 @@ COMMANDS: dict[str, Need] = {
             *_rights("monitoring.coreos.com", "prometheuses", "list"),
         ),
     ),
+    "history": Need(
+        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        (*_WORKLOADS, *_SPACES, *_PODS, *_CLAIMS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
+    ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
     "doctor prometheus": Need(
         _PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES)
