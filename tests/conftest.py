@@ -104,6 +104,20 @@ def on_demo(demo_url: str, tmp_path: Path) -> Cli:
     return lambda *args, **more: invoke(*args, kubeconfig=path, **more)
 
 
+@pytest.fixture(scope="session")
+def live_demo_url() -> Iterator[str]:
+    """A demo cluster whose clock is that of this machine: its history goes up to now."""
+    with server.serving(Apiserver(build(Shape()))) as url:
+        yield url
+
+
+@pytest.fixture
+def on_live_demo(live_demo_url: str, tmp_path: Path) -> Cli:
+    """Run a command against that one."""
+    path = write_kubeconfig(tmp_path, live_demo_url)
+    return lambda *args, **more: invoke(*args, kubeconfig=path, **more)
+
+
 @pytest.fixture
 def client_of() -> Callable[[str], Client]:
     """A client for a URL."""

@@ -42,7 +42,7 @@ ALIASES = {
     "pvc": "volumes",
 }
 _LINES = 5
-"""Lines of a chart without --top: more cannot be told apart."""
+"""Lines of a chart without --top: more look alike."""
 
 
 @click.command(

@@ -100,6 +100,8 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return _PERIODS
     if name == "step" and top == "history":
         return ("15s", "1m", "5m", "1h", "1d")
+    if name == "top":
+        return ("5", "10", "20")
     if name == "metrics":
         from kubectl_vmetrics.history.fields import METRICS
 
@@ -196,10 +198,6 @@ def _sorts(command: str) -> Iterable[str]:
         from kubectl_vmetrics.views import volumes
 
         return volumes.SORTS
-    if command == "history":
-        from kubectl_vmetrics.history.fields import SORTS
-
-        return SORTS
     return ("cpu", "memory")
 
 

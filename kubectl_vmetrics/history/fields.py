@@ -121,8 +121,6 @@ FIELDS: Mapping[Kind, Mapping[str, Sequence[Field]]] = {
 }
 """The fields of each kind by the names of --metric; the first two are the default."""
 
-SORTS = tuple(dict.fromkeys(field.label for fields in FIELDS.values() for some in fields.values() for field in some))
-"""All values of --sort-by."""
 METRICS = tuple(dict.fromkeys(name for fields in FIELDS.values() for name in fields))
 
 

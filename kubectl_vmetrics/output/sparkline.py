@@ -50,9 +50,9 @@ def fitted(points: Sequence[float], width: int) -> list[float]:
 
 
 def is_plain(encoding: str | None) -> bool:
-    """Whether a stream of this encoding cannot show the levels."""
+    """Whether a stream of this encoding cannot show the levels; None for one of text."""
     try:
-        LEVELS.encode(encoding or "ascii")
+        LEVELS.encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return True
     return False
