@@ -24,6 +24,7 @@ _WITNESSES = {
     "machine_memory_bytes": CADVISOR,
     "kubelet_running_pods": KUBELET,
     "kubelet_node_name": KUBELET,
+    "node_cpu_usage_seconds_total": KUBELET,
     "kube_node_info": STATE,
     "kube_namespace_created": STATE,
     "vcluster_info": NAMES,
