@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,7 +13,7 @@ import click
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import Forbidden, MetricsNotAvailable, UsageError, VmetricsError
 
-from . import engine
+from . import engine, files
 from .cluster import client as open_client
 from .command import Command
 from .engine import prometheus_options
@@ -260,7 +257,7 @@ def _write(show: Show, find: Find, render: Callable[[Sequence[Target]], str], fi
         if text == last:
             continue
         if file:
-            _replace(file, text)
+            files.replace(file, text, "--to", 0o644)  # Prometheus is another user
         else:
             environment.stdout.write(text)
             environment.stdout.flush()
@@ -316,28 +313,3 @@ def _looks(show: Show, find: Find, file: Path | None = None) -> Iterator[tuple[l
         if not show.watch:
             return
         time.sleep(max(0.0, show.interval - (time.monotonic() - started)))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace a file atomically: readers see either the old or the new one."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(handle)  # else a crash may leave the name with nothing behind it
-        Path(name).chmod(0o644)  # Prometheus is another user
-        Path(name).replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        if isinstance(error, OSError):
-            raise _unwritable(path, error) from None
-        raise
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"--to: {path}: {(error.strerror or 'cannot be written').lower()}")
