@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ WHOLE = (Metric.NODE_CPU_ALLOCATABLE, Metric.NODE_MEMORY_ALLOCATABLE)
 """What is kept per step of the host."""
 VOLUMES = (Metric.VOLUME_USED, Metric.VOLUME_CAPACITY, Metric.VOLUME_REQUEST)
 MACHINES = (Metric.VM_CPU, Metric.VM_MEMORY, Metric.VM_RUNNING)
+_LAUNCHER = re.compile(r"virt-launcher-(.+)-[a-z0-9]{5}")
 QUOTAS = (Metric.QUOTA_USED, Metric.QUOTA_HARD)
 METRICS = (*SERIES, *WHOLE, *VOLUMES, *MACHINES, *QUOTAS)
 """What a report is made of, beside the bill."""
@@ -48,12 +50,15 @@ class Pod(NamedTuple):
 
 
 class Machine:
-    """A virtual machine: unit-seconds over the window, and the largest means of a step."""
+    """A virtual machine: unit-seconds over the window, and the largest means of a step.
 
-    __slots__ = ("cpu", "cpu_peak", "memory", "memory_peak", "running")
+    `seen` are the seconds of steps in which it used CPU, for sources that do not say when it was running.
+    """
+
+    __slots__ = ("cpu", "cpu_peak", "memory", "memory_peak", "running", "seen")
 
     def __init__(self) -> None:
-        self.cpu = self.cpu_peak = self.memory = self.memory_peak = self.running = 0.0
+        self.cpu = self.cpu_peak = self.memory = self.memory_peak = self.running = self.seen = 0.0
 
 
 class Claim:
@@ -173,6 +178,9 @@ class Tally:
             return self._groups[key]
         found: Pod | None = None
         identity = self._names.of(namespace, name)
+        if identity.vcluster is None and self._machine and (launcher := _LAUNCHER.fullmatch(name)):
+            # KubeVirt made this pod; the machine in it is what a virtual cluster synced.
+            identity = self._machine(namespace, launcher[1])
         if self._tenant is None:
             group = Group(identity.vcluster)
             found = Pod(group, identity.namespace or namespace, identity.name or name)
@@ -229,6 +237,7 @@ class Tally:
                     continue
                 machine = self.machines.setdefault((identity, namespace, name), Machine())
                 if metric is Metric.VM_CPU:
+                    machine.seen += seconds
                     machine.cpu += amount
                     machine.cpu_peak = max(machine.cpu_peak, amount / seconds)
                 elif metric is Metric.VM_MEMORY:

@@ -74,7 +74,8 @@ def name(given: Given, row: Row) -> Text:
         return Text(inside, below="" if given.tenant else given.labels.name(account.vcluster))
     if given.labels.public:
         return Text("On the host")
-    return Text(inside or account.path, below=owner)
+    what = "control plane" if account.kind is Kind.CONTROL_PLANE else "host namespace"
+    return Text(inside or account.path, below="; ".join(part for part in (what, owner) if part))
 
 
 def whole(given: Given, bill: Bill, resource: Resource) -> Whole:

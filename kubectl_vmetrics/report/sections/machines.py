@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..given import Given, Made
-from ..numbers import GIB, HOUR, decimal, plural, size
+from ..numbers import GIB, HOUR, NONE, decimal, plural, size
 from ..page import Cell, Column, Number, Section, Table, Text
 from ..tally import Machine
 
@@ -31,9 +31,8 @@ def make(given: Given) -> Made | None:
     rest = [machine for _, machine in found[MOST:]]
     totals: list[list[Cell]] = []
     if rest:
-        running, cpu, memory = (
-            sum(getattr(machine, name) for machine in rest) for name in ("running", "cpu", "memory")
-        )
+        running = sum(machine.running or machine.seen for machine in rest)
+        cpu, memory = sum(machine.cpu for machine in rest), sum(machine.memory for machine in rest)
         hours = Number(running, decimal(running / HOUR))
         sums = [_hours(cpu / HOUR), _hours(memory / HOUR / GIB)]
         totals = [[Text(plural(len(rest), "other machine")), hours, *[Text("")] * 4, *sums]]
@@ -48,15 +47,15 @@ def _hours(value: float) -> Number:
 
 
 def _cells(machine: Machine) -> list[Cell]:
-    running = machine.running
+    running = machine.running or machine.seen
     cpu = machine.cpu / running if running else None
-    memory = machine.memory / running if running else None
+    memory = machine.memory / running if running and machine.memory else None  # without a guest agent it is not known
     return [
         Number(running, decimal(running / HOUR)),
         Number(cpu, decimal(cpu)),
         Number(machine.cpu_peak, decimal(machine.cpu_peak)),
         Number(memory, size(memory)),
-        Number(machine.memory_peak, size(machine.memory_peak)),
+        Number(memory and machine.memory_peak, size(memory and machine.memory_peak)),
         _hours(machine.cpu / HOUR),
-        _hours(machine.memory / HOUR / GIB),
+        _hours(machine.memory / HOUR / GIB) if memory else Number(None, NONE),
     ]
