@@ -99,7 +99,7 @@ class Tally:
         self._names = names
         self._tenant = tenant
         self._machine = machine
-        self._groups: dict[tuple[str, str], Pod | None] = {}
+        self._known: dict[tuple[str, str], tuple[Group | None, array[float] | None]] = {}
         self._series: dict[Metric, dict[Group, array[float]]] = {metric: {} for metric in SERIES}
         self._whole: dict[Metric, array[float]] = {metric: array("d") for metric in WHOLE}
         self._present: dict[Metric, array[float]] = {metric: array("d") for metric in METRICS}
@@ -171,11 +171,11 @@ class Tally:
         there = sum(share * length for share, length in zip(self._present[metric], self.lengths, strict=True))
         return min(there / seconds, 1.0) if seconds else 0.0
 
-    def _pod(self, namespace: str, name: str) -> Pod | None:
-        """The row and the names of a pod; None if it is none of this report's."""
-        key = namespace, name
-        if key in self._groups:
-            return self._groups[key]
+    def _whose(self, namespace: str, name: str) -> Pod | VClusterRef | None:
+        """The row and the names of a pod, or whose control plane it is; None if it is none of this report's."""
+        plane = self._names.is_control_plane(namespace, name)
+        if plane is not None:
+            return plane if self._tenant in (None, plane) else None
         found: Pod | None = None
         identity = self._names.of(namespace, name)
         if identity.vcluster is None and self._machine and (launcher := _LAUNCHER.fullmatch(name)):
@@ -186,31 +186,37 @@ class Tally:
             found = Pod(group, identity.namespace or namespace, identity.name or name)
         elif identity.vcluster == self._tenant:
             found = Pod(Group(self._tenant, identity.namespace or ""), identity.namespace or "", identity.name or "")
-        self._groups[key] = found
         return found
 
     def _add_series(self, index: int, metric: Metric, step: Step, column: int | None) -> None:
         sums: dict[Group, float] = {}
+        known = self._known
         for (namespace, name, _), amount in step.amounts.get(metric, {}).items():
-            plane = self._names.is_control_plane(namespace, name)
-            if plane is not None:
-                if column is not None and self._tenant in (None, plane):
-                    self.planes.setdefault(plane, array("d", bytes(32)))[column] += amount
+            key = namespace, name
+            found = known.get(key)
+            if found is None:
+                found = known[key] = self._numbers(namespace, name)
+            group, numbers = found
+            if numbers is None:
                 continue
-            pod = self._pod(namespace, name)
-            if pod is None:
-                continue
-            sums[pod.group] = sums.get(pod.group, 0.0) + amount
+            if group is not None:
+                sums[group] = sums.get(group, 0.0) + amount
             if column is not None:
-                found = self.pods.get(pod)
-                if found is None:
-                    found = self.pods[pod] = array("d", bytes(32))
-                found[column] += amount
+                numbers[column] += amount
         series = self._series[metric]
         for group, amount in sums.items():
             values = series.setdefault(group, array("d"))
             values.extend([0.0] * (index - len(values)))
             values.append(amount)
+
+    def _numbers(self, namespace: str, name: str) -> tuple[Group | None, array[float] | None]:
+        """The row of a pod, None for control planes; and where its amounts are added up, None for nowhere."""
+        whose = self._whose(namespace, name)
+        if whose is None:
+            return None, None
+        if isinstance(whose, Pod):
+            return whose.group, self.pods.setdefault(whose, array("d", bytes(32)))
+        return None, self.planes.setdefault(whose, array("d", bytes(32)))
 
     def _add_claims(self, step: Step) -> None:
         seconds = step.end - step.start

@@ -45,13 +45,14 @@ class Known(Names):
         self._refs = refs
         self._pods = pods
         self._claims = claims
+        self._own = {(ref.host_namespace, f"{ref.name}-0"): ref for ref in refs}
 
     @property
     def known(self) -> list[VClusterRef]:
         return sorted(self._refs, key=lambda ref: ref.path)
 
     def is_control_plane(self, namespace: str, pod: str) -> VClusterRef | None:
-        return next((ref for ref in self._refs if (ref.host_namespace, f"{ref.name}-0") == (namespace, pod)), None)
+        return self._own.get((namespace, pod))
 
 
 PODS = {
