@@ -55,7 +55,7 @@ class Labels:
         """A row of the report."""
         if group.vcluster is None:
             return Text("The host's own pods")
-        return Text(group.namespace or "(unnamed)") if group.namespace else self.vcluster(group.vcluster)
+        return Text(group.namespace) if group.namespace else self.vcluster(group.vcluster)
 
     def line(self, group: Group) -> str:
         """A row in a sentence, or in the legend of a chart."""

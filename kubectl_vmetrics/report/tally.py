@@ -29,6 +29,10 @@ METRICS = (*SERIES, *WHOLE, *VOLUMES, *MACHINES, *QUOTAS)
 """What a report is made of, beside the bill."""
 
 
+UNNAMED = "(unnamed)"
+"""Pods and namespaces of a virtual cluster whose virtual names are not known, all together."""
+
+
 class Group(NamedTuple):
     """A row of the report: a virtual cluster, one of its namespaces, or the host's own pods (all empty).
 
@@ -178,14 +182,18 @@ class Tally:
             return plane if self._tenant in (None, plane) else None
         found: Pod | None = None
         identity = self._names.of(namespace, name)
-        if identity.vcluster is None and self._machine and (launcher := _LAUNCHER.fullmatch(name)):
+        if identity.name is None and self._machine and (launcher := _LAUNCHER.fullmatch(name)):
             # KubeVirt made this pod; the machine in it is what a virtual cluster synced.
-            identity = self._machine(namespace, launcher[1])
-        if self._tenant is None:
-            group = Group(identity.vcluster)
-            found = Pod(group, identity.namespace or namespace, identity.name or name)
-        elif identity.vcluster == self._tenant:
-            found = Pod(Group(self._tenant, identity.namespace or ""), identity.namespace or "", identity.name or "")
+            virtual = self._machine(namespace, launcher[1])
+            if virtual.vcluster is not None and identity.vcluster in (None, virtual.vcluster):
+                identity = virtual
+        if self._tenant is None and identity.vcluster is None:
+            found = Pod(Group(None), namespace, name)
+        elif self._tenant in (None, identity.vcluster):
+            # A pod of a tenant whose virtual name is not known has none in this report: its host name is not public.
+            namespace = identity.namespace or UNNAMED
+            group = Group(identity.vcluster, namespace if self._tenant else "")
+            found = Pod(group, namespace, identity.name or UNNAMED)
         return found
 
     def _add_series(self, index: int, metric: Metric, step: Step, column: int | None) -> None:
