@@ -172,4 +172,4 @@ def write(environment: Environment, path: Path | None, given: Given) -> None:
     # A bill is nobody else's business, unless its owner has said otherwise.
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     files.replace(path, text, "-o", mode)
-    environment.say(f"{path.name} written: {-(-len(text) // 1000)} kB")
+    environment.say(f"{path.name} written")

@@ -69,7 +69,7 @@ def test_rows_of_a_tenant() -> None:
     assert found.planes == {}
 
 
-def test_a_machine_in_the_name_of_another_tenant_is_not_believed_against_the_pod() -> None:
+def test_a_machine_in_the_name_of_another_tenant_does_not_count_against_the_pod() -> None:
     """A pod that is proven to be of one virtual cluster stays there."""
     names = Known([ACME, GLOBEX], {LAUNCHER: Identity(GLOBEX, "x", None)}, {})
     found = Tally(names, None, lambda *_: Identity(ACME, "shop", "vm"))
