@@ -16,9 +16,12 @@ from kubectl_vmetrics.controlplane.health import Verdict
 from kubectl_vmetrics.controlplane.plane import KINDS, VCLUSTER
 from kubectl_vmetrics.controlplane.scrape import Instance, Scraper
 from kubectl_vmetrics.history import names as names_
+from kubectl_vmetrics.history import rightsize, workloads
 from kubectl_vmetrics.history import window as windows
-from kubectl_vmetrics.history.names import HOST, Identity
+from kubectl_vmetrics.history.names import HOST, Identity, Names
+from kubectl_vmetrics.history.steps import Step
 from kubectl_vmetrics.history.window import Window
+from kubectl_vmetrics.history.workloads import Workload
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import VmetricsError
 from kubectl_vmetrics.metrics.sampling import Sampler
@@ -76,6 +79,7 @@ def gather(client: Client, server: Prometheus, asked: Asked, environment: Enviro
     tenant = discovery.select(names.clusters, asked.vcluster) if asked.vcluster else None
     known = _tried(failures, "Names of virtual machines", lambda: _machines(client, tenant, asked.targets), None)
     tally = Tally(names, tenant, lambda namespace, name: (known or {}).get((namespace, name), HOST))
+    usage = _tried(failures, "Rightsizing", lambda: _usage(client, server, asked, names, tenant), None)
     step = windows.step(asked.window, asked.step) if asked.step else billing.step(asked.window)
     question = Question(
         By.NAMESPACE if tenant else By.VCLUSTER, Share(asked.share), asked.prices, asked.owner_label, tenant
@@ -89,10 +93,15 @@ def gather(client: Client, server: Prometheus, asked: Asked, environment: Enviro
             names,
             question,
             client=client,
-            also=tally.add,
-            extra=METRICS,
+            also=add,
+            extra=(*METRICS, *rightsize.METRICS),
             progress=Progress(environment, "steps"),
         )
+
+    def add(item: Step) -> None:
+        tally.add(item)
+        if usage is not None:
+            usage.add(item)
 
     try:
         bill = read()
@@ -113,6 +122,7 @@ def gather(client: Client, server: Prometheus, asked: Asked, environment: Enviro
         names.way or "nothing that was found",
         bill,
         verdicts,
+        usage.advice(rightsize.Settings()) if usage is not None else None,
         tenant=tenant,
         failures=failures,
         warnings=sorted(server.warnings),
@@ -126,6 +136,25 @@ def _tried(failures: list[tuple[str, str]], title: str, read: Callable[[], _T], 
     except VmetricsError as error:
         failures.append((title, error.message))
         return otherwise
+
+
+def _usage(
+    client: Client, server: Prometheus, asked: Asked, names: Names, tenant: VClusterRef | None
+) -> rightsize.Usage:
+    """What adds up the use of workloads."""
+    found = workloads.read(server, asked.window, names, client)
+
+    def whose(namespace: str, pod: str) -> tuple[VClusterRef | None, str, Workload] | None:
+        identity = names.of(namespace, pod)
+        if tenant not in (None, identity.vcluster) or names.is_control_plane(namespace, pod):
+            return None
+        workload = found.of(namespace, pod)
+        if identity.vcluster is None or identity.name is None:
+            # Known by names of the host alone, and not the tenant's to size: a machine's pod is KubeVirt's.
+            return None if asked.public or identity.vcluster else (None, namespace, workload)
+        return identity.vcluster, identity.namespace or "", workload
+
+    return rightsize.Usage(asked.window, whose)
 
 
 def _machines(client: Client, tenant: VClusterRef | None, targets: Targets) -> dict[tuple[str, str], Identity]:

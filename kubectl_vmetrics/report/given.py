@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kubectl_vmetrics.allocation.bill import Bill
 from kubectl_vmetrics.controlplane.health import Verdict
 from kubectl_vmetrics.history.names import Identity
 from kubectl_vmetrics.history.queries import Metric
+from kubectl_vmetrics.history.rightsize import Advice
 from kubectl_vmetrics.history.window import Window
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
@@ -89,7 +90,7 @@ class Given(NamedTuple):
         way: how virtual names were found.
         bill: None if there is none.
         verdicts: on control planes now; None if nobody asked them.
-        advice: rows of rightsizing; None if there are none.
+        advice: of rightsizing; None if nobody looked.
         tenant: the only virtual cluster of the report.
         failures: parts that could not be gathered: their titles, and why.
         warnings: of the source: partial answers.
@@ -104,7 +105,7 @@ class Given(NamedTuple):
     way: str
     bill: Bill | None = None
     verdicts: Sequence[Verdict] | None = None
-    advice: Sequence[Mapping[str, object]] | None = None
+    advice: Sequence[Advice] | None = None
     tenant: VClusterRef | None = None
     failures: Sequence[tuple[str, str]] = ()
     warnings: Sequence[str] = ()
