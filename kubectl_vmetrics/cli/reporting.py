@@ -40,6 +40,7 @@ from .top.choose import Targets
 
 _T = TypeVar("_T")
 PUBLIC = "the host's Prometheus"
+MACHINE = "VirtualMachineInstance"
 
 
 class Asked(NamedTuple):
@@ -149,8 +150,10 @@ def _usage(
         if tenant not in (None, identity.vcluster) or names.is_control_plane(namespace, pod):
             return None
         workload = found.of(namespace, pod)
+        if workload.kind == MACHINE:
+            return None  # KubeVirt sizes its pod
         if identity.vcluster is None or identity.name is None:
-            # Known by names of the host alone, and not the tenant's to size: a machine's pod is KubeVirt's.
+            # Known by names of the host alone.
             return None if asked.public or identity.vcluster else (None, namespace, workload)
         return identity.vcluster, identity.namespace or "", workload
 

@@ -51,7 +51,7 @@ def _sums(given: Given, known: Sequence[Advice]) -> Table:
         rows.append(
             [
                 given.labels.group(Group(item.vcluster)),
-                *(Number(value, decimal(value)) for value in cores),
+                *(Number(value, _saved(value)) for value in cores),
                 *(Number(value, _signed(value)) for value in memory),
             ]
         )
@@ -82,7 +82,7 @@ def _workloads(given: Given, known: Sequence[Advice]) -> Table:
         cores, memory = (sum(getattr(item, name).saves for item in rest) for name in ("cpu", "memory"))
         saved: list[Cell] = [
             *[Text("")] * 3,
-            Number(cores, decimal(cores)),
+            Number(cores, _saved(cores)),
             *[Text("")] * 3,
             Number(memory, _signed(memory)),
             Text(""),
@@ -105,7 +105,11 @@ def _whose(given: Given, ref: VClusterRef | None) -> str:
 
 def _cores(numbers: Numbers) -> list[Cell]:
     values = (numbers.request, numbers.percentile, numbers.suggested, numbers.saves)
-    return [Number(value, decimal(value)) for value in values]
+    return [Number(value, _saved(value)) for value in values]
+
+
+def _saved(value: float | None) -> str:
+    return "0" if value is not None and abs(value) < 0.005 else decimal(value)
 
 
 def _bytes(numbers: Numbers) -> list[Cell]:

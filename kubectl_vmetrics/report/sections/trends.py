@@ -67,6 +67,8 @@ def _change(given: Given, group: Group, kind: Kind, middle: float) -> list[Cell]
     at = sum(1 for start in given.tally.starts if start < middle)
     first, second = mean(values[:at]), mean(values[at:])
     grown = ratio(second - first, first) if first is not None and second is not None else None
+    if grown is not None and abs(grown) < 0.0005:
+        grown = 0.0
     return [
         Number(first, shown(first, kind)),
         Number(second, shown(second, kind)),

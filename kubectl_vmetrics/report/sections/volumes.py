@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..given import Given, Made
 from ..growth import Filling, filling
-from ..numbers import NONE, day, percent, plural, size, span
+from ..numbers import NONE, day, percent, plural, size
 from ..page import Cell, Column, Level, Number, Section, Share, Table, Text
 from ..tally import Claim
 
@@ -82,7 +82,7 @@ def _alerts(given: Given, found: list[tuple[Text, Filling]]) -> list[Text]:
         name = f"{label.text} ({label.below})" if label.below else label.text
         if item.full is not None and item.full - given.window.end < SOON:
             left = item.full - given.window.end
-            when = f"in about {span(left)}" if left > 0 else "now"
+            when = f"in about {plural(max(round(left / 86_400), 1), 'day')}" if left > 0 else "now"
             alerts.append(Text(f"Volume {name} will be full on {day(item.full)}", Level.BAD, f"({when}, an estimate)."))
         elif share is not None and share >= NEARLY:
             alerts.append(Text(f"Volume {name} is {percent(share)} full.", Level.WARNING))
