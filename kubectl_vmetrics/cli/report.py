@@ -12,6 +12,7 @@ import click
 from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.output.terminal import Environment
 
+from .bill import SHARES
 from .cluster import client as open_client
 from .command import Command
 from .engine import open_prometheus, prometheus_options
@@ -20,7 +21,6 @@ from .top.choose import Targets, not_empty, target_option
 if TYPE_CHECKING:
     from kubectl_vmetrics.report.given import Given
 
-SHARES = ("none", "even", "by-usage")
 STDOUT = "-"
 MARK = b'<meta name="generator" content="kubectl-vmetrics '
 """What is at the beginning of every report."""
@@ -41,7 +41,7 @@ With --vcluster it is the report of one tenant, for that tenant: it holds nothin
 host.""",
     examples=[
         ("This month, all tenants", "report"),
-        ("Last month, with costs", "report --since lastmonth --prices prices.yaml -o october.html"),
+        ("Last month", "report --since lastmonth -o october.html"),
         ("For one tenant", "report --since 7d --vcluster shop -o shop.html"),
         ("All tenants, without names of the host", "report --public-names"),
     ],
@@ -63,7 +63,9 @@ host.""",
 )
 @click.option("--public-names", is_flag=True, help="Only names that tenants know: no host namespaces, pods or nodes.")
 @click.option("--no-controlplanes", is_flag=True, help="Do not scrape control planes.")
-@click.option("--prices", "prices", metavar="FILE", default=None, help="File with your prices; see bill --show-prices.")
+@click.option(
+    "--prices", "prices_file", metavar="FILE", default=None, help="File with your prices; see bill --show-prices."
+)
 @click.option(
     "--share",
     default="none",
@@ -91,13 +93,15 @@ def report(
     vcluster: str | None,
     public_names: bool,
     no_controlplanes: bool,
-    prices: str | None,
+    prices_file: str | None,
     share: str,
     owner_label: str,
     targets: Targets,
 ) -> int:
     """Check the options, gather, write."""
     from kubectl_vmetrics.history import window as windows
+    from kubectl_vmetrics.history.queries import Metric
+    from kubectl_vmetrics.report.numbers import period
 
     from . import pricing, reporting
 
@@ -110,7 +114,7 @@ def report(
             windows.step(window, step)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    found = pricing.prices(prices)
+    found = pricing.prices(prices_file)
     client = open_client(context)
     server = open_prometheus(context, client)
     asked = reporting.Asked(
@@ -119,6 +123,9 @@ def report(
     given = reporting.gather(client, server, asked, context.obj)
     for warning in sorted(server.warnings):
         context.obj.warn(warning)
+    if not any(given.tally.covered(metric) for metric in (Metric.CPU, Metric.MEMORY)):
+        when = period(*given.window)
+        context.obj.warn(f"no usage found from {when}: is this the right Prometheus, and does it scrape kubelets?")
     for title, why in given.failures:
         context.obj.warn(f"{title} could not be read: {why}")
     write(context.obj, path, given)

@@ -16,6 +16,7 @@ FILES = (
     "client_certificate",
     "client_key",
     "file",
+    "prices_file",
     "folder",
     "token_file",
     "tls_cert_file",
@@ -128,7 +129,7 @@ def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | 
         return _of_rules(name)
     if name == "folder" and top == "manifests":
         return None
-    if top == "bill" and name in ("by", "share"):
+    if top in ("bill", "report") and name in ("by", "share"):
         from .bill import BY, SHARES
 
         return BY if name == "by" else SHARES
