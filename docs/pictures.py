@@ -1,6 +1,7 @@
-"""Draw the pictures of terminals that the README shows, by `python docs/pictures.py`; needs the extra `dev`.
+"""Draw the pictures that the pages show, by `python docs/pictures.py`; needs the extra `dev`.
 
-Each is an SVG without fonts, scripts or addresses of its own, of what commands print on the demo cluster.
+Those of terminals are SVGs without fonts, scripts or addresses of their own: what commands print on the demo cluster.
+That of `report` is a photograph of the page, taken with Debian's chromium; without it, the old one stays.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import html
 import io
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,6 +26,9 @@ PICTURES = {
     "doctor": ("kubectl vmetrics demo --break kubelet-down doctor metrics-api kubelets",),
 }
 """The command lines of each."""
+REPORT = "kubectl vmetrics report --since 7d"
+SCREEN = "1100,1000"
+"""Pixels of the photograph."""
 WIDTH = 144
 """Columns that a picture has at most."""
 _FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -91,10 +98,24 @@ def told(picture: str) -> str:
     return "\n".join(lines).strip("\n")
 
 
+def photograph(runner: shown.Page, folder: Path) -> None:
+    """The beginning of the page that `report` writes, as on a screen."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        return
+    page = folder / "report.html"
+    runner.run(f"{REPORT} -o {page}")
+    screen = [f"--screenshot={FOLDER / 'report.png'}", f"--window-size={SCREEN}", "--hide-scrollbars"]
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    subprocess.run([browser, *quiet, *screen, page.as_uri()], check=True, capture_output=True, timeout=120)
+
+
 def main() -> None:
     """Draw all."""
     FOLDER.mkdir(exist_ok=True)
     with shown.cluster() as cluster:
+        with shown.page(*cluster) as runner, tempfile.TemporaryDirectory() as folder:
+            photograph(runner, Path(folder))
         for name in PICTURES:
             with shown.page(*cluster) as runner:
                 (FOLDER / f"{name}.svg").write_text(draw(name, session(name, runner)), encoding="utf-8")
