@@ -53,7 +53,7 @@ def rows(ledger: Ledger, by: By, share: Share, owners: Mapping[str, Owner]) -> l
         (Kind.OVERCOMMITTED, balance.overcommitted),
     ):
         if amounts:
-            found.append(Row(Account(kind), billed=amounts))
+            found.append(Row(Account(kind), seconds=sum(ledger.lengths), billed=amounts))
     return found
 
 

@@ -101,8 +101,8 @@ def view(bill: Bill, *, wide: bool = True) -> View:
     amounts = [_cells([total(item.amounts(row), item.resource) for row in rows], item.resource) for item in columns]
     if bill.currency:
         headers.append(f"COST({bill.currency})")
-        costs = [row.cost or Decimal(0) for row in rows]
-        amounts.append([*map(str, costs), str(sum(costs, Decimal(0)))])
+        costs = [row.cost for row in rows if row.cost is not None]
+        amounts.append([*map(str, costs), str(bill.cost)])
     cells: list[Cells] = []
     for index, row in enumerate(rows):
         who = [row.owner.name or NONE] if owners else []

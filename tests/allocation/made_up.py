@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from kubectl_vmetrics.allocation.account import Account, Kind
+from kubectl_vmetrics.allocation.account import Account, By, Kind, Owner
+from kubectl_vmetrics.allocation.bill import Bill
+from kubectl_vmetrics.allocation.directory import Facts
+from kubectl_vmetrics.allocation.ledger import METRICS, Ledger
+from kubectl_vmetrics.allocation.making import Question, Sources, make
+from kubectl_vmetrics.allocation.prices import Prices
+from kubectl_vmetrics.allocation.quantities import Resource
 from kubectl_vmetrics.history.steps import Container, Metric, Step
+from kubectl_vmetrics.history.window import Window
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 MINUTE = 60.0
@@ -142,3 +150,67 @@ def hosts(draw: st.DrawFn) -> Host:
     } | {"node-1": range(minutes)}
     gaps = st.frozensets(st.integers(0, minutes - 1))
     return Host(minutes, lives, nodes, draw(gaps), draw(gaps))
+
+
+HOSTILE = VClusterRef("team-c", "=cmd|' /C calc'!A0")
+"""No virtual cluster has such a name; a Prometheus may have such a label."""
+OWNERS = {
+    "team-a": Owner("ann", "web-shop"),
+    "team-b": Owner('=HYPERLINK("http://example.com")', "@bank"),
+    "owned": Owner("-2+3", ""),
+}
+PRICES = Prices(
+    "EUR",
+    2,
+    {
+        Resource.CPU: {"default": Decimal("0.0316")},
+        Resource.MEMORY: {"default": Decimal("0.0042")},
+        Resource.GPU: {"default": Decimal("1.2"), "A100": Decimal("3.1")},
+        Resource.CLAIM: {"default": Decimal("0.0001"), "fast": Decimal("0.0003")},
+        Resource.NETWORK_OUT: {"default": Decimal("0.08")},
+        Resource.CONTROL_PLANE: {"default": Decimal("0.05")},
+        Resource.VM: {"default": Decimal("0.01")},
+    },
+    provider="Platform team",
+)
+
+
+def bill(question: Question | None = None) -> Bill:
+    """The bill of two hours of a host with four cores: two tenants, one that nobody names well, a VM, and the host."""
+    host = Host(1, [], {}, frozenset(), frozenset())
+    directory = Directory(host)
+    directory._node.update(dict.fromkeys([*ACCOUNTS, "odd"], "node-1"))
+    ACCOUNTS.setdefault("odd", Account(Kind.WORKLOAD, HOSTILE, "<script>", "Deployment", '"><img onerror=alert(1)>'))
+    ledger = Ledger(directory)
+    hour, gib = 3600.0, 2.0**30
+
+    def of(**amounts: float) -> dict[Container, float]:
+        names = {"web_0": "web-0", "shop_0": "shop-0", "db_0": "db-0", "vm": "virt-launcher-a"}
+        return {Container(f"ns-{key}", names.get(key, key), "main"): value for key, value in amounts.items()}
+
+    node, claim = Container("", "node-1"), Container("team-a", "data-x-data-x-shop")
+    used = of(web_0=0.5 * hour, shop_0=0.1 * hour, teller=hour, coredns=0.1 * hour, vm=0.25 * hour, portal=0.05 * hour)
+    first = {
+        Metric.CPU: used | of(odd=0.125 * hour),
+        Metric.CPU_REQUEST: of(web_0=0.25 * hour, shop_0=0.2 * hour, teller=0.5 * hour, coredns=0.1 * hour),
+        Metric.MEMORY: {key: value * gib for key, value in used.items()},
+        Metric.MEMORY_REQUEST: of(teller=2 * hour * gib, web_0=0.25 * hour * gib),
+        Metric.GPU_REQUEST: of(teller=hour),
+        Metric.NETWORK_TRANSMIT: of(web_0=5e9, teller=1e9, coredns=1e6),
+        Metric.NETWORK_RECEIVE: of(web_0=1e9),
+        Metric.VOLUME_REQUEST: {claim: 10 * gib * hour},
+        Metric.RUNNING: {key._replace(container=""): hour for key in used},
+        Metric.NODE_CPU_ALLOCATABLE: {node: 4 * hour},
+        Metric.NODE_MEMORY_ALLOCATABLE: {node: 16 * gib * hour},
+        Metric.NODE_GPU_ALLOCATABLE: {node: hour},
+    }
+    # In the second hour, a burst beside requests that fill the host.
+    second = first | {Metric.CPU: of(web_0=3 * hour), Metric.CPU_REQUEST: of(teller=3 * hour, web_0=0.25 * hour)}
+    start = 1_795_500_000.0
+    present = dict.fromkeys(METRICS, 1.0)
+    ledger.add(Step(start, start + hour, first, present))
+    ledger.add(Step(start + hour, start + 2 * hour, second, present | {Metric.NETWORK_TRANSMIT: 0.5}))
+    window = Window(start, start + 2 * hour)
+    facts = Facts(owners=OWNERS, warnings=("=1+1 in team-b is not known",))
+    sources = Sources(window, hour, "monitoring/prometheus-k8s", "vcluster_pod_info", ("team-b/bank is odd",))
+    return make(ledger, facts, question or Question(By.WORKLOAD, prices=PRICES), sources)
