@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -33,6 +34,8 @@ class Known(Protocol):
         """The virtual cluster whose control plane a pod is part of."""
 
 
+_OF_DEPLOYMENT = re.compile(r"-[a-z0-9]{6,10}-[a-z0-9]{5}")
+"""What follows a Deployment's name in the names of its pods."""
 Workload = Callable[[str, str, Identity], tuple[str, str]]
 """Kind and name of the workload of a host pod, by the names of its owner."""
 
@@ -71,15 +74,23 @@ class HostDirectory:
         facts: what is known beside them.
         workload: kind and name of a pod's workload.
         pool: of a node, by its labels.
+        detailed: whether workloads are told apart; else namespaces are the smallest accounts.
     """
 
     def __init__(
-        self, known: Known, facts: Facts, workload: Workload, pool: Callable[[Mapping[str, str]], str] | None = None
+        self,
+        known: Known,
+        facts: Facts,
+        workload: Workload,
+        pool: Callable[[Mapping[str, str]], str] | None = None,
+        *,
+        detailed: bool = True,
     ) -> None:
         self._known = known
         self._facts = facts
         self._workload = workload
         self._pool = pool
+        self._detailed = detailed
         self._places: dict[str, tuple[str, str]] = {}
         self._sizes: dict[Account, str] = {}
 
@@ -93,19 +104,33 @@ class HostDirectory:
         machine = self._facts.machines.get((namespace, pod))
         if machine is not None:
             return self._machine(namespace, machine, identity)
+        tenant = self._tenant(namespace, pod) if identity.vcluster is None else None
+        if tenant is not None:
+            return Account(Kind.CONTROL_PLANE, None, namespace, name=tenant)
         kind, name = self._workload(namespace, pod, identity)
         if identity.vcluster is not None:
-            return Account(Kind.WORKLOAD, identity.vcluster, identity.namespace or "", kind, name)
-        if kind == "Deployment" and (namespace, name) in self._facts.tenants:
-            return Account(Kind.CONTROL_PLANE, None, namespace, name=name)
-        return Account(Kind.WORKLOAD, None, namespace, kind, name)
+            return self._workload_account(identity.vcluster, identity.namespace or "", kind, name)
+        return self._workload_account(None, namespace, kind, name)
+
+    def _tenant(self, namespace: str, pod: str) -> str | None:
+        """The tenant control plane whose Deployment a host pod is of; Kamaji gives both one name."""
+        found = [
+            name
+            for place, name in self._facts.tenants
+            if place == namespace and pod.startswith(name) and _OF_DEPLOYMENT.fullmatch(pod, len(name))
+        ]
+        return max(found, key=len, default=None)
+
+    def _workload_account(self, ref: VClusterRef | None, namespace: str, kind: str, name: str) -> Account:
+        inside = (kind, name) if self._detailed else ("", "")
+        return Account(Kind.WORKLOAD, ref, namespace, *inside)
 
     def _machine(self, namespace: str, name: str, identity: Identity) -> Account:
         """A virtual machine, by the names of its owner."""
         ref, own = identity.vcluster, name
         if ref is not None and identity.namespace:
             own = naming.virtual_name(name, identity.namespace, ref.name) or name
-        account = Account(Kind.VM, ref, identity.namespace or namespace, "", own)
+        account = Account(Kind.VM, ref, identity.namespace or namespace, "VirtualMachineInstance", own)
         self._sizes[account] = self._facts.sizes.get((namespace, name), "")
         return account
 
@@ -119,8 +144,8 @@ class HostDirectory:
         identity = self._known.of_claim(namespace, name)
         kind = "PersistentVolumeClaim"
         if identity.vcluster is not None:
-            return Account(Kind.WORKLOAD, identity.vcluster, identity.namespace or "", kind, identity.name or name)
-        return Account(Kind.WORKLOAD, None, namespace, kind, name)
+            return self._workload_account(identity.vcluster, identity.namespace or "", kind, identity.name or name)
+        return self._workload_account(None, namespace, kind, name)
 
     def place(self, container: Container) -> tuple[str, str]:
         """The pool of a container's node, and the model of that node's GPUs; "" where unknown."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
-from kubectl_vmetrics.history import steps
+from kubectl_vmetrics.history import steps, workloads
 from kubectl_vmetrics.history.names import Identity, Names
 from kubectl_vmetrics.history.steps import Metric, Step
 from kubectl_vmetrics.history.window import Window
@@ -14,8 +13,9 @@ from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.vcluster import homes
 
 from . import look
+from .account import By
 from .bill import Bill
-from .directory import HostDirectory
+from .directory import HostDirectory, Workload
 from .ledger import METRICS, Ledger
 from .making import Question, Sources, make
 
@@ -61,8 +61,12 @@ def bill(
     prices = question.prices
     pools = bool(prices and prices.pools)
     facts = look.read(server, window, names, client, label=question.owner_label, pools=pools)
-    workload = by_name
-    ledger = Ledger(HostDirectory(names, facts, workload, prices.pool if prices and pools else None))
+    workload: Workload = by_name
+    if question.by is By.WORKLOAD:
+        known = workloads.read(server, window, names, client)
+        workload = lambda namespace, pod, _: known.of(namespace, pod)  # noqa: E731
+    pool = prices.pool if prices and pools else None
+    ledger = Ledger(HostDirectory(names, facts, workload, pool, detailed=question.by is By.WORKLOAD))
     metrics = [*dict.fromkeys((*METRICS, *extra))]
     for item in steps.read(server, window, step, metrics, jobs=names.jobs, progress=progress):
         ledger.add(item)
@@ -73,17 +77,6 @@ def bill(
     return make(ledger, facts, question, Sources(window, step, server.name, names.way, warnings))
 
 
-_STEMS = (
-    ("Deployment", re.compile(r"(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}")),
-    ("StatefulSet", re.compile(r"(.+)-\d+")),
-    ("DaemonSet", re.compile(r"(.+)-[a-z0-9]{5}")),
-)
-
-
 def by_name(_namespace: str, pod: str, identity: Identity) -> tuple[str, str]:
-    """Kind and name of the workload, as far as a pod's name tells."""
-    name = identity.name or pod
-    for kind, pattern in _STEMS:
-        if found := pattern.fullmatch(name):
-            return kind, found[1]
-    return "Pod", name
+    """Kind and name of the workload, as far as a pod's name shows them."""
+    return workloads.by_name(identity.name or pod)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from kubectl_vmetrics.history.names import Identity
 from kubectl_vmetrics.history.window import Window
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.vcluster.discovery import VCluster
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from . import look
+from .account import By
 from .bill import Bill
 from .directory import Facts, HostDirectory
 from .gather import by_name
@@ -50,12 +50,8 @@ def bill(
     # These grow with each sample, and the directory sees it.
     facts = facts._replace(machines=sampler.machines, nodes=sampler.nodes)
 
-    def workload(namespace: str, pod: str, identity: Identity) -> tuple[str, str]:
-        tenant = sampler.tenants.get((namespace, pod))
-        return ("Deployment", tenant) if tenant else by_name(namespace, pod, identity)
-
     pool = question.prices.pool if question.prices and question.prices.pools else None
-    ledger = Ledger(HostDirectory(sampler, facts, workload, pool))
+    ledger = Ledger(HostDirectory(sampler, facts, by_name, pool, detailed=question.by is By.WORKLOAD))
     moments = [time.time()]
     for step in sampler.steps(seconds, progress):
         ledger.add(step)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kubectl_vmetrics.controlplane.kamaji import NAME_LABEL
 from kubectl_vmetrics.history.names import HOST, Identity
 from kubectl_vmetrics.history.steps import Container, Metric, Step
 from kubectl_vmetrics.kube import core
@@ -53,7 +52,7 @@ class Sampler:
     Attributes:
         failed: why the last sample that failed did; "" if none did.
         warnings: what could not be resolved.
-        machines, nodes, tenants: as in directory.Facts.
+        machines, nodes: as in directory.Facts.
         clusters: the virtual clusters that there are.
     """
 
@@ -66,7 +65,6 @@ class Sampler:
         self.warnings: dict[str, None] = {}
         self.machines: dict[Key, str] = {}
         self.nodes: dict[Key, str] = {}
-        self.tenants: dict[Key, str] = {}
         self.clusters: list[VCluster] = []
         self._held: _Sample | None = None
         self._uids: dict[str, str] = {}
@@ -175,8 +173,6 @@ class Sampler:
         machine = self._uids.get(labels.get(machines.CREATED_BY, ""))
         if machine and labels.get(_LAUNCHER[0]) == _LAUNCHER[1]:
             self.machines[key] = machine
-        if labels.get(NAME_LABEL) and key not in self._pods:
-            self.tenants[key] = labels[NAME_LABEL]
 
 
 def _requested(pod: core.Pod, rates: Rates) -> None:
