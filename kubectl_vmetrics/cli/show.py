@@ -209,6 +209,11 @@ class Show:
         """Whether the columns of -o wide are shown."""
         return self.output == "wide"
 
+    @property
+    def details(self) -> bool:
+        """Whether everything is printed that is known, although it takes more requests."""
+        return self.wide or self.document or self.output == "csv"
+
     def run(self, find: Callable[[], Outcome]) -> int:
         """Find and print, once or, with --watch, until Ctrl-C. Returns the exit code."""
         if self.watch:

@@ -198,7 +198,11 @@ def _sorts(command: str) -> Iterable[str]:
     if command == "top volumes":
         from kubectl_vmetrics.views import volumes
 
-        return volumes.SORTS
+        return volumes.sorts(namespaces=True, inside=False)
+    if command in ("top vclusters", "top namespaces"):
+        from kubectl_vmetrics.views import groups
+
+        return groups.sorts(groups.Options(wide=True), vclusters=command == "top vclusters")
     return ("cpu", "memory")
 
 

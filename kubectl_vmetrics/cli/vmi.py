@@ -129,7 +129,7 @@ def vmi(
                 kept.append(item)
         if names and not kept:
             raise NotFound(f'virtualmachineinstances.kubevirt.io "{names[0]}" not found', code=404, reason="NotFound")
-        if show.wide:
+        if show.details:
             kept = _with_pods(client, namespace, kept, warnings)
         where = f" on node {node}" if node else "" if namespace is None or ref else f" in {namespace} namespace."
         warnings += failures

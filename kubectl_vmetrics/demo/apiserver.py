@@ -29,6 +29,7 @@ from . import (
     monitoring,
     pod_metrics,
     prometheus,
+    quotas,
     rbac,
     reviews,
     watch,
@@ -55,6 +56,7 @@ PARTS: tuple[Callable[[World], Any], ...] = (
     monitoring.sign_up,
     gpus.sign_up,
     prometheus.sign_up,
+    quotas.sign_up,
     rbac.sign_up,
 )
 _FORM = "application/x-www-form-urlencoded"

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 
 import msgspec
 
+from . import traffic
 from .cluster import Claim, DemoNode, DemoPod
 from .exchange import Reply, Request, missing
-from .usage import Metrics, daemons
+from .usage import Metrics, daemons, worked
 from .world import World
 
 _PATH = re.compile(r"/api/v1/nodes/([^/]+)/proxy/(healthz|stats/summary|metrics(?:/(?:cadvisor|resource|probes))?)/?")
@@ -118,6 +119,10 @@ def _pod(pod: DemoPod, metrics: Metrics) -> dict[str, Any]:
             "usedBytes": sum(c["rootfs"]["usedBytes"] + c["logs"]["usedBytes"] for c in containers),
         },
     }
+    counted = traffic.of(pod, worked(pod, metrics.until))
+    interface = {"name": "eth0", "rxBytes": counted.received, "rxErrors": counted.errors}
+    interface |= {"txBytes": counted.sent, "txErrors": 0}
+    item["network"] = {"time": stamp, **interface, "interfaces": [interface]}
     if pod.claim:
         reference = {"name": pod.claim.host_name, "namespace": pod.namespace}
         item["volume"] = [{"time": stamp, "name": "data", "pvcRef": reference, **volume(pod.claim)}]
@@ -230,6 +235,29 @@ def _cadvisor(scope: Scope) -> Iterator[str]:
         yield _family(family, text, kind)
         for container, labels, seconds, octets in rows:
             yield f'{family}{{container="{container}"{extra},{labels}}} {value(seconds, octets)} {stamp}\n'
+
+    yield from _traffic(scope)
+
+
+def _traffic(scope: Scope) -> Iterator[str]:
+    """Of each pod the interface, which cAdvisor reports with the pause container, and of its containers the disk."""
+    metrics, stamp = scope.metrics, scope.metrics.milliseconds
+    rows = [(pod, traffic.of(pod, worked(pod, metrics.until))) for pod in scope.pods]
+    parts = [(*_labelled(item)[:2], item) for item in _samples(scope)]
+    for family, text, field, part in traffic.FAMILIES:
+        yield _family(family, f"{text}.", "counter")
+        if part == "interface":
+            for pod, counted in rows:
+                name = f"{pod.uid.replace('-', '')}{0:032x}"
+                cgroup, image = f"/kubepods/burstable/pod{pod.uid}/{name}", "registry.k8s.io/pause:3.10"
+                labels = f'container="",id="{cgroup}",image="{image}",interface="eth0",name="{name}"'
+                where = f'namespace="{pod.namespace}",pod="{pod.name}"'
+                yield f"{family}{{{labels},{where}}} {getattr(counted, field) if field else 0} {stamp}\n"
+            continue
+        device = 'device="/dev/sda",' if part == "device" else ""
+        for container, labels, item in parts:
+            counted = traffic.of(item.pod, worked(item.pod, metrics.until), container)
+            yield f'{family}{{container="{container}",{device}{labels}}} {getattr(counted, field)} {stamp}\n'
 
 
 def _labelled(item: _Sample) -> tuple[str, str, float, int]:

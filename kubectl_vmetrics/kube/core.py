@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -93,6 +94,7 @@ class ContainerStatus(msgspec.Struct):
     """What a container has: None before the kubelet reports it, and before Kubernetes 1.33."""
 
     name: str = ""
+    restarts: int = msgspec.field(default=0, name="restartCount")
     resources: Resources | None = None
     allocated: dict[str, str] = msgspec.field(default_factory=dict, name="allocatedResources")
 
@@ -103,6 +105,7 @@ class _PodSpec(msgspec.Struct):
     init_containers: list[ContainerSpec] = msgspec.field(default_factory=list, name="initContainers")
     resources: Resources | None = None
     overhead: dict[str, str] = {}
+    host_network: bool = msgspec.field(default=False, name="hostNetwork")
 
 
 class _PodStatus(msgspec.Struct):
@@ -120,6 +123,40 @@ class Pod(msgspec.Struct):
     metadata: ObjectMeta
     spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
     status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+
+class _ClaimSpec(msgspec.Struct):
+    resources: Resources = msgspec.field(default_factory=Resources)
+
+
+class Claim(msgspec.Struct):
+    """v1.PersistentVolumeClaim: what it requests."""
+
+    metadata: ObjectMeta
+    spec: _ClaimSpec = msgspec.field(default_factory=_ClaimSpec)
+
+
+class _QuotaSpec(msgspec.Struct):
+    scopes: list[str] = []
+    selector: dict[str, Any] | None = msgspec.field(default=None, name="scopeSelector")
+
+
+class _QuotaStatus(msgspec.Struct):
+    hard: dict[str, str] = {}
+    used: dict[str, str] = {}
+
+
+class Quota(msgspec.Struct):
+    """v1.ResourceQuota: limits of a namespace, and how much of each is used."""
+
+    metadata: ObjectMeta
+    spec: _QuotaSpec = msgspec.field(default_factory=_QuotaSpec)
+    status: _QuotaStatus = msgspec.field(default_factory=_QuotaStatus)
+
+    @property
+    def scoped(self) -> bool:
+        """Whether it is about some of the objects only."""
+        return bool(self.spec.scopes or self.spec.selector)
 
 
 class Named(msgspec.Struct):
@@ -155,11 +192,27 @@ def namespaces(client: Client, *, labels: str | None = None) -> list[Named]:
     return found
 
 
+def claims(client: Client, namespace: str | None) -> list[Claim]:
+    """PersistentVolumeClaims of a namespace, or of all. Raises as Client.get."""
+    found: list[Claim] = list_all(client, _path(namespace, "persistentvolumeclaims"), decoder(ObjectList[Claim]))
+    return found
+
+
+def quotas(client: Client, namespace: str | None) -> list[Quota]:
+    """ResourceQuotas of a namespace, or of all. Raises as Client.get."""
+    found: list[Quota] = list_all(client, _path(namespace, "resourcequotas"), decoder(ObjectList[Quota]))
+    return found
+
+
+def _path(namespace: str | None, resource: str) -> str:
+    return f"/api/v1/namespaces/{escape(namespace)}/{resource}" if namespace else f"/api/v1/{resource}"
+
+
 def count_claims(client: Client, namespace: str | None) -> int:
     """How many PersistentVolumeClaims there are in a namespace, or in all. Raises as Client.get."""
-    scope = f"namespaces/{escape(namespace)}/" if namespace else ""
-    path = f"/api/v1/{scope}persistentvolumeclaims"
-    return len(list_all(client, path, decoder(ObjectList[Named]), accept=PARTIAL_LIST))
+    return len(
+        list_all(client, _path(namespace, "persistentvolumeclaims"), decoder(ObjectList[Named]), accept=PARTIAL_LIST)
+    )
 
 
 def labels_of_namespaces(client: Client) -> dict[str, dict[str, str]]:

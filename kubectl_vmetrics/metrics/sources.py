@@ -6,7 +6,7 @@ metrics-server's fifteen. It knows no labels: pods are listed as well, for their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
 import msgspec
@@ -87,14 +87,7 @@ class Kubelets:
 
     def warning(self) -> str | None:
         """All nodes that did not answer, in one line."""
-        if not self.failures:
-            return None
-        reasons: dict[str, list[str]] = {}
-        for node, error in self.failures:
-            reasons.setdefault(error.message, []).append(node)
-        parts = [f"{', '.join(sorted(set(nodes)))} ({why})" for why, nodes in reasons.items()]
-        count = len({node for node, _ in self.failures})
-        return f"{counted(count, 'node')} did not respond: " + "; ".join(parts)
+        return unanswered(self.failures)
 
     def summaries(self, client: Client, nodes: list[str]) -> dict[str, Summary]:
         """stats/summary of these nodes; those that do not answer are remembered. Raises if none does."""
@@ -114,6 +107,18 @@ class Kubelets:
             raise failures[0].error  # nothing at all: one clear error instead of a warning and an empty table
         self.failures += failures
         return found
+
+
+def unanswered(failures: Iterable[Failure]) -> str | None:
+    """Nodes that did not answer, in one line; None if there are none."""
+    reasons: dict[str, list[str]] = {}
+    for node, error in failures:
+        reasons.setdefault(error.message, []).append(node)
+    if not reasons:
+        return None
+    parts = [f"{', '.join(sorted(set(nodes)))} ({why})" for why, nodes in reasons.items()]
+    count = len({node for nodes in reasons.values() for node in nodes})
+    return f"{counted(count, 'node')} did not respond: " + "; ".join(parts)
 
 
 class Auto:

@@ -32,6 +32,7 @@ class View(NamedTuple):
             what `rows` are.
         spare: headers of columns that a narrow screen may do without, the least important first; None for a table
             that is printed as kubectl prints it, however wide.
+        plain: names and values for csv, with units in the names, the sums last; None where `records` are all there is.
     """
 
     headers: Sequence[str]
@@ -41,6 +42,7 @@ class View(NamedTuple):
     footer: Sequence[Row] = ()
     records: Callable[[], Sequence[Row]] | None = None
     spare: Sequence[str] | None = ()
+    plain: Callable[[], tuple[Sequence[str], Sequence[Sequence[Any]]]] | None = None
 
 
 def is_document(form: str) -> bool:
@@ -99,17 +101,14 @@ def render(view: View, form: str, *, headers: bool = True, coloured: bool = Fals
 
             paint = colours.by_threshold(view.headers)
         return table.render(view.rows, view.headers if headers else (), view.footer, paint)
+    if form == "csv" and view.plain:
+        fields, values = view.plain()
+        return _csv([*([fields] if headers else []), *([_plain(value) for value in row] for row in values)])
     rows = view.records() if view.records else view.rows
     cells = [[safe.line(cell) for cell in row] for row in rows]
     if form == "csv":
-        import csv
-        import io
-
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
         plain = [[_unformulated(cell) for cell in row] for row in cells]
-        writer.writerows([list(view.headers), *plain] if headers else plain)
-        return out.getvalue()
+        return _csv([list(view.headers), *plain] if headers else plain)
     import tabulate
 
     if form in PIPED:
@@ -130,6 +129,26 @@ def _objects(document: Any, form: str, *, headers: bool) -> str:
 
     items = document.get("items", [document])
     return Columns(form.removeprefix(COLUMNS)).render(items, headers=headers) if items else ""
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    import csv
+    import io
+
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def _plain(value: Any) -> str:
+    """A value of csv: nothing for what is not known."""
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, (bool, int, float)):
+        from .jsonpath import scalar
+
+        return scalar(value, nothing="")
+    return _unformulated(safe.line(str(value)))
 
 
 # What begins like this is a formula to a spreadsheet, in whichever width (OWASP, "CSV Injection").

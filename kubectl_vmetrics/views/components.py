@@ -11,7 +11,7 @@ from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import UNKNOWN, mebibytes, millicores
 
-from . import cells
+from . import cells, fields
 
 _HEADERS = [
     "COMPONENT",
@@ -36,7 +36,35 @@ def view(items: Sequence[Health], *, wide: bool = False) -> View:
         return [f"pod/{item.component.name}" for item in items]
 
     rows = [[*_cells(item), *(_wide(item) if wide else [])] for item in items]
-    return View([*_HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names, spare=("NODE", "VERSION"))
+    return View(
+        [*_HEADERS, *(_WIDE if wide else [])],
+        rows,
+        lambda: _document(items),
+        names,
+        spare=("NODE", "VERSION"),
+        plain=lambda: fields.table(map(_item, items), _FIELDS),
+    )
+
+
+_FIELDS = {
+    "component": "component",
+    "namespace": "metadata.namespace",
+    "instance": "metadata.name",
+    "node": "node",
+    "up": "up",
+    "error": "error",
+    "version": "version",
+    "leader": "leader",
+    "started_seconds": "startTimeSeconds",
+    "goroutines": "goroutines",
+    "cpu_cores": "cpuCores",
+    "memory_bytes": "memoryBytes",
+    "requests_per_second": "requestsPerSecond",
+    "error_share": "errorShare",
+    "connection_errors": "connectionErrors",
+    "connection_errors_grown": "connectionErrorsGrown",
+    "connection_errors_to": "connectionErrorsTo",
+}
 
 
 def _cells(item: Health) -> Row:
@@ -101,11 +129,13 @@ def _item(item: Health) -> dict[str, Any]:
             "version": item.version or None,
             "leader": item.leading,
             "startTimeSeconds": used.started,
+            "goroutines": used.goroutines,
             "cpuCores": used.cores,
             "memoryBytes": used.memory_bytes,
             "requestsPerSecond": used.requests,
             "errorShare": used.failed,
             "connectionErrors": used.lost,
             "connectionErrorsGrown": used.losing,
+            "connectionErrorsTo": list(used.losing_what) or None,
         }
     )

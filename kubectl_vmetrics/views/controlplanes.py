@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubectl_vmetrics.controlplane.figures import Figures
 from kubectl_vmetrics.controlplane.health import Health, Verdict, why
@@ -13,7 +13,7 @@ from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
 
-from . import cells
+from . import cells, fields
 
 _HEADERS = ["KIND", "NAMESPACE", "NAME", "COMPONENT", "INSTANCE", "UP", "VERSION", "LEADER", "REQ/S", "ERR(%)", "P99"]
 _HEADERS += ["INFLIGHT", "CPU(cores)", "MEMORY(bytes)"]
@@ -53,7 +53,16 @@ def view(found: Sequence[Verdict], *, wide: bool = False) -> View:
         headers.append(PROBLEM)
     else:
         rows = [row[:-1] for row in rows]
-    return View(headers, rows, lambda: _document(found), lambda: names, spare=("INSTANCE", "VERSION", "KIND"))
+    return View(
+        headers,
+        rows,
+        lambda: _document(found),
+        lambda: names,
+        spare=("INSTANCE", "VERSION", "KIND"),
+        plain=lambda: fields.table(
+            fields.each(_document(found)["items"], "components", always=True), _COMPONENT_FIELDS
+        ),
+    )
 
 
 def _lead(verdict: Verdict, component: str, instance: str) -> list[str]:
@@ -142,30 +151,106 @@ _SUMMARY += ["MEMORY(bytes)", "VERDICT"]
 def summary(found: Sequence[Verdict]) -> View:
     """One row for each control plane."""
     rows = [_summed(verdict) for verdict in found]
-    return View(_SUMMARY, rows, lambda: _document(found), lambda: [f"{v.plane.kind}/{v.plane.path}" for v in found])
+    return View(
+        _SUMMARY,
+        rows,
+        lambda: _document(found),
+        lambda: [f"{v.plane.kind}/{v.plane.path}" for v in found],
+        plain=lambda: fields.table(_document(found)["items"], _PLANE_FIELDS),
+    )
 
 
-def _summed(verdict: Verdict) -> Row:
-    plane = verdict.plane
+_PLANE_FIELDS = {
+    "kind": "controlPlaneKind",
+    "namespace": "metadata.namespace",
+    "name": "metadata.name",
+    "version": "version",
+    "status": "status",
+    "ready_replicas": "readyReplicas",
+    "replicas": "replicas",
+    "requests_per_second": "requestsPerSecond",
+    "error_share": "errorShare",
+    "p99_seconds": "p99Seconds",
+    "cpu_cores": "cpuCores",
+    "memory_bytes": "memoryBytes",
+    "verdict": "verdict",
+    "reasons": "reasons",
+}
+_COMPONENT_FIELDS = {
+    "kind": "controlPlaneKind",
+    "namespace": "metadata.namespace",
+    "name": "metadata.name",
+    "component": "part.name",
+    "instance": "part.instance",
+    "up": "part.up",
+    "error": "part.error",
+    "version": "part.version",
+    "leader": "part.leader",
+    "requests_per_second": "part.requestsPerSecond",
+    "error_share": "part.errorShare",
+    "p99_seconds": "part.p99Seconds",
+    "p99_read_seconds": "part.p99ReadSeconds",
+    "p99_write_seconds": "part.p99WriteSeconds",
+    "inflight": "part.inflight",
+    "watches": "part.watches",
+    "queued": "part.queued",
+    "pending_pods": "part.pendingPods",
+    "scheduling_attempts_per_second": "part.schedulingAttemptsPerSecond",
+    "etcd_p99_seconds": "part.etcdP99Seconds",
+    "objects": "part.objects",
+    "cpu_cores": "part.cpuCores",
+    "memory_bytes": "part.memoryBytes",
+    "started_seconds": "part.startTimeSeconds",
+    "connection_errors": "part.connectionErrors",
+    "connection_errors_grown": "part.connectionErrorsGrown",
+    "certificate_expires_seconds": "part.certificateExpiresSeconds",
+}
+
+
+class _Totals(NamedTuple):
+    """Of one control plane; None for what is not known."""
+
+    up: int
+    version: str
+    requests: float | None
+    failed: float | None
+    p99: float | None
+    cores: float | None
+    memory: float | None
+
+
+def _totals(verdict: Verdict) -> _Totals:
     up = [item.figures for item in verdict.components if item.up]
     servers = [item.figures for item in verdict.components if item.up and item.component.name == APISERVER]
     requests = _sum([item.requests for item in servers])
     failed = _sum([(item.failed or 0.0) * (item.requests or 0.0) for item in servers])
     slowest = max((item.p99 for item in servers if item.p99 is not None), default=None)
-    cores = _sum([item.process.cores for item in up])
-    memory = _sum([item.process.memory_bytes for item in up])
+    return _Totals(
+        len(up),
+        verdict.plane.version or next((item.version for item in up if item.version), ""),
+        requests,
+        (failed or 0.0) / requests if requests else None,
+        slowest,
+        _sum([item.process.cores for item in up]),
+        _sum([item.process.memory_bytes for item in up]),
+    )
+
+
+def _summed(verdict: Verdict) -> Row:
+    plane, totals = verdict.plane, _totals(verdict)
+    cores, memory = totals.cores, totals.memory
     word = verdict.word + (f": {'; '.join(verdict.because)}" if verdict.because else "")
     return [
         plane.kind,
         plane.namespace,
         plane.name,
-        plane.version or next((item.version for item in up if item.version), "-"),
+        totals.version or "-",
         plane.status or "-",
         f"{plane.ready}/{plane.wanted}",
-        f"{len(up)}/{len(verdict.components)}",
-        cells.count(requests),
-        cells.percent((failed or 0.0) / requests if requests else None),
-        cells.milliseconds(slowest),
+        f"{totals.up}/{len(verdict.components)}",
+        cells.count(totals.requests),
+        cells.percent(totals.failed),
+        cells.milliseconds(totals.p99),
         "-" if cores is None else millicores(round(cores * 1e9)),
         "-" if memory is None else mebibytes(int(memory)),
         word,
@@ -186,33 +271,44 @@ def _document(found: Sequence[Verdict]) -> dict[str, Any]:
         "kind": "ControlPlaneList",
         "apiVersion": "vmetrics/v1",
         "metadata": {},
-        "items": [
-            {
-                "kind": "ControlPlane",
-                "metadata": {"name": verdict.plane.name, "namespace": verdict.plane.namespace},
-                "controlPlaneKind": verdict.plane.kind,
-                "version": verdict.plane.version,
-                "status": verdict.plane.status,
-                "readyReplicas": verdict.plane.ready,
-                "replicas": verdict.plane.wanted,
-                "verdict": verdict.word,
-                "reasons": verdict.because,
-                "notes": verdict.notes,
-                "components": [_component(item) for item in verdict.components],
-            }
-            for verdict in found
-        ],
+        "items": [_item(verdict) for verdict in found],
     }
 
 
-def _component(item: Health) -> dict[str, Any]:
+def _item(verdict: Verdict) -> dict[str, Any]:
+    totals = _totals(verdict)
+    sums = {
+        "requestsPerSecond": totals.requests,
+        "errorShare": totals.failed,
+        "p99Seconds": totals.p99,
+        "cpuCores": totals.cores,
+        "memoryBytes": totals.memory,
+    }
+    return {
+        "kind": "ControlPlane",
+        "metadata": {"name": verdict.plane.name, "namespace": verdict.plane.namespace},
+        "controlPlaneKind": verdict.plane.kind,
+        "version": verdict.plane.version,
+        "status": verdict.plane.status,
+        "readyReplicas": verdict.plane.ready,
+        "replicas": verdict.plane.wanted,
+        "verdict": verdict.word,
+        "reasons": verdict.because,
+        "notes": verdict.notes,
+        **cells.told(sums),
+        "components": [_component(verdict, item) for item in verdict.components],
+    }
+
+
+def _component(verdict: Verdict, item: Health) -> dict[str, Any]:
+    ends = verdict.credential.expires if verdict.credential and item.component.authorized else None
     shown = {
         "name": item.component.name,
         "instance": item.component.pod,
         "up": item.up,
         "error": item.error.message if item.error else None,
     }
-    return cells.told(shown | (_figures(item.figures) if item.up else {}))
+    return cells.told(shown | (_figures(item.figures) if item.up else {}) | {"certificateExpiresSeconds": ends})
 
 
 def _figures(found: Figures) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, mebibytes, millicores
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
-from .pods import vcluster_object
+from .names import vcluster_object
 
 _HEADERS = ("SOURCE", "CPU(cores)", "MEMORY(bytes)", "RSS(bytes)", "WINDOW", "MEASURED")
 _VERSION = "vmetrics/v1"

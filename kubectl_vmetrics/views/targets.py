@@ -10,7 +10,7 @@ from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE
 
-from . import cells
+from . import cells, fields
 
 HEADERS = ["KIND", "NAMESPACE", "NAME", "NODE", "ADDRESS", "PATH", "READY"]
 _WIDE = ["JOB", "LABELS"]
@@ -28,8 +28,28 @@ def view(items: Sequence[Target], *, wide: bool = False) -> View:
 
     rows = [row(item, wide=wide) for item in items]
     return View(
-        [*HEADERS, *(_WIDE if wide else [])], rows, lambda: _document(items), names, spare=("LABELS", "JOB", "NODE")
+        [*HEADERS, *(_WIDE if wide else [])],
+        rows,
+        lambda: _document(items),
+        names,
+        spare=("LABELS", "JOB", "NODE"),
+        plain=lambda: fields.table(_document(items)["items"], _FIELDS),
     )
+
+
+_FIELDS = {
+    "kind": "targetKind",
+    "namespace": "labels.namespace",
+    "pod": "labels.pod",
+    "node": "labels.node",
+    "address": "address",
+    "scheme": "scheme",
+    "path": "path",
+    "apiserver_path": "apiserverPath",
+    "job": "job",
+    "ready": "ready",
+    "labels": "labels",
+}
 
 
 def row(item: Target, *, wide: bool = False) -> Row:

@@ -14,7 +14,7 @@ from kubectl_vmetrics.output.table import Row
 from kubectl_vmetrics.output.units import NONE, UNKNOWN, mebibytes, millicores
 from kubectl_vmetrics.vcluster.origins import Synced
 
-from . import devices
+from . import devices, fields, machine_fields
 from .cells import ABOUT, LONGEST, count, milliseconds, percent, short, speed, told
 
 RULE = "________"
@@ -121,11 +121,21 @@ def view(items: Sequence[Shown], options: Options) -> View:
     def document() -> dict[str, Any]:
         return _document(ordered, options)
 
+    def plain() -> fields.Table:
+        found = document()
+        items = found["items"]
+        if options.inside:
+            items = [{**item, "virtual": item["metadata"]} if "vcluster" in item else item for item in items]
+        if not options.devices:
+            return fields.table(items, machine_fields.LEAD | machine_fields.MACHINE, found.get("sum"))
+        path, name, listed = machine_fields.DEVICES[options.devices]
+        return fields.table(fields.each(items, path, name), machine_fields.LEAD | listed)
+
     if not options.total:
-        return View([*lead, *headers], rows, document, names, spare=_SPARE)
+        return View([*lead, *headers], rows, document, names, spare=_SPARE, plain=plain)
     sums = _sums(_totals(ordered), len(lead), len(headers))
     footer = [[RULE if cell else "" for cell in sums], sums]
-    return View([*lead, *headers], rows, document, names, footer, lambda: [*rows, sums], _SPARE)
+    return View([*lead, *headers], rows, document, names, footer, lambda: [*rows, sums], _SPARE, plain)
 
 
 def _names(item: Shown, *, virtual: bool) -> tuple[str, ...]:
@@ -307,21 +317,34 @@ def _document(items: Sequence[Shown], options: Options) -> dict[str, Any]:
 def _item(item: Shown, options: Options) -> dict[str, Any]:
     """Base units: cores, bytes, seconds, and per-second rates; unknown values are omitted."""
     # Of the host's view, metadata is the host's: names of virtual namespaces are not unique there.
-    virtual = item.virtual
+    virtual, guest = item.virtual, item.guest
     namespace, name = (virtual.namespace, virtual.name) if virtual and options.inside else item.key
     used, rates = item.memory, item.rates
+    over = item.pod_bytes - guest.resident if guest and item.pod_bytes and guest.resident is not None else None
+    dirty = guest.dirty_rate if guest else None
     found: dict[str, Any] = {
         "kind": f"{KIND}Metrics",
         "metadata": {"name": name, "namespace": namespace},
         "node": _node(item),
         "status": _state(item),
         "vcpus": item.vcpus or None,
-        "memory": told({"usedBytes": used.used, "totalBytes": used.total, "estimated": used.estimated or None}),
+        "memory": told(
+            {
+                "usedBytes": used.used,
+                "totalBytes": used.total,
+                "estimated": used.estimated or None,
+                "podOverheadBytes": over,
+                "dirtyBytesPerSecond": dirty,
+            }
+        ),
+        "load1": guest.load1 if guest else None,
+        "os": (item.machine.system if item.machine else "") or None,
     }
     if rates:
+        share = rates.cores / item.vcpus if rates.cores is not None and item.vcpus else None
         found |= {
             "intervalSeconds": rates.seconds,
-            "cpu": told({"cores": rates.cores, "steal": rates.steal, "wait": rates.wait}),
+            "cpu": told({"cores": rates.cores, "share": share, "steal": rates.steal, "wait": rates.wait}),
             "network": _fields(rates.network),
             "disk": _fields(rates.disk),
             "vcpuRates": {name: _fields(device) for name, device in rates.vcpus.items()},
@@ -332,10 +355,11 @@ def _item(item: Shown, options: Options) -> dict[str, Any]:
         found["filesystems"] = mounts
     if item.guest and item.guest.migration:
         found["migration"] = _fields(item.guest.migration)
-    if virtual and not options.inside:
+    if virtual:
         found["vcluster"] = {"name": virtual.vcluster.name, "hostNamespace": virtual.vcluster.host_namespace}
+    if virtual and not options.inside:
         found["virtual"] = {"name": virtual.name, "namespace": virtual.namespace}
-        found["host"] = {"name": item.key[1], "namespace": item.key[0]}
+    found["host"] = {"name": item.key[1], "namespace": item.key[0]}
     return told(found)
 
 

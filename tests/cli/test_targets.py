@@ -436,7 +436,7 @@ def test_hostile_names_are_quoted(run: Callable[..., Result]) -> None:
         (
             ["-o", "prom"],
             'error: unable to match a printer suitable for the output format "prom", allowed formats are: '
-            "table,http-sd,file-sd,scrape-config,csv,json,name,wide,yaml,",
+            "table,http-sd,file-sd,scrape-config,csv,custom-columns,json,jsonpath,name,wide,yaml,",
         ),
     ],
 )

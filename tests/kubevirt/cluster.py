@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from kubectl_vmetrics.kubevirt import components, recall, sampling
+from kubectl_vmetrics.kubevirt import components, recall
+from kubectl_vmetrics.metrics import earlier
 from kubectl_vmetrics.metrics import sampling as metrics_sampling
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "kubevirt"
@@ -25,7 +26,7 @@ class Clock:
         self.now = 1_700_000_000.0
         self.slept: list[float] = []
         fake = SimpleNamespace(time=lambda: self.now, sleep=self._sleep, monotonic=time.monotonic)
-        for module in (components, sampling, metrics_sampling):
+        for module in (components, earlier, metrics_sampling):
             monkeypatch.setattr(module, "time", fake)
         assert not hasattr(recall, "time")
 

@@ -462,7 +462,8 @@ def cpu_at(at: float, name: str = "a") -> guests.Guest:
 
 def test_the_file_of_samples(tmp_path: Path) -> None:
     """Only its owner's own file is read, and only samples that can still be used are kept."""
-    from kubectl_vmetrics.kubevirt.recall import REACH, SPACING, Recall
+    from kubectl_vmetrics.kubevirt.recall import Recall
+    from kubectl_vmetrics.metrics.recall import REACH, SPACING
 
     def times(now: float, of: Recall) -> list[float]:
         return [guest.at for guest in of.load(now).get(("x", "a"), ())]
@@ -481,7 +482,7 @@ def test_the_file_of_samples(tmp_path: Path) -> None:
     [file] = (tmp_path / "vmetrics").iterdir()
     assert b"kubernetes_vmi_label" not in file.read_bytes()
     good = file.read_bytes()
-    for bad in (b"{", good.replace(b'"version":2', b'"version":1'), b"\xff", b"[]"):
+    for bad in (b"{", good.replace(b"[3,", b"[2,", 1), b"\xff", b"[]"):
         file.write_bytes(bad)
         assert one.load(200.0) == {}
     file.write_bytes(good)
@@ -515,7 +516,7 @@ def test_a_call_within_a_minute_of_another_answers_at_once(
     calls: list[int], waits: list[int], clock: Clock, scripted: Serve, tmp_path: Path
 ) -> None:
     """With a rate over at least --interval, of a sample as old as the help says at most."""
-    from kubectl_vmetrics.kubevirt.recall import REACH
+    from kubectl_vmetrics.metrics.recall import REACH
 
     def handler(_: Any) -> tuple[int, bytes]:
         return 200, cpu_text(clock.now - 1_700_000_000, "vm")

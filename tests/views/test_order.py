@@ -14,7 +14,8 @@ from kubectl_vmetrics.metrics.usage import Usage
 from kubectl_vmetrics.vcluster.identity import VClusterRef, VirtualPod
 from kubectl_vmetrics.vcluster.pods import Pod
 from kubectl_vmetrics.views import pods as view
-from kubectl_vmetrics.views.pods import Names, Options
+from kubectl_vmetrics.views.names import Names
+from kubectl_vmetrics.views.pods import Options
 
 words = st.sampled_from(["a", "a-b", "a.b", "ab", "b", "ü", "z"])
 refs = st.builds(VClusterRef, words, words) | st.builds(VClusterRef, words, words, st.builds(VClusterRef, words, words))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,6 +94,15 @@ def explain(client: Client, scope: Scope) -> None:
 def no_resources(namespace: str | None) -> str:
     """Kubectl's message for an empty list."""
     return f"No resources found in {namespace} namespace." if namespace else "No resources found"
+
+
+def nothing_on(client: Client, node: str, pods: Sized) -> str:
+    """The message for an empty list of pods on a node. Raises NotFound if there is no such node, and as core.node."""
+    if not pods:
+        from kubectl_vmetrics.kube import core
+
+        core.node(client, node)
+    return f"No resources found on node {node}"
 
 
 def nothing_inside(vcluster: VClusterRef, known: Iterable[VCluster], namespace: str | None) -> str:

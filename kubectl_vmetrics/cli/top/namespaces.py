@@ -16,11 +16,13 @@ from kubectl_vmetrics.metrics import capacity
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import groups
 from kubectl_vmetrics.vcluster import pods as vcluster_pods
-from kubectl_vmetrics.vcluster.survey import survey
+from kubectl_vmetrics.vcluster.survey import of_vcluster, survey
 from kubectl_vmetrics.views import groups as view
 
-from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
+from .choose import Targets, choose, explain, no_resources, nothing_inside, nothing_on, target_option, vcluster_option
+from .details import held, on_node
 from .source import recorded, recorded_option
+from .traffic import check_live, node_option
 
 
 @click.command(
@@ -31,6 +33,8 @@ from .source import recorded, recorded_option
 Percentages are of the host's total allocatable capacity.""",
     examples=[
         ("All namespaces", "top namespaces"),
+        ("With requests, limits, quotas, volumes, nodes and restarts", "top namespaces -o wide"),
+        ("What namespaces use on one node", "top namespaces --node=worker-1"),
         ("The namespaces behind one host namespace", "top namespaces -n team-a"),
         ("The namespaces of one virtual cluster, as seen from inside it", "top namespaces --vcluster shop"),
     ],
@@ -39,6 +43,7 @@ Percentages are of the host's total allocatable capacity.""",
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
 @recorded_option("metrics-api")
+@node_option
 @vcluster_option
 @target_option
 @output_options
@@ -49,15 +54,18 @@ def namespaces(
     all_namespaces: bool,
     sort_by: str,
     total: bool,
+    node: str,
     vcluster: str | None,
     targets: Targets,
     **output: Any,
 ) -> int:
     """Read the options, query, print."""
-    check_sort(sort_by)
     show = Show(context, **output)
+    known = view.Options(wide=show.details)
+    check_sort(sort_by, view.sorts(known, vclusters=False, inside=bool(vcluster)))
     namespace = narrowed(context, all_namespaces=all_namespaces)
     if recorded(context):
+        check_live(node=node)
         from . import recorded as past
 
         return past.namespaces(
@@ -66,24 +74,32 @@ def namespaces(
     client = open_client(context)
 
     def on_host() -> Outcome:
-        seen = survey(client, namespace, targets)
+        seen = survey(client, namespace, targets, held=held(show, client, namespace, pods=bool(node)))
+        seen = on_node(client, seen, node) if node else seen
         if not seen.found.pods and not seen.found.skipped:
             with contextlib.suppress(Forbidden):
                 explain(client, Scope(namespace))
-        options = view.Options(sort_by, total, seen.whole)
-        shown = view.namespaces(groups.by_namespace(seen.found.pods), options, inside=False)
+        options = view.Options(sort_by, total, seen.whole, wide=show.wide)
+        shown = view.namespaces(groups.by_namespace(seen.found.pods, seen.details), options, inside=False)
         return Outcome(shown, no_resources(namespace), seen.warnings, tuple(seen.found.skipped))
 
     def from_inside() -> Outcome:
         ref, homes = choose(client, vcluster or "", targets)
         found = vcluster_pods.inside(client, ref, homes, Scope(namespace), PodMetrics, names=False)
         whole, why = capacity.of_host(client)
-        options = view.Options(sort_by, total, whole)
-        shown = view.namespaces(groups.by_namespace(found.pods), options, inside=True)
+        holds = held(show, client, ref.host_namespace, pods=bool(node))
+        seen = holds() if holds else None
+        details = of_vcluster(seen, found.pods, ref, homes) if seen else None
+        if node and details:
+            details = groups.on_node(details, node)
+            found.pods = [pod for pod in found.pods if pod.host in (details.facts or {})]
+            nothing_on(client, node, found.pods)
+        options = view.Options(sort_by, total, whole, wide=show.wide)
+        shown = view.namespaces(groups.by_namespace(found.pods, details), options, inside=True)
         return Outcome(
             shown,
             nothing_inside(ref, homes.clusters, namespace),
-            (*found.warnings, *([why] if why else [])),
+            (*found.warnings, *([why] if why else []), *(seen.warnings if seen else ())),
             tuple(found.skipped),
         )
 

@@ -20,6 +20,7 @@ from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.views import nodes as view
 
 from .choose import Targets, choose, nothing_inside, target_option, vcluster_option
+from .details import facts_of, held_on_nodes
 from .source import Chosen, recorded, source_option
 
 
@@ -34,6 +35,7 @@ With --vcluster, display what the pods of that virtual cluster use on each node.
         ("All nodes", "top nodes"),
         ("Without metrics-server", "top nodes --source=kubelet"),
         ("Relative to capacity instead of allocatable", "top nodes --show-capacity"),
+        ("Capacity, allocatable, requested and used, as numbers", "top nodes -o wide"),
         ("What one virtual cluster uses on each node", "top nodes --vcluster shop"),
     ],
 )
@@ -69,7 +71,6 @@ def nodes(
     """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"node [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
-    check_sort(sort_by)
     if names and selector:
         raise UsageError("only one of NAME or --selector can be provided")
     if total and not vcluster:
@@ -77,7 +78,8 @@ def nodes(
     parse_labels(selector)
     show = Show(context, **output)
     name = names[0] if names else None
-    options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap)
+    options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap, wide=show.wide)
+    check_sort(sort_by, view.sorts(options._replace(wide=show.details), inside=bool(vcluster)))
     if recorded(context, source):
         from . import recorded as past
 
@@ -92,10 +94,11 @@ def nodes(
                 "metrics not available yet", hint="no node matches, or metrics-server has just started"
             )
         known = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
+        held, notes = held_on_nodes(show, client, name)
         try:
             return Outcome(
-                view.view(metrics, known, options),
-                warnings=tuple(chosen.warnings()),
+                view.view(metrics, known, options._replace(held=held)),
+                warnings=(*chosen.warnings(), *notes),
                 skipped=tuple(skipped),
                 partial=chosen.partial,
             )
@@ -107,10 +110,13 @@ def nodes(
         found = vcluster_pods.inside(client, ref, homes, Scope(), PodMetrics, names=False, source=chosen.source)
         available = [core.node(client, name)] if name else core.nodes(client, labels=selector or None)
         wanted = {node.metadata.name for node in available}
+        listed = _listed(client, found)
         used = groups.by_node(
-            found.pods, {pod: node for pod, node in _nodes_of(client, found).items() if node in wanted}
+            found.pods, {pod: item.spec.node for pod, item in listed.items() if item.spec.node in wanted}
         )
-        shown = view.shares(used, available, ref, options, total=total)
+        mine = {pod.host for pod in found.pods}
+        held = groups.held_on(facts_of(listed[pod] for pod in listed if pod in mine)) if show.details else None
+        shown = view.shares(used, available, ref, options._replace(held=held), total=total)
         return Outcome(
             shown,
             nothing_inside(ref, homes.clusters, None),
@@ -122,8 +128,7 @@ def nodes(
     return show.run(share if vcluster else on_host)
 
 
-def _nodes_of(client: Client, found: vcluster_pods.Found[Any]) -> dict[HostPod, str]:
-    listed = [
-        pod for namespace in sorted({pod.host.namespace for pod in found.pods}) for pod in core.pods(client, namespace)
-    ]
-    return {HostPod(pod.metadata.namespace, pod.metadata.name): pod.spec.node for pod in listed}
+def _listed(client: Client, found: vcluster_pods.Found[Any]) -> dict[HostPod, core.Pod]:
+    spaces = sorted({pod.host.namespace for pod in found.pods})
+    listed = [pod for namespace in spaces for pod in core.pods(client, namespace)]
+    return {HostPod(pod.metadata.namespace, pod.metadata.name): pod for pod in listed}

@@ -20,10 +20,20 @@ from kubectl_vmetrics.vcluster import named
 from kubectl_vmetrics.vcluster import pods as vcluster_pods
 from kubectl_vmetrics.vcluster.pods import Found
 from kubectl_vmetrics.views import pods as view
-from kubectl_vmetrics.views.pods import Names
+from kubectl_vmetrics.views.names import Names
 
-from .choose import Targets, choose, explain, no_resources, nothing_inside, target_option, vcluster_option
+from .choose import (
+    Targets,
+    choose,
+    explain,
+    no_resources,
+    nothing_inside,
+    nothing_on,
+    target_option,
+    vcluster_option,
+)
 from .source import Chosen, recorded, source_option
+from .traffic import Meter, check_live, node_option, show_for, traffic_options
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube import core
@@ -49,6 +59,12 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
         ("With usage relative to requests and limits, nodes and host names", "top pods -A -o wide"),
         ("On a cluster without metrics-server", "top pods -A --source=auto"),
         ("Pods that wait for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
+        ("What pods send and receive; what they read and write", "top pods -A --network"),
+        ("", "top pods -A --io"),
+        (
+            "The pods on one node, sorted by their share of the memory limit",
+            "top pods -A --node=worker-1 -o wide --sort-by=%mem/l",
+        ),
         ("As JSON, for other programs", "top pods -A -o json"),
         ("Refresh every 15 seconds", "top pods -A -w"),
     ],
@@ -67,6 +83,8 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
     is_flag=True,
     help="Show the share of the last 10 s in which tasks waited for CPU, memory or disk; reads the kubelets.",
 )
+@traffic_options
+@node_option
 @click.option(
     "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
 )
@@ -87,6 +105,9 @@ def pods(
     total: bool,
     show_swap: bool,
     pressure: bool,
+    network: bool,
+    io: bool,
+    node: str,
     host_names: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
     source: str,
@@ -97,7 +118,6 @@ def pods(
     """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"pod [NAME | -l label]\nSee '{context.command_path} -h' for help and examples")
-    check_sort(sort_by)
     if names and (selector or field_selector):
         raise UsageError("only one of NAME or selector can be provided")
     if vcluster and host_names:
@@ -109,7 +129,9 @@ def pods(
         source = "kubelet"
     parse_labels(selector)
     parse_fields(field_selector)
-    show = Show(context, **output)
+    if containers and (network or io):
+        raise UsageError("--containers cannot be used with --network or --io: interfaces belong to pods")
+    show = show_for(context, output, traffic=network or io)
     name = names[0] if names else None
     kind = TimedPodMetrics if show.document else PodMetrics
     options = view.Options(
@@ -120,14 +142,21 @@ def pods(
         swap=show_swap,
         namespaces=all_namespaces,
         pressure=pressure,
+        wide=show.wide,
+        network=network,
+        io=io,
     )
+    inside = options._replace(names=Names.VIRTUAL) if vcluster else options
+    check_sort(sort_by, view.sorts(inside._replace(wide=show.details)))
     if from_prometheus:
+        check_live(network=network, io=io, node=node)
         from . import recorded as past
 
         asked = past.Asked(name, selector, field_selector, all_namespaces, host_names, vcluster)
         return past.pods(context, show, targets, asked, options)
     chosen = Chosen(source, context.obj)
     client = open_client(context)
+    meter = Meter(context, client, show) if network or io else None
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
@@ -142,9 +171,9 @@ def pods(
         found.warnings += [*chosen.warnings(), *_without_pressure(found, options, chosen)]
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
-        return _outcome(client, found, shown, scope, no_resources(scope.namespace), show)._replace(
-            partial=chosen.partial
-        )
+        empty = no_resources(scope.namespace)
+        outcome = _outcome(client, found, shown, scope, empty, show, node, meter)
+        return outcome._replace(partial=chosen.partial or outcome.partial)
 
     def from_inside() -> Outcome:
         ref, homes = choose(client, vcluster or "", targets)
@@ -157,8 +186,9 @@ def pods(
         while home.parent:
             home = home.parent
         host = Scope(None if any(p.host.namespace != home.host_namespace for p in found.pods) else home.host_namespace)
-        outcome = _outcome(client, found, shown, host, nothing_inside(ref, homes.clusters, namespace), show)
-        return outcome._replace(partial=chosen.partial)
+        empty = nothing_inside(ref, homes.clusters, namespace)
+        outcome = _outcome(client, found, shown, host, empty, show, node, meter)
+        return outcome._replace(partial=chosen.partial or outcome.partial)
 
     return show.run(from_inside if vcluster else on_host)
 
@@ -179,20 +209,42 @@ def _homes(targets: Targets) -> Homes | None:
     return Homes(targets=targets)
 
 
-def _outcome(client: Client, found: Found[Any], options: view.Options, scope: Scope, empty: str, show: Show) -> Outcome:
+def _outcome(
+    client: Client,
+    found: Found[Any],
+    options: view.Options,
+    scope: Scope,
+    empty: str,
+    show: Show,
+    node: str,
+    meter: Meter | None,
+) -> Outcome:
     warnings = list(found.warnings)
-    if show.wide:
-        options = options._replace(details=_details(client, scope, warnings) if found.pods else {})
-    return Outcome(view.view(found.pods, options), empty, tuple(warnings), tuple(found.skipped))
+    partial = False
+    if (show.details or node or meter) and found.pods:
+        details = _details(client, scope, warnings, needed=bool(node or meter))
+        if node:
+            found.pods = [pod for pod in found.pods if pod.host in details and details[pod.host].spec.node == node]
+            empty = nothing_on(client, node, found.pods)
+        if show.details:
+            options = options._replace(details=details)
+        if meter and found.pods:
+            sampled = meter.sample(details[pod.host] for pod in found.pods if pod.host in details)
+            warnings += meter.warnings(sampled)
+            partial = bool(sampled.failures)
+            options = options._replace(rates=sampled.rates)
+    return Outcome(view.view(found.pods, options), empty, tuple(warnings), tuple(found.skipped), partial=partial)
 
 
-def _details(client: Client, scope: Scope, warnings: list[str]) -> dict[HostPod, core.Pod]:
+def _details(client: Client, scope: Scope, warnings: list[str], *, needed: bool) -> dict[HostPod, core.Pod]:
     from kubectl_vmetrics.kube import core
 
     fields = f"metadata.name={scope.name}" if scope.name else scope.fields
     try:
         listed = core.pods(client, scope.namespace, labels=scope.labels, fields=fields)
     except VmetricsError as error:
+        if needed:
+            raise
         warnings.append(f"nodes, requests and limits are not available: {error.message}")
         return {}
     return {HostPod(pod.metadata.namespace, pod.metadata.name): pod for pod in listed}

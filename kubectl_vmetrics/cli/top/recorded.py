@@ -35,7 +35,7 @@ from kubectl_vmetrics.views import groups as groups_view
 from kubectl_vmetrics.views import nodes as nodes_view
 from kubectl_vmetrics.views import pods as pods_view
 from kubectl_vmetrics.views import volumes as volumes_view
-from kubectl_vmetrics.views.pods import Names
+from kubectl_vmetrics.views.names import Names
 
 from . import source
 from .choose import Targets, no_resources
@@ -112,7 +112,7 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
     if options.pressure or options.swap:
         raise UsageError(f"{'--pressure' if options.pressure else '--show-swap'} requires another --source")
     kind = TimedPodMetrics if show.document else PodMetrics
-    containers = options.containers or show.document or show.wide
+    containers = options.containers or show.details
 
     def on_host() -> Outcome:
         moment = recorded.moment(names=not asked.host_names)
@@ -339,7 +339,7 @@ def _selected(found: Sequence[Pod[Any]], text: str) -> list[Pod[Any]]:
 def _pods(
     moment: Moment, found: Found[Any], options: pods_view.Options, scope: Scope, show: Show, empty: str
 ) -> Outcome:
-    if show.wide:
+    if show.details:
         options = options._replace(details=reserved.read(moment, scope) if found.pods else {})
     try:
         return Outcome(pods_view.view(found.pods, options), empty, tuple(found.warnings))

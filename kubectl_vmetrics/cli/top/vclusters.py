@@ -10,7 +10,7 @@ import click
 from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import narrowed
 from kubectl_vmetrics.cli.command import Command
-from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sort_option
+from kubectl_vmetrics.cli.show import Outcome, check_sort, output_options, sort_option
 from kubectl_vmetrics.kube.errors import Forbidden, UsageError
 from kubectl_vmetrics.metrics.metrics_api import Scope
 from kubectl_vmetrics.vcluster import discovery, groups
@@ -18,7 +18,9 @@ from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
 from .choose import Targets, explain, no_resources, target_option
+from .details import held, on_node
 from .source import recorded, recorded_option
+from .traffic import Meter, check_live, node_option, show_for, traffic_options
 
 
 @click.command(
@@ -31,6 +33,9 @@ Percentages are of the host's total allocatable capacity. The last row covers ev
     examples=[
         ("All virtual clusters", "top vclusters"),
         ("Sorted by memory, with a sum", "top vclusters --sort-by=memory --sum"),
+        ("With requests, limits, quotas, volumes, nodes and restarts", "top vclusters -o wide"),
+        ("What they send, receive, read and write", "top vclusters --network --io"),
+        ("What they use on one node", "top vclusters --node=worker-1"),
         ("The virtual clusters in one host namespace", "top vclusters -n team-a"),
     ],
 )
@@ -39,6 +44,8 @@ Percentages are of the host's total allocatable capacity. The last row covers ev
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
 @recorded_option("metrics-api")
+@traffic_options
+@node_option
 @target_option
 @output_options
 @click.pass_context
@@ -49,34 +56,45 @@ def vclusters(
     all_namespaces: bool,
     sort_by: str,
     total: bool,
+    network: bool,
+    io: bool,
+    node: str,
     targets: Targets,
     **output: Any,
 ) -> int:
     """Read the options, query, print."""
     if len(names) > 1:
         raise UsageError(f"vcluster [NAME]\nSee '{context.command_path} -h' for help and examples")
-    check_sort(sort_by)
-    show = Show(context, **output)
+    show = show_for(context, output, traffic=network or io)
+    options = view.Options(sort_by, total, wide=show.wide, network=network, io=io)
+    check_sort(sort_by, view.sorts(options._replace(wide=show.details), vclusters=True))
     namespace = narrowed(context, all_namespaces=all_namespaces)
     if recorded(context):
+        check_live(network=network, io=io, node=node)
         from . import recorded as past
 
         return past.vclusters(context, show, targets, names=names, namespace=namespace, sort_by=sort_by, total=total)
     client = open_client(context)
+    meter = Meter(context, client, show) if network or io else None
 
     def find() -> Outcome:
-        seen = survey(client, namespace, targets)
+        seen = survey(client, namespace, targets, held=held(show, client, namespace, pods=bool(node or meter)))
         if not seen.found.pods and not seen.found.skipped:
             with contextlib.suppress(Forbidden):  # what is known is shown all the same
                 explain(client, Scope(namespace))
             if not seen.known and not names:
                 return Outcome(view.vclusters([], view.Options()), no_resources(namespace), seen.warnings)
-        rows = groups.by_vcluster(seen.found.pods, seen.known)
+        seen = on_node(client, seen, node) if node else seen
+        sampled = meter.sample_all(seen) if meter else None
+        rates = sampled.rates if sampled else None
+        rows = groups.by_vcluster(seen.found.pods, seen.known, seen.details, rates)
         if names:
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
             if not rows:
                 raise discovery.not_found(names[0], seen.known, namespace)
-        shown = view.vclusters(rows, view.Options(sort_by, total, seen.whole, namespace))
-        return Outcome(shown, warnings=seen.warnings, skipped=tuple(seen.found.skipped))
+        shown = view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace))
+        warnings = (*seen.warnings, *(Meter.warnings(sampled) if sampled else ()))
+        partial = bool(sampled and sampled.failures)
+        return Outcome(shown, warnings=warnings, skipped=tuple(seen.found.skipped), partial=partial)
 
     return show.run(find)

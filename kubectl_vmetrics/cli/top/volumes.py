@@ -10,17 +10,16 @@ import click
 from kubectl_vmetrics.cli.cluster import client as open_client
 from kubectl_vmetrics.cli.cluster import narrowed
 from kubectl_vmetrics.cli.command import Command
-from kubectl_vmetrics.cli.show import Outcome, Show, output_options
+from kubectl_vmetrics.cli.show import Outcome, Show, check_sort, output_options, sorted_by
 from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.client import Client
-from kubectl_vmetrics.kube.errors import UsageError
 from kubectl_vmetrics.metrics import sources
 from kubectl_vmetrics.output.progress import Progress
 from kubectl_vmetrics.vcluster import homes, origins, volumes
 from kubectl_vmetrics.vcluster.origins import CLAIMS, Origins
 from kubectl_vmetrics.vcluster.volumes import Mounted
 from kubectl_vmetrics.views import volumes as view
-from kubectl_vmetrics.views.pods import Names
+from kubectl_vmetrics.views.names import Names
 
 from .choose import Targets, choose, target_option, vcluster_option
 from .source import recorded, recorded_option
@@ -39,9 +38,7 @@ This requires get on nodes/proxy. Without --vcluster, -n and -A refer to host na
     ],
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
-@click.option(
-    "--sort-by", default="", help="Sort by used, capacity, available, percent or inodes, in descending order."
-)
+@sorted_by("Sort by a column: used, used%, capacity, inodes%, name, …")
 @recorded_option("kubelet")
 @vcluster_option
 @target_option
@@ -57,8 +54,7 @@ def volumes_(
     **output: Any,
 ) -> int:
     """Read the options, query, print."""
-    if sort_by and sort_by not in view.SORTS:
-        raise UsageError(f"--sort-by accepts only {', '.join(view.SORTS)}")
+    check_sort(sort_by, view.sorts(namespaces=all_namespaces, inside=bool(vcluster)))
     show = Show(context, **output)
     if recorded(context):
         from . import recorded as past
