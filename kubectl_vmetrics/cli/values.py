@@ -51,7 +51,7 @@ def of_option(path: Sequence[str], name: str, last: str, ask: Lookup, given: Map
         ask: looks up names in the cluster.
         given: the options so far, by parameter name.
     """
-    fixed = _fixed(path, name)
+    fixed = _fixed(path, name, given)
     if fixed is not None:
         return [item if isinstance(item, tuple) else (item, "") for item in fixed]
     if name == "addresses":
@@ -86,13 +86,13 @@ def _sources(command: str) -> Iterable[str]:
     return known.get(command, ("metrics-api", "kubelet", "auto", "prometheus"))
 
 
-def _fixed(path: Sequence[str], name: str) -> Iterable[str | tuple[str, str]] | None:
+def _fixed(path: Sequence[str], name: str, given: Mapping[str, str]) -> Iterable[str | tuple[str, str]] | None:
     """The values of an option with a fixed set; None for any other option."""
     top, command = path[0] if path else "", " ".join(path)
     if name == "output":
         return _formats(top)
     if name == "sort_by":
-        return _sorts(command)
+        return _sorts(command, given)
     if name == "source":
         return _sources("targets" if top == "targets" else command)
     if name == "at":
@@ -186,7 +186,10 @@ def _formats(top: str) -> Sequence[str]:
     return ("table", *_TABLES) if top == "doctor" else _TABLES
 
 
-def _sorts(command: str) -> Iterable[str]:
+def _sorts(command: str, given: Mapping[str, str]) -> Iterable[str]:
+    """The columns that a table has with the flags so far."""
+    wide, inside = given.get("output", "") in ("wide", "csv", "json", "yaml"), "vcluster" in given
+    everywhere = "all_namespaces" in given
     if command == "vmi":
         from kubectl_vmetrics.views import vmi
 
@@ -198,11 +201,31 @@ def _sorts(command: str) -> Iterable[str]:
     if command == "top volumes":
         from kubectl_vmetrics.views import volumes
 
-        return volumes.sorts(namespaces=True, inside=False)
+        return volumes.sorts(namespaces=everywhere, inside=inside)
+    network, io = "network" in given, "io" in given
     if command in ("top vclusters", "top namespaces"):
         from kubectl_vmetrics.views import groups
 
-        return groups.sorts(groups.Options(wide=True), vclusters=command == "top vclusters")
+        options = groups.Options(wide=wide, network=network, io=io)
+        return groups.sorts(options, vclusters=command == "top vclusters", inside=inside)
+    if command == "top nodes":
+        from kubectl_vmetrics.views import nodes
+
+        return nodes.sorts(nodes.Options(swap="show_swap" in given, wide=wide), inside=inside)
+    if command == "top pods":
+        from kubectl_vmetrics.views import names, pods
+
+        found = pods.Options(
+            names=names.Names.VIRTUAL if inside else names.Names.HOST,
+            namespaces=everywhere,
+            containers="containers" in given,
+            swap="show_swap" in given,
+            pressure="pressure" in given,
+            wide=wide,
+            network=network,
+            io=io,
+        )
+        return pods.sorts(found)
     return ("cpu", "memory")
 
 

@@ -159,7 +159,9 @@ def _namespace_columns(options: Options, *, inside: bool) -> list[Column]:
         return [Column("NAME", "name", TEXT, lambda g: g.namespace or g.host_namespace), *_common(options)]
     return [
         Column("NAMESPACE", "host_namespace", TEXT, lambda g: g.host_namespace, mark=_unproven),
-        Column("VCLUSTER", "", TEXT, lambda g: vcluster_cell(g.vcluster, g.host_namespace), NONE),
+        Column(
+            "VCLUSTER", "", TEXT, lambda g: vcluster_cell(g.vcluster, g.host_namespace) if g.vcluster else None, NONE
+        ),
         Column("VNAMESPACE", "", TEXT, lambda g: g.namespace or None, NONE),
         *_common(options),
     ]

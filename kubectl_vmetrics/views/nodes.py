@@ -233,7 +233,7 @@ def _pods_allocatable(item: Shown) -> int | None:
 
 
 def _plain(options: Options) -> list[Column]:
-    return [*_kubectl_columns(options._replace(swap=True)), *_wide(options._replace(wide=True))]
+    return [*_kubectl_columns(options), *_wide(options._replace(wide=True))]
 
 
 def _share_columns(options: Options) -> list[Column]:

@@ -17,7 +17,7 @@ from kubectl_vmetrics.metrics.usage import NOTHING, HostPod, Usage
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.table import Columns, Row
-from kubectl_vmetrics.output.units import mebibytes, millicores
+from kubectl_vmetrics.output.units import NONE, mebibytes, millicores
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.pods import Pod
 
@@ -162,8 +162,12 @@ def _by_column(groups: list[_Group], options: Options) -> list[_Group]:
     from . import columns
     from .columns import Column
 
-    def cell(index: int) -> Callable[[Any], str]:
-        return lambda item: [*_lead(item.pod, options), pod_name(item.pod, options.names)][index]
+    def cell(index: int) -> Callable[[Any], str | None]:
+        def text(item: Any) -> str | None:
+            found = [*_lead(item.pod, options), pod_name(item.pod, options.names)][index]
+            return None if found == NONE else found
+
+        return text
 
     heads = [header for header in options.lead if header != ("NAME" if options.containers else "")]
     known = [Column(header, "", columns.TEXT, cell(index)) for index, header in enumerate(heads)]

@@ -73,7 +73,7 @@ def _columns(options: Options) -> list[Column]:
         *([Column("NAMESPACE", "", TEXT, space)] if options.namespaces else []),
         *(
             [
-                Column("VCLUSTER", "", TEXT, lambda item: vcluster_cell(item.vcluster, item.claim.namespace)),
+                Column("VCLUSTER", "", TEXT, _vcluster, NONE),
                 Column("VNAMESPACE", "", TEXT, lambda item: part(0)(item) if item.vcluster else None, NONE),
             ]
             if both
@@ -83,6 +83,10 @@ def _columns(options: Options) -> list[Column]:
         Column("POD", "", TEXT, part(2)),
         *(column for column in _NUMBERS if column.header),
     ]
+
+
+def _vcluster(item: Mounted) -> str | None:
+    return vcluster_cell(item.vcluster, item.claim.namespace) if item.vcluster else None
 
 
 def _part(numerator: Callable[[Mounted], int | None], whole: Callable[[Mounted], int | None]) -> Any:

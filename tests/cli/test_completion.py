@@ -58,7 +58,7 @@ def test_an_empty_word_of_powershell(complete: Cli) -> None:
 def test_flags(complete: Cli) -> None:
     assert values(complete, "top", "pods", "--sort") == ["--sort-by"]
     assert {"--context", "--namespace", "--vcluster", "--help"} <= set(values(complete, "top", "pods", "-"))
-    assert values(complete, "top", "pods", "--sort-by", "") == ["cpu", "memory"]
+    assert values(complete, "top", "pods", "--sort-by", "") == ["cpu", "memory", "vcluster", "vnamespace", "name"]
     assert values(complete, "vmi", "--sort-by=n") == ["--sort-by=network"]
     assert values(complete, "targets", "-o", "http") == ["http-sd"]
     assert values(complete, "manifests", "kubevirt", "-o", "") == ["yaml", "json"]
@@ -133,7 +133,13 @@ def test_rights_dashboards_checks_and_paths(complete: Cli) -> None:
 def test_the_demo_is_no_cluster_of_the_kubeconfig(complete: Cli) -> None:
     """Flags and fixed values are completed behind `demo`; names of another cluster are not offered."""
     assert values(complete, "demo", "top", "po") == ["pods"]
-    assert values(complete, "demo", "--pods", "9", "top", "pods", "--sort-by", "") == ["cpu", "memory"]
+    assert values(complete, "demo", "--pods", "9", "top", "pods", "--sort-by", "") == [
+        "cpu",
+        "memory",
+        "vcluster",
+        "vnamespace",
+        "name",
+    ]
     assert values(complete, "demo", "vmi", "--sort-by=n") == ["--sort-by=network"]
     assert "--containers" in values(complete, "demo", "top", "pods", "--co")
     assert values(complete, "demo", "top", "pods", "-n", "") == values(complete, "demo", "top", "nodes", "") == []
@@ -207,7 +213,9 @@ def test_no_option_is_without_completion(path: tuple[str, ...], option: click.Op
         assert lines == [":0"]
 
 
-LISTS = re.compile(r"(?:accepts only|there are|choose from|allowed formats are:) ([\w, =\-]+)$", re.MULTILINE)
+LISTS = re.compile(
+    r"(?:accepts only|there are|choose from|allowed formats are:) ((?:[\w, =\-%]|/[rl]\b)+)$", re.MULTILINE
+)
 NEEDED = {"manifests rbac": ["--user=x"], "raw": ["/api/v1/nodes/x/proxy/metrics"]}
 
 

@@ -200,7 +200,10 @@ def test_a_hung_server() -> None:
     [
         (["--context=nope"], 'error: context "nope" does not exist\n'),
         (["--kubeconfig=/nope"], "error: stat /nope: no such file or directory\n"),
-        (["--sort-by=name"], "error: --sort-by accepts only cpu or memory\n"),
+        (
+            ["--sort-by=nope"],
+            "error: --sort-by accepts only cpu, memory, vcluster, vnamespace or name\n",
+        ),
         (["a", "b"], "error: pod [NAME | -l label]\nSee 'kubectl vmetrics top pods -h' for help and examples\n"),
         (["-l", "a in ("], "error: unable to parse requirement: found '', expected: ',', ')' or identifier\n"),
         (["--field-selector", "x"], "error: invalid selector: 'x'; can't understand 'x'\n"),

@@ -219,7 +219,12 @@ def test_volumes_from_inside_carry_the_kubelets_numbers(on_host: Cli) -> None:
             0,
             "No resources found: there are no volume claims in namespace default of virtual cluster team-a/vc1\n",
         ),
-        (["--sort-by=name"], 1, "error: --sort-by accepts only used, capacity, available, percent, inodes\n"),
+        (
+            ["--sort-by=nope"],
+            1,
+            "error: --sort-by accepts only used, capacity, available, percent, inodes, vcluster, vnamespace, name, pod, "
+            "used% or inodes%\n",
+        ),
     ],
 )
 def test_no_volumes(args: list[str], code: int, stderr: str, on_host: Cli) -> None:
@@ -365,7 +370,8 @@ def test_no_node_at_all_is_an_error(on_host: Cli, host: Replay) -> None:
 
 def test_an_unknown_source(on_host: Cli) -> None:
     assert (
-        on_host("top", "pods", "--source=magic").stderr == "error: --source accepts only metrics-api, kubelet or auto\n"
+        on_host("top", "pods", "--source=magic").stderr
+        == "error: --source accepts only metrics-api, kubelet, auto or prometheus\n"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_vmetrics.metrics.quantity import cpu_nanocores
+from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
 from kubectl_vmetrics.views import nodes
 from tests.conftest import Cli
 from tests.kubevirt.cluster import Clock
@@ -62,22 +62,25 @@ def test_documents_of_the_host_have_the_hosts_names_and_the_virtual_ones_apart(c
 
     owned = [item for item in found if "vcluster" in item]
     assert owned
-    for item in owned:
+    for item in found:
         assert item["host"].get("name", item["metadata"]["name"]) == item["metadata"]["name"]
         assert item["host"]["namespace"] == item["metadata"].get("namespace", item["metadata"]["name"])
-    # A pod that only the host has, such as a virt-launcher, is marked in tables; its document has no `virtual`.
-    found = [item for item in found if "virtual" in item or "vcluster" not in item]
-    table = [row for row in table if not row.get("NAME", "").endswith("*")]
-    shown = [(row["NAMESPACE"], row["VCLUSTER"], row["VNAMESPACE"], row.get("NAME", "")) for row in table]
-    assert sorted(shown) == sorted(
+    # A pod that only the host has, such as a virt-launcher, has a virtual namespace, but no name in it.
+    assert [item["metadata"]["name"] for item in owned if item.get("unresolved")] == [
+        row["host_name"] for row in table if row["vcluster"] and not row.get("virtual_name", "-")
+    ]
+    identity = ("host_namespace", "host_name", "vcluster_namespace", "vcluster", "virtual_namespace", "virtual_name")
+    assert [tuple(row.get(field, "") for field in identity) for row in table] == [
         (
-            item["metadata"].get("namespace", item["metadata"]["name"]),
-            item.get("vcluster", {}).get("name", "<none>"),
-            item.get("virtual", {}).get("namespace", "<none>"),
-            item.get("virtual", item["metadata"]).get("name", "") if "namespace" in item["metadata"] else "",
+            item["host"]["namespace"],
+            item["host"].get("name", ""),
+            item.get("vcluster", {}).get("hostNamespace", ""),
+            item.get("vcluster", {}).get("name", ""),
+            item.get("virtual", {}).get("namespace", ""),
+            item.get("virtual", {}).get("name", ""),
         )
         for item in found
-    )
+    ]
 
 
 @pytest.mark.parametrize("command", ["top pods", "top volumes", "vmi", "top namespaces"])
@@ -85,8 +88,14 @@ def test_documents_from_inside_have_virtual_names(command: str, on_demo: Cli) ->
     found = items(on_demo(*command.split(), "--vcluster", "shop", "-o", "json").stdout)
     table = rows(on_demo(*command.split(), "--vcluster", "shop", "-o", "csv").stdout)
 
-    assert [item["metadata"]["name"] for item in found] == [row["NAME"].removesuffix("*") for row in table]
-    assert not any("virtual" in item for item in found)
+    assert found
+    for item, row in zip(found, table, strict=True):
+        space, name = row["virtual_namespace"], row.get("virtual_name", row["virtual_namespace"])
+        if not item.get("unresolved"):
+            assert (item["metadata"].get("namespace", space), item["metadata"]["name"]) == (space, name)
+        assert item["metadata"].get("namespace", space) == space
+        assert (item["host"]["namespace"], item["vcluster"]["name"]) == (row["host_namespace"], row["vcluster"])
+    assert "team-a" not in {item["metadata"].get("namespace") for item in found}
 
 
 @pytest.mark.parametrize(("args", "metadata"), [([], {}), (["-n", "team-a"], {"namespace": "team-a"})])
@@ -104,21 +113,21 @@ def test_what_belongs_to_no_virtual_cluster_is_not_one(args: list[str], metadata
 @pytest.mark.parametrize(
     ("command", "identity"),
     [
-        ("top pods -n team-a", ["NAME"]),
-        ("top pods -A", ["NAMESPACE", "VCLUSTER", "VNAMESPACE", "NAME"]),
-        ("top pods -A --containers", ["NAMESPACE", "VCLUSTER", "VNAMESPACE", "POD"]),
-        ("top pods --vcluster shop", ["NAMESPACE", "NAME"]),
-        ("top pods --vcluster shop --sum", ["NAMESPACE", "NAME"]),
-        ("top nodes", ["NAME"]),
-        ("top nodes --vcluster shop", ["NAME"]),
-        ("top namespaces", ["NAMESPACE", "VCLUSTER", "VNAMESPACE"]),
-        ("top namespaces --vcluster shop", ["NAME"]),
-        ("top volumes -A", ["NAMESPACE", "VCLUSTER", "VNAMESPACE", "NAME"]),
-        ("vmi -A", ["NAMESPACE", "NAME"]),
-        ("vmi -A --disks", ["NAMESPACE", "NAME"]),
-        ("vmi -A --sum", ["NAMESPACE", "NAME"]),
-        ("components", ["INSTANCE"]),
-        ("targets", ["NAMESPACE", "NAME"]),
+        ("top pods -n team-a", ["host_name"]),
+        ("top pods -A", ["host_namespace", "host_name"]),
+        ("top pods -A --containers", ["host_namespace", "host_name"]),
+        ("top pods --vcluster shop", ["host_name"]),
+        ("top pods --vcluster shop --sum", ["host_name"]),
+        ("top nodes", ["name"]),
+        ("top nodes --vcluster shop", ["name"]),
+        ("top namespaces", ["vcluster", "virtual_namespace", "host_namespace"]),
+        ("top namespaces --vcluster shop", ["virtual_namespace"]),
+        ("top volumes -A", ["host_namespace", "host_name"]),
+        ("vmi -A", ["host_namespace", "host_name"]),
+        ("vmi -A --disks", ["host_namespace", "host_name"]),
+        ("vmi -A --sum", ["host_namespace", "host_name"]),
+        ("components", ["instance"]),
+        ("targets", ["namespace", "pod", "node", "kind"]),
         ("doctor", ["CHECK"]),
     ],
 )
@@ -167,43 +176,85 @@ def test_no_metrics_are_not_zeros(command: str, on_host: Cli, host: Replay) -> N
 
 # ------------------------------------------------------------------------------------------------------ sums
 
-SUMS = {
-    "top pods -A --sum": ["CPU(cores)", "MEMORY(bytes)"],
-    "top pods -n team-a --sum --containers": ["CPU(cores)", "MEMORY(bytes)"],
-    "top pods --vcluster shop --sum": ["CPU(cores)", "MEMORY(bytes)"],
-    "top pods --vcluster shop --sum --show-swap": ["CPU(cores)", "MEMORY(bytes)", "SWAP(bytes)"],
-    "top pods -A --host-names --sum": ["CPU(cores)", "MEMORY(bytes)"],
-    "top nodes --vcluster shop --sum": ["PODS", "CPU(cores)", "MEMORY(bytes)"],
-    "top vclusters --sum": ["PODS", "CPU(cores)", "MEMORY(bytes)", "CP-CPU(cores)", "CP-MEMORY(bytes)"],
-    "top namespaces --sum": ["PODS", "CPU(cores)", "MEMORY(bytes)"],
-    "top namespaces --vcluster shop --sum": ["PODS", "CPU(cores)", "MEMORY(bytes)"],
-    "vmi -A --sum": ["VCPU", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "NET-RX", "NET-TX", "DISK-READ", "DISK-WRITE"],
+_USED = {"CPU(cores)": "cpu_cores", "MEMORY(bytes)": "memory_bytes"}
+_HELD = ["cpu_requests_cores", "cpu_limits_cores", "memory_requests_bytes", "memory_limits_bytes"]
+_VOLUMES = ["volumes_requested_bytes", "volumes_used_bytes"]
+SUMS: dict[str, dict[str, str]] = {
+    "top pods -A --sum": _USED,
+    "top pods -n team-a --sum --containers": _USED,
+    "top pods --vcluster shop --sum": _USED,
+    "top pods --vcluster shop --sum --show-swap": {**_USED, "SWAP(bytes)": "swap_bytes"},
+    "top pods -A --host-names --sum": _USED,
+    "top nodes --vcluster shop --sum": {"PODS": "pods", **_USED},
+    "top vclusters --sum": {
+        "PODS": "pods",
+        **_USED,
+        "CP-CPU(cores)": "control_plane_cpu_cores",
+        "CP-MEMORY(bytes)": "control_plane_memory_bytes",
+    },
+    "top namespaces --sum": {"PODS": "pods", **_USED},
+    "top namespaces --vcluster shop --sum": {"PODS": "pods", **_USED},
 }
+"""The columns with sums, and what they are called in csv."""
+
+
+def number(cell: str) -> float:
+    """A cell in base units."""
+    if cell.endswith("m"):
+        return float(cell[:-1]) / 1000
+    return float(cell[:-2]) * (1 << 20) if cell.endswith("Mi") else float(cell)
 
 
 @pytest.mark.parametrize("command", SUMS)
-def test_csv_ends_with_the_sums(command: str, on_demo: Cli) -> None:
-    """Each in its own column, as the table has them."""
+def test_the_sums_are_those_of_the_rows_in_every_format(command: str, on_demo: Cli) -> None:
     table = on_demo(*command.split()).stdout.splitlines()[-1].split()
     *listed, sums = rows(on_demo(*command.split(), "-o", "csv").stdout)
 
-    assert [column for column, cell in sums.items() if cell] == SUMS[command]
-    assert [sums[column] for column in SUMS[command]] == table
+    for cell, field in zip(table, SUMS[command].values(), strict=True):
+        if field == "swap_bytes":
+            assert (cell, sums[field]) == ("0Mi", "")  # nothing reports any
+            continue
+        unit = 0.001 if "cores" in field else 1 << 20 if "bytes" in field else 0.5
+        assert abs(number(cell) - float(sums[field])) < unit
+        assert float(sums[field]) == pytest.approx(sum(float(row[field] or 0) for row in listed))
+    more = {field for field, cell in sums.items() if cell} - set(SUMS[command].values())
+    assert more <= {*_HELD, *_VOLUMES, "restarts"}
     without = command.replace(" --sum", "")
     assert rows(on_demo(*without.split(), "-o", "csv").stdout) == listed
     assert on_demo(*command.split(), "-o", "github").stdout.splitlines()[-1].replace("|", "").split() == table
 
 
-@pytest.mark.parametrize("command", SUMS)
+def test_the_sums_of_machines_are_those_of_the_rows(on_demo: Cli) -> None:
+    *listed, sums = rows(on_demo("vmi", "-A", "--sum", "-o", "csv").stdout)
+
+    assert [field for field, cell in sums.items() if cell] == [
+        "vcpus",
+        "cpu_cores",
+        "memory_used_bytes",
+        "memory_estimated",
+        "network_received_bytes_per_second",
+        "network_sent_bytes_per_second",
+        "disk_read_bytes_per_second",
+        "disk_written_bytes_per_second",
+    ]
+    assert sums["memory_estimated"] == "true"
+    for field, cell in sums.items():
+        if cell and cell != "true":
+            assert float(cell) == pytest.approx(sum(float(row[field] or 0) for row in listed))
+    assert rows(on_demo("vmi", "-A", "-o", "csv").stdout) == listed
+
+
+@pytest.mark.parametrize("command", [*SUMS, "vmi -A --sum"])
 def test_documents_have_the_sums(command: str, on_demo: Cli) -> None:
     document = json.loads(on_demo(*command.split(), "-o", "json").stdout)
     sums = rows(on_demo(*command.split(), "-o", "csv").stdout)[-1]
 
     if "usage" in document["sum"]:
-        assert f"{-(-cpu_nanocores(document['sum']['usage']['cpu']) // 1_000_000)}m" == sums["CPU(cores)"]
+        assert cpu_nanocores(document["sum"]["usage"]["cpu"]) / 1e9 == float(sums["cpu_cores"])
+        assert memory_bytes(document["sum"]["usage"]["memory"]) == pytest.approx(float(sums["memory_bytes"]), abs=1024)
     else:
-        assert f"~{round(document['sum']['cpu']['cores'] * 1000)}m" in (sums["CPU(cores)"], f"~{sums['CPU(cores)']}")
-    assert str(document["sum"].get("pods", "")) == sums.get("PODS", "")
+        assert document["sum"]["cpu"]["cores"] == float(sums["cpu_cores"])
+    assert str(document["sum"].get("pods", "")) == sums.get("pods", "")
     without = command.replace(" --sum", "")
     assert "sum" not in json.loads(on_demo(*without.split(), "-o", "json").stdout)
 
@@ -226,4 +277,5 @@ def test_csv_of_a_node_that_is_not_in_the_list_keeps_its_columns() -> None:
     shown = nodes.view([gone], [], nodes.Options())
 
     assert shown.rows == [["gone", "100m", "1Mi"]]
-    assert formats.render(shown, "csv", headers=False) == "gone,100m,<unknown>,1Mi,<unknown>\n"
+    assert formats.render(shown, "tsv", headers=False) == "gone\t100m\t<unknown>\t1Mi\t<unknown>\n"
+    assert formats.render(shown, "csv", headers=False) == "gone,0.1,,1048576,,,,,,,,,,,,,,\n"

@@ -115,6 +115,11 @@ def test_every_number_is_what_the_formulas_give(item: dict[str, Any], clock: Clo
         assert shown[group].get(field) == (None if value is None else pytest.approx(value)), (group, field)
     if "memory_usable_bytes" in now:
         assert shown["memory"] == {
+            **(
+                {"dirtyBytesPerSecond": now["dirty_rate_bytes_per_second"]}
+                if "dirty_rate_bytes_per_second" in now
+                else {}
+            ),
             "usedBytes": now["memory_available_bytes"] - now["memory_usable_bytes"],
             "totalBytes": now["memory_available_bytes"],
         }

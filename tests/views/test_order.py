@@ -81,5 +81,5 @@ def test_the_fast_rows_are_the_rows(options: Options, found: list[Pod[Any]]) -> 
     """The table of 100,000 pods is made by column, others row by row."""
     groups = view._ordered(found, options)
 
-    rows = [row for group in groups for _, pod in group.pods for row in view._rows(pod, options)]
+    rows = [row for group in groups for _, pod in group.pods for row in view._rows(pod, options, ())]
     assert ([list(row) for row in view._simple_rows(groups)] if found else []) == rows
