@@ -21,7 +21,7 @@ from kubectl_vmetrics.output.units import NONE, mebibytes, millicores
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.pods import Pod
 
-from .names import Names, namespace, pod_name, vcluster_cell, virtual_namespace
+from .names import UNRESOLVED, Names, namespace, pod_name, vcluster_cell, vcluster_object, virtual_namespace
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube.core import Pod as CorePod
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .columns import Column
     from .pod_columns import Shown
 
+__all__ = ["UNRESOLVED", "Names", "Options", "sorts", "usage_object", "vcluster_cell", "vcluster_object", "view"]
 API_VERSION = "metrics.k8s.io/v1beta1"
 RULE = "________"
 _SPARE = ("HOST-NAME", "NODE")
