@@ -36,7 +36,7 @@ _LIMIT = 30.0
 _ENOUGH = 0.9
 """The share of pods that must have an earlier sample, or a new one, before anything is shown."""
 _AGAIN = 3
-"""How often to look again for new samples of cAdvisor, each time after half of the time between two."""
+"""How many more times to ask for new samples of cAdvisor, each time after half of the time between two."""
 _ENDPOINT = "metrics/cadvisor"
 _FAMILIES = {
     "container_network_receive_bytes_total": "received",

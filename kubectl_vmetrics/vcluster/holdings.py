@@ -117,7 +117,7 @@ class Holding(msgspec.Struct):
 
 
 class Held(NamedTuple):
-    """What there is of these in a host namespace, or in all; None for what could not be listed.
+    """The pods, claims and quotas of a host namespace, or of all; None for what could not be listed.
 
     Attributes:
         warnings: why.
