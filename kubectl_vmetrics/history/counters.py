@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .grid import Grid, Key
@@ -15,6 +15,7 @@ _FORGET = 86_400.0
 """Seconds after which a counter that is gone is forgotten."""
 
 Values = Mapping[Key, "array[float]"]
+Ask = Callable[[], Values]
 
 
 class _Seen(NamedTuple):
@@ -44,7 +45,14 @@ class Counters:
         self._targets: dict[Key, float] = {}
 
     def feed(
-        self, grid: Grid, values: Values, target: int, *, times: Values | None = None, peaks: Values | None = None
+        self,
+        grid: Grid,
+        values: Values,
+        target: int,
+        *,
+        times: Values | None = None,
+        largest: Ask | None = None,
+        smallest: Ask | None = None,
     ) -> dict[Key, array[float]]:
         """What each counter grew by in each step of a grid.
 
@@ -54,17 +62,26 @@ class Counters:
             target: from which label on keys say what was scraped; what is before is the identity.
             times: when those were sampled, in seconds since the epoch; None where steps are so long that it does not
                 matter.
-            peaks: the largest sample of each step, for counters that are reset within one.
+            largest: asks for the largest sample of each step; called if a counter was reset within one.
+            smallest: the same for the smallest; called if a counter of unknown age appears.
 
         Returns:
             The growth by identity; one number for each step.
         """
         scraped = self._scraped(grid, values, target)
         found: dict[Key, array[float]] = {}
+        ask_largest, ask_smallest = _Lazy(largest), _Lazy(smallest)
         for identity, keys in _identities(values, target).items():
             numbers, at = _merged(grid, keys, values, times)
-            highest = _highest(keys, peaks) if peaks else None
-            growth = self._grown(grid, identity, numbers, at, highest, lambda k, keys=keys: scraped(keys, k))
+            growth = self._grown(
+                grid,
+                identity,
+                numbers,
+                at,
+                lambda k, keys=keys: ask_largest.of(keys, k, max),  # type: ignore[misc]
+                lambda k, keys=keys: ask_smallest.of(keys, k, min),  # type: ignore[misc]
+                lambda k, keys=keys: scraped(keys, k),  # type: ignore[misc]
+            )
             if growth is not None:
                 found[identity] = growth
         end = grid.time(grid.steps)
@@ -78,8 +95,9 @@ class Counters:
         identity: Key,
         numbers: array[float],
         times: array[float],
-        peaks: array[float] | None,
-        scraped: object,
+        largest: Callable[[int], float],
+        smallest: Callable[[int], float],
+        scraped: Callable[[int], float | None],
     ) -> array[float] | None:
         count = grid.steps
         seen = self._seen.get(identity)
@@ -97,9 +115,14 @@ class Counters:
             if last != last:  # noqa: PLR0124
                 if k > count:
                     break
-                before = scraped(k) if k else None  # type: ignore[operator]
+                before = scraped(k) if k else None
                 if before is None:
                     points.append((min(time, grid.time(k)), 0.0))
+                    low = smallest(k) if k else number
+                    if low < number:
+                        points.insert(0, (grid.time(k - 1), 0.0))
+                        total = number - low
+                        points[-1] = (points[-1][0], total)
                 else:
                     points.append((before, 0.0))
                     total = number
@@ -108,9 +131,7 @@ class Counters:
                 if number >= last:
                     total += number - last
                 elif number < last * _EQUAL:
-                    total += number
-                    if peaks is not None and peaks[k] > last:
-                        total += peaks[k] - last
+                    total += number + _more(largest(k), last)
                 else:
                     number = last
                 # A sample that is read again adds nothing; one without a time is as old as its step.
@@ -126,7 +147,7 @@ class Counters:
         self._seen[identity] = _Seen(newest, max(0.0, reached - total_newest), at_newest)
         return growth
 
-    def _scraped(self, grid: Grid, values: Values, target: int):  # type: ignore[no-untyped-def]
+    def _scraped(self, grid: Grid, values: Values, target: int) -> Callable[[list[Key], int], float | None]:
         """A function: when the targets of keys were scraped last before step k, within the grid; None for never."""
         length = grid.steps + 1
         marks: dict[Key, bytearray] = {}
@@ -181,11 +202,24 @@ def _merged(grid: Grid, keys: list[Key], values: Values, times: Values | None) -
     return numbers, at
 
 
-def _highest(keys: list[Key], peaks: Values) -> array[float] | None:
-    known = [peaks[key] for key in keys if key in peaks]
-    if len(known) <= 1:
-        return known[0] if known else None
-    return array("d", [max(column) for column in zip(*known, strict=True)])
+class _Lazy:
+    """Extremes of each step, which are asked for when they are needed."""
+
+    def __init__(self, ask: Ask | None) -> None:
+        self._ask = ask
+        self._values: Values | None = None
+
+    def of(self, keys: list[Key], k: int, choose: Callable[[list[float]], float]) -> float:
+        """The extreme of a counter in a step; NaN if it is not known."""
+        if self._values is None:
+            self._values = self._ask() if self._ask else {}
+        known = [number for key in keys if key in self._values and (number := self._values[key][k]) == number]
+        return choose(known) if known else math.nan
+
+
+def _more(largest: float, last: float) -> float:
+    """What a counter grew by before it was reset."""
+    return largest - last if largest > last else 0.0
 
 
 def _differences(grid: Grid, points: list[tuple[float, float]]) -> tuple[array[float], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubectl_vmetrics.prometheus.api import Prometheus
 
 from .grid import Grid, collect
-from .queries import duration
+from .queries import Query, duration
 from .window import Window
 
 _AT_A_TIME = 600.0
@@ -29,9 +29,9 @@ class Coverage:
         self._window = window
         self._intervals: dict[str, float | None] = {}
 
-    def interval(self, witness: str) -> float:
-        """How far apart samples are, in seconds; a guess where there are none."""
-        return self._found(witness) or _USUAL
+    def interval(self, query: Query) -> float:
+        """How far apart samples of a source are, in seconds; a guess where there are none."""
+        return self._found(query.witness) or self._found(query.selectors[0]) or _USUAL
 
     def _found(self, witness: str) -> float | None:
         if witness not in self._intervals:

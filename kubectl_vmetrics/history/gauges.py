@@ -52,11 +52,21 @@ def integrals(grid: Grid, means: Values, counts: Values, *, unique: bool) -> dic
         shares = present.get(key)
         if shares is None:
             continue
-        pairs = zip(values[1 : grid.steps + 1], shares, strict=True)
-        numbers = array("d", [mean * share * grid.step if share and mean == mean else 0.0 for mean, share in pairs])  # noqa: PLR0124
+        numbers = array("d", bytes(8 * grid.steps))
+        for k, share in enumerate(shares, 1):
+            if share:
+                numbers[k - 1] = _known(values, k) * share * grid.step
         _fill(grid, numbers, values, gaps)
         found[key] = numbers
     return found
+
+
+def _known(means: array[float], index: int) -> float:
+    """The mean of a step, or if one of its samples is no number, that of the step before or after it."""
+    for k in (index, index - 1, index + 1):
+        if means[k] == means[k]:
+            return means[k]
+    return 0.0
 
 
 def _fill(grid: Grid, numbers: array[float], values: array[float], gaps: list[tuple[int, int]]) -> None:

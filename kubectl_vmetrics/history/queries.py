@@ -163,6 +163,10 @@ class Query(NamedTuple):
         """The largest value of each counter or gauge, as `last`."""
         return self._over("max_over_time", seconds, self.sampled if self.counter else self.by)
 
+    def smallest(self, seconds: float) -> str:
+        """The smallest value of each counter, as `last`."""
+        return self._over("min_over_time", seconds, self.sampled)
+
     def time(self) -> str:
         """When each counter was sampled."""
         return self._max(self.sampled, [f"timestamp({selector})" for selector in self.selectors])

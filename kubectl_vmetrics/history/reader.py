@@ -161,10 +161,15 @@ class Reader:
         if not values:
             return {}
         times = self._collect(query, grid, query.time(), ahead=1) if fine else None
-        resets = query.named and metric is Metric.CPU
-        peaks = self._collect(query, grid, query.largest(grid.step), ahead=int(fine)) if resets else None
         counters = self._counters.setdefault((metric, index), Counters())
-        return counters.feed(grid, values, len(query.by), times=times, peaks=peaks)
+        return counters.feed(
+            grid,
+            values,
+            len(query.by),
+            times=times,
+            largest=lambda: self._collect(query, grid, query.largest(grid.step), ahead=int(fine)),
+            smallest=lambda: self._collect(query, grid, query.smallest(grid.step), ahead=int(fine)),
+        )
 
     def _integrals(self, grid: Grid, query: Query, *, brief: bool = False) -> dict[Key, array[float]]:
         if self._short(grid, query):
@@ -182,10 +187,10 @@ class Reader:
         return gauges.integrals(grid, self._around(grid, query, query.mean(grid.step)), counts, unique=query.unique)
 
     def _short(self, grid: Grid, query: Query) -> bool:
-        return grid.step < self._coverage.interval(query.witness) * _FEW
+        return grid.step < self._coverage.interval(query) * _FEW
 
     def _fresh(self, query: Query) -> float:
-        return max(_FRESH, 2.5 * self._coverage.interval(query.witness))
+        return max(_FRESH, 2.5 * self._coverage.interval(query))
 
     def _around(self, grid: Grid, query: Query, expression: str) -> dict[Key, array[float]]:
         return self._collect(query, grid, expression, ahead=1)
@@ -217,7 +222,7 @@ class Reader:
         """OOM kills that cAdvisor saw, or restarts after one: what is killed may be gone before it is scraped."""
         columns, query = self._plain(grid, Metric.OOM_KILLS)
         reasons = self._on(KILLED)
-        killed = self._collect(reasons, grid, reasons.newest(max(grid.step, self._fresh(reasons))), ahead=0)
+        killed = self._collect(reasons, grid, reasons.newest(1.5 * self._coverage.interval(reasons)), ahead=0)
         if killed:
             restarts = PLAIN[Metric.RESTARTS][0]
             counted = self._grown(grid, Metric.OOM_KILLS, 1, self._on(restarts))
