@@ -20,6 +20,7 @@ _LEAST_NAME, _LEAST_TEXT = 24, 12
 _LEAST_CUT = 10
 """Characters that are left of both where lines are cut."""
 _WORD = re.compile(r"[^\W\d_]{3}")
+_NUMBER = re.compile(r"[~+-]?\d[\d,]*(?:\.\d+)?\s?(?:[a-zA-Z%/-]{0,8})")
 _NOTHING = ("<none>", "<unknown>")
 
 
@@ -39,7 +40,7 @@ def fit(
         rows: cells, one for each header.
         footer: rows below, of any length.
         width: columns of the screen.
-        spare: headers of columns that may be left out, the least important first.
+        spare: headers of columns that may be left out, the least important first; one that holds numbers stays.
         cut: whether the screen cuts long lines, rather than continuing them in the next row.
 
     Returns:
@@ -51,6 +52,8 @@ def fit(
     found = [max(map(len, (h, *c, *s))) for h, c, s in zip(headers, columns, sums, strict=True)]
     wanted: list[int | None] = list(found)
     for index in [headers.index(head) for head in spare if head in headers]:
+        if any(_NUMBER.fullmatch(cell) for cell in columns[index]):
+            continue
         if (over := _too_wide(wanted, width)) <= 0:
             break
         least = max(_LEAST_TEXT, len(headers[index]))

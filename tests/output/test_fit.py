@@ -118,3 +118,16 @@ def test_where_lines_are_cut_names_give_way_before_numbers_do() -> None:
         "                               ________",
         "                               439m",
     ]
+
+
+def test_a_column_of_numbers_stays_even_if_a_view_would_spare_it() -> None:
+    headers = ["NAME", "VERSION", "USED", "CPU(core-h)", "TREND"]
+    rows = [
+        ["a-name-of-some-length", "0.37.0", "12.5", "1,204.25 core-h", "▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█"],
+        ["b", "<none>", "-", "0", ""],
+    ]
+    for width in (30, 45, 60):
+        found = fit(headers, rows, [], width, ["TREND", "USED", "CPU(core-h)", "VERSION"], cut=True)
+        shown = " ".join(" ".join(row) for row in found[1])
+        assert "12.5" in shown
+        assert "1,204.25 core-h" in shown
