@@ -95,7 +95,8 @@ def _give_way(wanted: list[int | None], width: int, headers: Row, columns: list[
 
 
 def _is_text(cell: str) -> bool:
-    return cell not in _NOTHING and "%" not in cell and _WORD.search(cell) is not None
+    number = "%" in cell or _NUMBER.fullmatch(cell)
+    return cell not in _NOTHING and not number and _WORD.search(cell) is not None
 
 
 def _too_wide(wanted: Sequence[int | None], width: int) -> int:

@@ -75,7 +75,7 @@ def test_no_number_is_lost(command: str, width: int) -> None:
 
 def test_lines_are_not_broken_and_both_ends_of_names_stay() -> None:
     lines = captured(80, "demo", "top", "pods", "-n", "team-a")
-    assert len(lines) == 13
+    assert len(lines) == 15
     assert lines[0].split() == ["VCLUSTER", "VNAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"]
     assert [line.rstrip() for line in lines if "…" in line] == [
         "shop       batch         virt-launcher…-shop-f3c7b*   3214m        7062Mi",
