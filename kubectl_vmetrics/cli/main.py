@@ -50,6 +50,10 @@ from the host cluster; nothing is installed or changed there.""",
         ),
         "bill": ("kubectl_vmetrics.cli.bill:bill", "Print what each tenant used and is billed for (showback)."),
         "report": ("kubectl_vmetrics.cli.report:report", "Write a report about all tenants, or one, as an HTML page."),
+        "rightsize": (
+            "kubectl_vmetrics.cli.rightsize:rightsize",
+            "Suggest requests and limits by what workloads used.",
+        ),
         "targets": ("kubectl_vmetrics.cli.targets:targets", "List scrape targets, also as Prometheus configuration."),
         "doctor": ("kubectl_vmetrics.cli.doctor:doctor", "Find out why metrics are missing."),
         "explain": (
