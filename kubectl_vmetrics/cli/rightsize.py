@@ -133,7 +133,7 @@ def _patches(show: Show, find: Callable[[], tuple[Usage, Window, Outcome]], sett
         raise UsageError("--watch cannot be used with -o yaml, which prints patches")
     with show.waiting():
         usage, window, outcome = find()
-    show.environment.stdout.write(view.patches(usage.advice(settings, recent=recent), window))
+    show.environment.stdout.write(view.patches(usage.advice(settings, recent=recent), window, usage.days))
     for warning in outcome.warnings:
         show.environment.say(f"Warning: {warning}")
     return 1 if outcome.partial else 0

@@ -268,8 +268,8 @@ class Usage:
             track = self._track(container)
             if track is None:
                 continue
-            seconds = min(length, running.get(Container(container.namespace, container.pod)) or length)
-            self._used(track, container, step, seconds, cores, memory.get(container, 0.0))
+            ran = running.get(Container(container.namespace, container.pod), 0.0 if running else length)
+            self._used(track, container, step, min(length, ran), cores, memory.get(container, 0.0))
         for container, amount in (peaks or memory).items():
             track = self._track(container)
             if track is not None:
@@ -292,14 +292,16 @@ class Usage:
     def _used(
         self, track: _Track, container: Container, step: Step, seconds: float, cores: float, bytes_: float
     ) -> None:
-        if not track.seconds:
+        length = step.end - step.start
+        if not track.last:
             track.first = step.start
         track.last = step.end
         track.seconds += seconds
         replica = track.replica((container.namespace, container.pod), step)
-        replica.cpu.add(cores / max(seconds, min(_SHORTEST, step.end - step.start)))
+        # A pod that kube-state-metrics never saw may have run for all of the step.
+        replica.cpu.add(cores / (max(seconds, min(_SHORTEST, length)) if seconds else length))
         if bytes_:
-            replica.memory.add(bytes_ / seconds)
+            replica.memory.add(bytes_ / (seconds or length))
 
     def _set(self, step: Step, running: Mapping[Container, float]) -> None:
         """What is set: of the pods of the newest step, the largest."""
@@ -335,7 +337,7 @@ class Usage:
         found = []
         for key, track in self._tracks.items():
             repeated = key.workload.kind in ("CronJob", "Job")
-            if track.seconds and (repeated or track.last > self._window.end - recent):
+            if track.last and (repeated or track.last > self._window.end - recent):
                 found.append(_advice(key, track, settings, self._window))
         return sorted(found, key=lambda item: _order(item.key))
 

@@ -217,7 +217,7 @@ def stamp(seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------------- the patches
 
 
-def patches(advice: Sequence[Advice], window: Window) -> str:
+def patches(advice: Sequence[Advice], window: Window, days: float) -> str:
     """Strategic merge patches for each workload, in the terms of its virtual cluster, as YAML documents.
 
     Workloads whose template cannot be patched, and those without advice, are comments.
@@ -227,8 +227,10 @@ def patches(advice: Sequence[Advice], window: Window) -> str:
     groups: dict[tuple[Any, ...], list[Advice]] = {}
     for item in advice:
         groups.setdefault(item.key[:3], []).append(item)
-    rests = f"{stamp(window.start)} to {stamp(window.end)}"
-    texts = [f"# Requests and limits by what was used from {rests}.\n"]
+    texts = [
+        f"# Requests and limits by what was used from {stamp(window.start)} to {stamp(window.end)}.\n"
+        f"# Days with data: {days:.1f}.\n"
+    ]
     for items in groups.values():
         key, known = items[0].key, [item for item in items if item.known]
         place = f"Virtual cluster {key.vcluster.path}" if key.vcluster else "The host"
