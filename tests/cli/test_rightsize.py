@@ -73,7 +73,8 @@ def test_advice_is_that_of_the_demos_own_functions(found: dict[str, Any]) -> Non
         seen.add(key)
         cpu = item["cpu"]
         most = max(top for _, top in expected[key])
-        assert cpu["maxCores"] == pytest.approx(most, rel=0.06, abs=0.001), key
+        # Of the step in which a pod begins, samples do not show where.
+        assert cpu["maxCores"] == pytest.approx(most, rel=0.15, abs=0.001), key
         if item["workload"]["kind"] != "CronJob":
             assert cpu["percentileCores"] == pytest.approx(max(p for p, _ in expected[key]), rel=0.05, abs=0.001), key
         # Jobs run for four samples or so: how long is not known better.
