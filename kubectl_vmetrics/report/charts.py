@@ -112,7 +112,7 @@ def stack(chart: Stack) -> Markup:
     lines = [element("path", class_="grid", d=f"M0 {_HIGH * part // 4}H{_WIDE}") for part in range(5)]
     if chart.whole is not None:
         lines.append(element("path", class_="limit", d=f"M0 {_y(chart.whole, top)}H{_WIDE}"))
-    means = [(layer.name, f"{decimal(_mean(layer.values))} {chart.unit} on average", layer.colour) for layer in layers]
+    means = [(layer.name, f"{decimal(layer.mean)} {chart.unit} on average", layer.colour) for layer in layers]
     picture = element(
         "svg",
         element("title", chart.title),
@@ -178,11 +178,6 @@ def _round_up(value: float) -> float:
             if value <= step * power:
                 return step * power
         power *= 10
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
 
 
 def _ticks(count: int) -> list[int]:

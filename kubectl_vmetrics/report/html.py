@@ -44,7 +44,7 @@ def render(page: Page) -> str:
             *(_section(section, page.facts if not index else ()) for index, section in enumerate(page.sections)),
             id="main",
         ),
-        element("footer", f"Made by kubectl-vmetrics {__version__}. This page asks for nothing from anywhere."),
+        element("footer", f"Made by kubectl-vmetrics {__version__}. This page loads nothing."),
         element("script", constant(SCRIPT)),
     )
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"

@@ -108,11 +108,12 @@ OTHERS, HOST, FREE = "rest", "s7", "free"
 
 
 class Layer(NamedTuple):
-    """One layer of a stack: a name, an amount for each step (None: no data), and its colour."""
+    """One layer of a stack: a name, an amount for each step (None: no data), its colour, and the mean of all steps."""
 
     name: str
     values: Sequence[float | None]
-    colour: str = "rest"
+    colour: str = OTHERS
+    mean: float | None = None
 
 
 class Stack(NamedTuple):
@@ -139,7 +140,7 @@ class Part(NamedTuple):
     name: str
     value: float
     text: str
-    colour: str = "rest"
+    colour: str = OTHERS
 
 
 class Whole(NamedTuple):

@@ -113,7 +113,7 @@ footer {{ margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75r
   :root, :root[data-theme] {{{_LIGHT}}}
   body {{ padding: 0; max-width: none; font-size: 9.5pt; }}
   * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
-  #tools, nav, .filter, .skip, details {{ display: none; }}
+  #tools, nav, .filter, .skip, details, footer {{ display: none; }}
   .box {{ overflow: visible; }}
   table {{ font-size: 7.5pt; }}
   th, td {{ padding: 1mm 1.2mm; }}
@@ -121,9 +121,9 @@ footer {{ margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75r
   thead button {{ display: contents; }}
   thead {{ display: table-header-group; }}
   tfoot {{ display: table-row-group; }}
-  tr, figure, .facts div, .items li {{ break-inside: avoid; }}
+  tr, figure, .about, .facts div, .items li {{ break-inside: avoid; }}
   h2, h3, caption, .about {{ break-after: avoid; }}
-  tbody tr:first-child, tfoot tr, footer {{ break-before: avoid; }}
+  tbody tr:first-child, tfoot tr {{ break-before: avoid; }}
   .share {{ width: 9mm; }}
   .spark {{ width: 18mm; height: 5mm; }}
   .plot {{ height: 48mm; }}

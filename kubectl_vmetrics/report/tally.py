@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from kubectl_vmetrics.history import statistics
 from kubectl_vmetrics.history.names import Identity, Names
 from kubectl_vmetrics.history.queries import Metric
+from kubectl_vmetrics.history.statistics import Statistics
 from kubectl_vmetrics.history.steps import Step
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
@@ -158,6 +161,16 @@ class Tally:
             for value, there, length in zip(padded, present, self.lengths, strict=True)
         ]
 
+    def statistics(self, values: Sequence[float | None], first: int = 0) -> Statistics:
+        """Of means of steps, as `history` computes them.
+
+        Args:
+            values: of as many steps as there are, or of some.
+            first: the step of the first value.
+        """
+        lengths = self.lengths[first : first + len(values)]
+        return statistics.of([math.nan if value is None else value for value in values], lengths)
+
     def total(self, group: Group, metric: Metric) -> float:
         """The sum of a row over all steps: unit-seconds; of counters, the increase."""
         return sum(self._series[metric].get(group, ()))
@@ -273,20 +286,3 @@ class Tally:
 def there(values: Iterable[float | None]) -> list[float]:
     """The values that are known."""
     return [value for value in values if value is not None]
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """The mean of what is known; None of nothing."""
-    found = there(values)
-    return sum(found) / len(found) if found else None
-
-
-def largest(values: Sequence[float | None]) -> float | None:
-    """The largest of what is known; None of nothing."""
-    return max(there(values), default=None)
-
-
-def percentile(values: Sequence[float | None], share: float) -> float | None:
-    """The smallest value that so large a share of all values does not exceed (nearest rank); None of nothing."""
-    found = sorted(there(values))
-    return found[max(-(-int(share * 1000) * len(found) // 1000), 1) - 1] if found else None

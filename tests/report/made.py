@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from kubectl_vmetrics.allocation.account import Account, By, Kind, Owner
 from kubectl_vmetrics.allocation.bill import Bill, Covered, Row, Share
@@ -14,8 +15,10 @@ from kubectl_vmetrics.controlplane.health import Health, Verdict
 from kubectl_vmetrics.controlplane.plane import APISERVER, Component, Plane
 from kubectl_vmetrics.history.names import HOST, Identity, Names
 from kubectl_vmetrics.history.queries import Metric
+from kubectl_vmetrics.history.rightsize import Advice, Key, Numbers
 from kubectl_vmetrics.history.steps import Container, Step
 from kubectl_vmetrics.history.window import Window
+from kubectl_vmetrics.history.workloads import Workload
 from kubectl_vmetrics.report.given import Given, Labels
 from kubectl_vmetrics.report.tally import METRICS, Tally
 from kubectl_vmetrics.vcluster.identity import VClusterRef
@@ -167,7 +170,7 @@ def bill(*, priced: bool = True, hostile: bool = False, tenant: VClusterRef | No
         "monitoring/prometheus-k8s",
         "vcluster_pod_info",
         (Covered("cpu", 1.0),),
-        ("Allocatable was carried over for 1 hour.",),
+        ("allocatable capacity of 1.0h, from the nearest step that has it",),
         (),
         "EUR" if priced else "",
         tenant.path if tenant else "",
@@ -186,6 +189,42 @@ def verdicts(*, hostile: bool = False) -> list[Verdict]:
     ]
 
 
+def advice(*, hostile: bool = False) -> list[Advice]:
+    """Of workloads: one that requests too much, one that gets too little, one that is too young, one that is right."""
+
+    def made(ref: VClusterRef, names: tuple[str, str, str], numbers: tuple[Numbers, Numbers], **more: Any) -> Advice:
+        namespace, kind, name = names
+        return Advice(
+            Key(ref, namespace, Workload(kind, name), "main"), more.pop("replicas", 1.0), 13.5, *numbers, **more
+        )
+
+    right = Numbers(1.0, None, 0.9, 1.0, 1.0), Numbers(GIB, None, GIB, GIB, GIB)
+    found = [
+        made(
+            ACME,
+            ("shop", "Deployment", "frontend"),
+            (
+                Numbers(2.0, None, 1.0, 1.5, 1.0, None, 2.0),
+                Numbers(4 * GIB, None, GIB / 2, GIB * 0.875, GIB, None, 6 * GIB),
+            ),
+            replicas=2.0,
+            grows=True,
+        ),
+        made(
+            LAB,
+            ("physics", "StatefulSet", "notebook"),
+            (
+                Numbers(1.0, 2.0, 2.5, 2.6, 2.5, 3.0, -1.5),
+                Numbers(4 * GIB, 8 * GIB, GIB, 8 * GIB, 9 * GIB, None, -5 * GIB),
+            ),
+            throttled=0.4,
+            kills=3,
+        ),
+        made(GLOBEX, ("invoicing", "Job", "young"), (Numbers(1.0, None, 0.1, 0.1), Numbers(GIB, None, 1.0, 1.0))),
+    ]
+    return [*found, *([made(EVIL, (HOSTILE, HOSTILE, HOSTILE), right, kills=1)] if hostile else [])]
+
+
 def given(*, public: bool = False, tenant: VClusterRef | None = None, hostile: bool = False) -> Given:
     """All of it."""
     who = names(hostile=hostile)
@@ -201,7 +240,8 @@ def given(*, public: bool = False, tenant: VClusterRef | None = None, hostile: b
         who.way,
         bill(hostile=hostile, tenant=tenant),
         [] if tenant else verdicts(hostile=hostile),
+        [item for item in advice(hostile=hostile) if tenant in (None, item.key.vcluster)],
         tenant=tenant,
-        failures=[("Rightsizing", "the server refused the query")],
+        failures=[("Names of virtual machines", "the server refused the query")],
         now=WINDOW.end,
     )

@@ -30,7 +30,13 @@ def area(path: str) -> float:
 
 def test_a_stack_covers_the_amounts() -> None:
     one, other = [1.0, 2.0, None, 4.0], [3.0, 2.0, None, 0.0]
-    chart = Stack("CPU", "cores", [0.0, 3600.0, 7200.0, 10800.0], [Layer("a", one, "s0"), Layer("b", other, "s1")], 8.0)
+    chart = Stack(
+        "CPU",
+        "cores",
+        [0.0, 3600.0, 7200.0, 10800.0],
+        [Layer("a", one, "s0", 7 / 3), Layer("b", other, "s1", 5 / 3)],
+        8.0,
+    )
     made = read(charts.stack(chart))
     # The scale ends at 8: 600 wide and 200 high stand for four steps of eight cores.
     per_core_step = 600 / 4 * 200 / 8

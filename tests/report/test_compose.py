@@ -35,6 +35,7 @@ def test_sections(page: Node) -> None:
         "Idle and starved",
         "Bill",
         "Trends",
+        "Rightsizing",
         "Control planes",
         "Virtual machines",
         "Volumes",
@@ -63,7 +64,8 @@ def test_summary(page: Node) -> None:
         "host-labs/acme has nearly used up its quota of CPU: 1.9 of 2",
         "1 virtual cluster is idle: see below.",
         "Volume invoicing/applogs (globex) is 95% full.",
-        "Rightsizing could not be read: the server refused the query.",
+        "Names of virtual machines could not be read: the server refused the query.",
+        "Requests could be smaller: by 2 cores and 6 GiB of memory.",
     ]
 
 
@@ -93,7 +95,7 @@ def test_usage(found: dict[str, list[list[str]]]) -> None:
         ["globex [host namespace host-b]", "256 MiB", "256 MiB", "256 MiB", "8 GiB", "3.1%"],
         ["acme [host namespace host-labs]", "8 GiB", "8 GiB", "8 GiB", "4 GiB", "200%"],
         ["The host's own pods", "102 MiB", "102 MiB", "102 MiB", "102 MiB", "100%"],
-        ["All together", "13.9 GiB", "13.8 GiB", "13.8 GiB", "21.1 GiB", "66%"],
+        ["All together", "13.8 GiB", "13.8 GiB", "13.8 GiB", "21.1 GiB", "66%"],
     ]
     assert [row[:2] for row in found["Pods"]] == [
         ["Pod", "CPU used, core-hours"],
@@ -143,6 +145,32 @@ def test_bill(found: dict[str, list[list[str]]]) -> None:
     ]
 
 
+def test_rightsizing(found: dict[str, list[list[str]]]) -> None:
+    assert found["What requests could be"] == [
+        [
+            *["Virtual cluster", "CPU requested, cores", "CPU suggested, cores", "CPU saved, cores"],
+            *["Memory requested", "Memory suggested", "Memory saved"],
+        ],
+        ["acme [host namespace host-a]", "4", "2", "2", "8 GiB", "2 GiB", "6 GiB"],
+        ["acme [host namespace host-labs]", "1", "2.5", "-1.5", "4 GiB", "9 GiB", "-5 GiB"],
+    ]
+    assert found["Requests to change"] == [
+        [
+            *["Workload", "CPU request, cores", "CPU p95, cores", "CPU suggested, cores", "CPU saved, cores"],
+            *["Memory request", "Memory maximum", "Memory suggested", "Memory saved", "Why"],
+        ],
+        [
+            "physics/notebook [StatefulSet container main, host-labs/acme]",
+            *["1", "2.5", "2.5", "-1.5", "4 GiB", "8 GiB", "9 GiB", "-5 GiB"],
+            "killed 3 times at its memory limit, throttled in 40% of its periods",
+        ],
+        [
+            "shop/frontend [Deployment container main, host-a/acme]",
+            *["2", "1", "1", "2", "4 GiB", "896 MiB", "1 GiB", "6 GiB", "its memory grows"],
+        ],
+    ]
+
+
 def test_control_planes(found: dict[str, list[list[str]]]) -> None:
     assert found["Health of control planes"] == [
         ["Control plane", "Kind", "Health", "Requests per second", "Errors", "p99 of requests, ms", "Why"],
@@ -167,7 +195,7 @@ def test_what_is_not_covered(page: Node, found: dict[str, list[list[str]]]) -> N
     assert [item.text for item in page.all("section")[-1].all("li")] == [
         "Period: 2026-11-01 00:00 to 2026-11-15 00:00 UTC, in steps of 6 hours.",
         "Source: monitoring/prometheus-k8s. Virtual names come from: vcluster_pod_info.",
-        "Rightsizing could not be read: the server refused the query.",
+        "Names of virtual machines could not be read: the server refused the query.",
         "Pods that lived for less time than lies between two scrapes are not in any number of this page.",
         "The source has no data in the period for: restarts.",
     ]

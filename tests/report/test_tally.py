@@ -7,7 +7,7 @@ import pytest
 from kubectl_vmetrics.history.names import HOST, Identity
 from kubectl_vmetrics.history.queries import Metric
 from kubectl_vmetrics.history.steps import Container, Step
-from kubectl_vmetrics.report.tally import UNNAMED, Group, Pod, Tally, largest, mean, percentile
+from kubectl_vmetrics.report.tally import UNNAMED, Group, Pod, Tally
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from tests.report.made import ACME, GLOBEX, LAB, Known
 
@@ -77,8 +77,13 @@ def test_a_machine_in_the_name_of_another_tenant_does_not_count_against_the_pod(
     assert list(found.pods) == [Pod(Group(GLOBEX), "x", UNNAMED)]
 
 
-def test_statistics() -> None:
-    values = [None, *map(float, range(1, 101)), None]
-    assert (mean(values), percentile(values, 0.95), largest(values)) == (50.5, 95.0, 100.0)
-    assert percentile([3.0, None, 1.0], 0.95) == 3.0
-    assert (mean([None]), percentile([], 0.95), largest([None])) == (None, None, None)
+def test_statistics_weigh_a_last_step_that_is_shorter() -> None:
+    found = tally()
+    found.add(step(0, {("host-a", "p-x-shop-x-acme"): 5.0}))
+    found.add(step(1, {}, present=0.0))
+    found.add(Step(20.0, 25.0, {Metric.CPU: {Container("host-a", "p-x-shop-x-acme", "main"): 10.0}}, {Metric.CPU: 1.0}))
+    values = found.means(Group(ACME), Metric.CPU)
+    assert values == [0.5, None, 2.0]
+    # 15 core-seconds in 15 seconds that are known.
+    assert (found.statistics(values).mean, found.statistics(values[2:], 2).mean) == (1.0, 2.0)
+    assert found.statistics([None, None, None]).mean is None

@@ -54,7 +54,10 @@ def make(given: Given) -> Made | None:
     ]
     if more:
         blocks.append(_more(given, bill, more))
-    notes = [Text(note) for note in (*bill.estimated, *bill.notes)]
+    notes = [
+        *(Text(f"Estimated: {note}.") for note in bill.estimated),
+        *(Text(f"Note: {note}.") for note in bill.notes),
+    ]
     return Made(Section("bill", "Bill", about, [*blocks, *([Items(notes)] if notes else [])]))
 
 

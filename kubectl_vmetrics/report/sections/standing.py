@@ -9,7 +9,7 @@ from kubectl_vmetrics.history.queries import Metric
 from ..given import Given, Made
 from ..numbers import percent, plural, span
 from ..page import Cell, Column, Level, Section, Table, Text
-from ..tally import Group, mean, percentile
+from ..tally import Group
 from .usage import CPU, MEMORY, Kind, shown
 
 IDLE = 0.2
@@ -73,8 +73,9 @@ def _rows(given: Given, group: Group) -> list[Row]:
 
 
 def _idle(given: Given, group: Group, kind: Kind) -> Row | None:
-    used = percentile(given.tally.means(group, kind.used), 0.95)
-    requested = mean(given.tally.means(group, kind.requested))
+    tally = given.tally
+    used = tally.statistics(tally.means(group, kind.used)).p95
+    requested = tally.statistics(tally.means(group, kind.requested)).mean
     if used is None or requested is None or requested < LEAST[kind] or used >= IDLE * requested:
         return None
     unit = " cores" if kind is CPU else ""

@@ -11,9 +11,9 @@ from kubectl_vmetrics.history.queries import Metric
 from ..given import Given, Made
 from ..numbers import GIB, HOUR, decimal, percent, plural
 from ..page import Fact, Items, Level, Section, Text
-from ..tally import mean
 from .usage import ratio
 
+_ORDER = (Level.BAD, Level.WARNING, Level.GOOD, Level.PLAIN)
 MOST = 40
 """Sentences that are listed."""
 
@@ -21,7 +21,7 @@ MOST = 40
 def make(given: Given, others: Sequence[Made]) -> tuple[Made, list[Fact]]:
     """The section, from what the others found, and its numbers."""
     alerts = [alert for made in others for alert in made.alerts]
-    alerts.sort(key=lambda alert: alert.level is not Level.BAD)
+    alerts.sort(key=lambda alert: _ORDER.index(alert.level))
     if len(alerts) > MOST:
         rest = len(alerts) - MOST
         alerts = [*alerts[:MOST], Text(f"And {plural(rest, 'more point')}, in the sections below.")]
@@ -49,7 +49,7 @@ def _facts(given: Given) -> list[Fact]:
         amount, asked = (sum(tally.total(group, metric) for group in groups) / scale for metric in (used, requested))
         share = ratio(amount, asked)
         note = f"{percent(share)} of what was requested" if share is not None else ""
-        whole = mean(tally.whole(there)) if not given.tenant else None
+        whole = tally.statistics(tally.whole(there)).mean if not given.tenant else None
         if whole:
             of = ratio(amount, whole * sum(tally.lengths) / scale)
             note = "; ".join(part for part in (f"{percent(of)} of what the host has", note) if part)

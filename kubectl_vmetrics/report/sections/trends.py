@@ -9,7 +9,7 @@ from kubectl_vmetrics.history.queries import Metric
 from ..given import Given, Made, leading
 from ..numbers import NONE, moment, percent, span
 from ..page import HOST, OTHERS, Block, Cell, Column, Layer, Number, Section, Stack, Table
-from ..tally import Group, mean
+from ..tally import Group
 from .usage import CPU, MEMORY, Kind, ratio, shown, summed
 
 GIB = 2**30
@@ -31,22 +31,25 @@ def _stack(given: Given, kind: Kind) -> Stack:
     scale = 1.0 if kind is CPU else 1.0 / GIB
     series = {group: tally.means(group, kind.used) for group in tally.groups()}
     colours = leading(given)
-    layers = [_layer(given.labels.line(group), series[group], scale, colours[group]) for group in colours]
+
+    def layer(name: str, values: Sequence[float | None], colour: str) -> Layer:
+        mean = tally.statistics(values).mean
+        scaled = [None if value is None else value * scale for value in values]
+        return Layer(name, scaled, colour, None if mean is None else mean * scale)
+
+    layers = [layer(given.labels.line(group), series[group], colours[group]) for group in colours]
     rest = [group for group in series if group.vcluster is not None and group not in colours]
     if rest:
-        layers.append(_layer(f"{len(rest)} others", summed([series[group] for group in rest]), scale, OTHERS))
+        layers.append(layer(f"{len(rest)} others", summed([series[group] for group in rest]), OTHERS))
     own = [group for group in series if group.vcluster is None]
-    layers += [_layer(given.labels.line(group), series[group], scale, HOST) for group in own]
+    layers += [layer(given.labels.line(group), series[group], HOST) for group in own]
     whole = None
     if given.tenant is None:
-        found = mean(tally.whole(Metric.NODE_CPU_ALLOCATABLE if kind is CPU else Metric.NODE_MEMORY_ALLOCATABLE))
+        there = Metric.NODE_CPU_ALLOCATABLE if kind is CPU else Metric.NODE_MEMORY_ALLOCATABLE
+        found = tally.statistics(tally.whole(there)).mean
         whole = found * scale if found else None
     unit = "cores" if kind is CPU else "GiB"
     return Stack(f"{kind.title} used by {given.noun}", unit, list(tally.starts), layers, whole)
-
-
-def _layer(name: str, values: Sequence[float | None], scale: float, colour: str) -> Layer:
-    return Layer(name, [None if value is None else value * scale for value in values], colour)
 
 
 def _changes(given: Given, middle: float) -> Table:
@@ -65,7 +68,7 @@ def _changes(given: Given, middle: float) -> Table:
 def _change(given: Given, group: Group, kind: Kind, middle: float) -> list[Cell]:
     values = given.tally.means(group, kind.used)
     at = sum(1 for start in given.tally.starts if start < middle)
-    first, second = mean(values[:at]), mean(values[at:])
+    first, second = (given.tally.statistics(part, begin).mean for part, begin in ((values[:at], 0), (values[at:], at)))
     grown = ratio(second - first, first) if first is not None and second is not None else None
     if grown is not None and abs(grown) < 0.0005:
         grown = 0.0

@@ -10,7 +10,7 @@ from kubectl_vmetrics.history.queries import Metric
 from ..given import Given, Made
 from ..numbers import NONE, decimal, plural, size, span
 from ..page import Cell, Column, Level, Line, Number, Section, Share, Table, Text
-from ..tally import Group, Pod, largest, mean, percentile, there
+from ..tally import Group, Pod, there
 
 PODS = 50
 """Pods that are listed; the rest are summed up."""
@@ -90,18 +90,19 @@ def _table(given: Given, kind: Kind) -> Table:
     ]
     rows: list[list[Cell]] = []
     for group in groups:
-        used, requested = tally.means(group, kind.used), mean(tally.means(group, kind.requested))
-        found = quotas[group]
+        used = tally.means(group, kind.used)
+        found, requested = tally.statistics(used), tally.statistics(tally.means(group, kind.requested)).mean
+        pair = quotas[group]
         limits: list[Cell] = []
         if has_quota:
-            share = ratio(*found) if found else None
+            share = ratio(*pair) if pair else None
             level = Level.WARNING if share is not None and share >= NEARLY else Level.PLAIN
-            limits = [_number(found[1] if found else None, kind), Share(share, level)]
+            limits = [_number(pair[1] if pair else None, kind), Share(share, level)]
         rows.append(
             [
                 given.labels.group(group),
-                *(_number(value, kind) for value in (mean(used), percentile(used, 0.95), largest(used), requested)),
-                Share(ratio(mean(used), requested)),
+                *(_number(value, kind) for value in (found.mean, found.p95, found.max, requested)),
+                Share(ratio(found.mean, requested)),
                 *limits,
                 _line(used, kind),
             ]
@@ -111,14 +112,15 @@ def _table(given: Given, kind: Kind) -> Table:
 
 def _totals(given: Given, groups: Sequence[Group], kind: Kind, *, has_quota: bool) -> list[list[Cell]]:
     used = summed([given.tally.means(group, kind.used) for group in groups])
-    requested = mean(summed([given.tally.means(group, kind.requested) for group in groups]))
+    asked = summed([given.tally.means(group, kind.requested) for group in groups])
+    found, requested = given.tally.statistics(used), given.tally.statistics(asked).mean
     empty: list[Cell] = [Text(""), Text("")] if has_quota else []
-    numbers = (mean(used), percentile(used, 0.95), largest(used), requested)
+    numbers = (found.mean, found.p95, found.max, requested)
     return [
         [
             Text("All together"),
             *(_number(value, kind) for value in numbers),
-            Share(ratio(mean(used), requested)),
+            Share(ratio(found.mean, requested)),
             *empty,
             _line(used, kind),
         ]
