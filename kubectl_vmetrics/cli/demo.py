@@ -71,6 +71,12 @@ listens on 127.0.0.1 only, needs no network and changes nothing.""",
 @click.option("--tenants", default=2, show_default=True, help="Number of tenant control planes (Kamaji).")
 @click.option("--gpu-nodes", default=2, show_default=True, help="Number of nodes with GPUs, in addition to --nodes.")
 @click.option(
+    "--private",
+    default=1,
+    show_default=True,
+    help="Number of virtual clusters with private nodes, in addition to --vclusters.",
+)
+@click.option(
     "--metrics-api",
     default="v1beta1",
     show_default=True,
@@ -89,6 +95,7 @@ def demo(
     vms: int,
     tenants: int,
     gpu_nodes: int,
+    private: int,
     metrics_api: str,
     broken: str,
     seed: int,
@@ -101,14 +108,23 @@ def demo(
         raise UsageError("demo cannot run inside demo")
     if not 0 <= port < 65536:
         raise UsageError(f"--port: {port} is not a port: use 0 to 65535")
-    counts = {"--pods": pods, "--vclusters": vclusters, "--vms": vms, "--tenants": tenants, "--gpu-nodes": gpu_nodes}
+    counts = {
+        "--pods": pods,
+        "--vclusters": vclusters,
+        "--vms": vms,
+        "--tenants": tenants,
+        "--gpu-nodes": gpu_nodes,
+        "--private": private,
+    }
     for option, least, count in (("--nodes", 1, nodes), *((name, 0, value) for name, value in counts.items())):
         if count < least:
             raise UsageError(f"{option} must be {least} or more")
     if metrics_api not in METRICS_APIS:
         raise UsageError(f"--metrics-api accepts only {', '.join(METRICS_APIS)}")
     try:
-        cluster = build(Shape(nodes, pods, vclusters, seed, vms, tenants, METRICS_APIS[metrics_api], gpu_nodes))
+        cluster = build(
+            Shape(nodes, pods, vclusters, seed, vms, tenants, METRICS_APIS[metrics_api], gpu_nodes, private)
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
     application = apiserver.Apiserver(cluster)
@@ -135,7 +151,7 @@ def demo(
         environment.stdout.write(
             f"The demo cluster listens at {url}: {counted(len(application.world.cluster.nodes), 'node')}, "
             f"{counted(len(application.world.pods), 'pod')}, "
-            f"{counted(len(cluster.vclusters), 'virtual cluster')}. In another terminal:\n\n"
+            f"{counted(len(application.world.cluster.vclusters), 'virtual cluster')}. In another terminal:\n\n"
             f"  export KUBECONFIG={path}\n  {PROGRAM} top pods -A\n  kubectl top pods -A\n\nPress Ctrl-C to stop.\n"
         )
         environment.stdout.flush()

@@ -28,6 +28,7 @@ from . import (
     metrics_server,
     monitoring,
     pod_metrics,
+    private_nodes,
     prometheus,
     quotas,
     rbac,
@@ -102,7 +103,7 @@ class Apiserver:
     def _hold(self, cluster: Cluster) -> None:
         """Serve a cluster from now on, which has run as long as this one."""
         self.cluster = cluster
-        self.world = World(gpus.furnished(cluster), self.clock, self.started)
+        self.world = World(private_nodes.furnished(gpus.furnished(cluster)), self.clock, self.started)
         self.parts = [part(self.world) for part in PARTS]
         self.resources = self.world.complete()
         held = [resource for resource in self.resources if resource.api.group == rbac.GROUP]

@@ -22,6 +22,7 @@ class Shape(NamedTuple):
         seed: the same seed gives the same names and numbers.
         metrics_api: the versions of metrics.k8s.io that it serves.
         gpu_nodes: how many nodes with GPUs, in addition to `nodes`; see `gpus`.
+        private: how many virtual clusters with private nodes, in addition to `vclusters`; see `private_nodes`.
     """
 
     nodes: int = 3
@@ -32,6 +33,7 @@ class Shape(NamedTuple):
     tenants: int = 2
     metrics_api: tuple[str, ...] = ("v1beta1",)
     gpu_nodes: int = 0
+    private: int = 0
 
 
 class Container(NamedTuple):
@@ -114,12 +116,14 @@ class DemoVCluster(NamedTuple):
 
     Attributes:
         paused: as `vcluster pause` leaves it: scaled to zero, its pods deleted, its volumes kept.
+        private: whether it has nodes of its own, so that its pods are not on the host.
     """
 
     namespace: str
     name: str
     version: str = "0.37.0"
     paused: bool = False
+    private: bool = False
 
 
 class DemoSlice(NamedTuple):
@@ -159,6 +163,7 @@ class Cluster(NamedTuple):
         stopped: pods that were deleted, but left their claims.
         metrics_api: the versions of metrics.k8s.io.
         gpu_nodes: how many more nodes, with GPUs; see `gpus`.
+        private: how many more virtual clusters, with private nodes; see `private_nodes`.
     """
 
     nodes: list[DemoNode]
@@ -170,6 +175,7 @@ class Cluster(NamedTuple):
     stopped: tuple[DemoPod, ...] = ()
     metrics_api: tuple[str, ...] = ("v1beta1",)
     gpu_nodes: int = 0
+    private: int = 0
 
     @property
     def workers(self) -> list[DemoNode]:
@@ -236,7 +242,10 @@ _FIRST = (DemoVCluster("team-a", "shop"), DemoVCluster("team-b", "dev", "0.36.1"
 
 def build(shape: Shape) -> Cluster:
     """Make the cluster of a shape. Raises ValueError for a shape without nodes or with less than nothing."""
-    if shape.nodes < 1 or min(shape.pods, shape.vclusters, shape.machines, shape.tenants, shape.gpu_nodes) < 0:
+    if (
+        shape.nodes < 1
+        or min(shape.pods, shape.vclusters, shape.machines, shape.tenants, shape.gpu_nodes, shape.private) < 0
+    ):
         raise ValueError("the demo needs at least one node and no negative counts")
     return _Builder(shape).cluster()
 
@@ -279,6 +288,7 @@ class _Builder:
             shape.tenants,
             metrics_api=shape.metrics_api,
             gpu_nodes=shape.gpu_nodes,
+            private=shape.private,
         )
 
     def _control_planes(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kubectl_vmetrics.kube.discovery import ApiResource
 
-from . import expositions
+from . import expositions, private_nodes
 from .certificates import Authority, Pair
 from .cluster import Container, DemoPod, DemoVCluster
 from .exchange import Key, Refusal, Reply, Request, User
@@ -276,6 +276,8 @@ class ControlPlanes:
         }
 
     def _of_vcluster(self, plane: DemoVCluster, path: str, user: User) -> tuple[int, bytes, str]:
+        if plane.private and (found := private_nodes.answer(self._world, plane, path, user)):
+            return found
         pod = self._of_planes[plane.namespace, f"{plane.name}-0"]
 
         def of(part: str) -> Process:

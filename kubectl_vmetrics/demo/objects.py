@@ -154,6 +154,8 @@ class Objects:
         }
         selector = {"app": "vcluster", "release": vcluster.name}
         image = f"ghcr.io/loft-sh/vcluster-pro:{vcluster.version}"
+        # The chart takes an image with the binaries of nodes for private nodes: charts/vcluster _init-containers.tpl.
+        kubernetes = f"ghcr.io/loft-sh/kubernetes:v1.34.1{'-full' if vcluster.private else ''}"
         replicas = 0 if vcluster.paused else 1
         more: Object = {"labels": labels}
         if vcluster.paused:
@@ -169,7 +171,10 @@ class Objects:
                 "serviceName": f"{vcluster.name}-headless",
                 "template": {
                     "metadata": {"labels": selector},
-                    "spec": {"containers": [{"name": "syncer", "image": image}]},
+                    "spec": {
+                        "initContainers": [{"name": "kubernetes", "image": kubernetes}],
+                        "containers": [{"name": "syncer", "image": image}],
+                    },
                 },
             },
             "status": {"replicas": replicas, **status},

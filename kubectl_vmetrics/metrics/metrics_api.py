@@ -166,13 +166,13 @@ def pods(client: Client, scope: Scope, kind: type[AnyPod]) -> tuple[list[AnyPod]
         StatusError, ConnectionFailed, BadAnswer: as Client.get.
     """
     answer, path = _ask(client, scope, "pods")
-    return _items(answer, path, kind, single=bool(scope.name))
+    return parsed(answer, path, kind, single=bool(scope.name))
 
 
 def nodes(client: Client, scope: Scope) -> tuple[list[NodeMetrics], list[Skipped]]:
     """The nodes of a scope, in the server's order, and those that could not be read. Raises as `pods`."""
     answer, path = _ask(client, scope, "nodes")
-    return _items(answer, path, NodeMetrics, single=bool(scope.name))
+    return parsed(answer, path, NodeMetrics, single=bool(scope.name))
 
 
 def usage(quantities: Quantities) -> Usage:
@@ -203,7 +203,8 @@ def pod_usage(pod: PodMetrics) -> Usage:
     return Usage(cpu, memory, swap)
 
 
-def _items(answer: Answer, path: str, kind: type[_Decoded], *, single: bool) -> tuple[list[_Decoded], list[Skipped]]:
+def parsed(answer: Answer, path: str, kind: type[_Decoded], *, single: bool) -> tuple[list[_Decoded], list[Skipped]]:
+    """The items of an answer, or the one object that it is, and those that could not be read. Raises BadAnswer."""
     if single:
         return [decode(answer, msgspec.json.Decoder(kind), path)], []
     try:

@@ -40,12 +40,14 @@ class VCluster(msgspec.Struct, frozen=True):
         status: Running, NotReady, Paused or ScaledDown.
         version: the tag of its syncer's image, "" where the image has none.
         target: the host namespace to which its syncer's flags send all pods (up to v0.19), "" for its own.
+        private: whether its image shows that it has private nodes; see `private_nodes`.
     """
 
     ref: VClusterRef
     status: str = RUNNING
     version: str = ""
     target: str = ""
+    private: bool = False
 
 
 class Inventory(NamedTuple):
@@ -151,7 +153,9 @@ def look(client: Client, namespace: str | None = None) -> Inventory:
         for workload in [] if isinstance(answer, VmetricsError) else answer:
             if name := workload.metadata.labels.release:
                 ref = VClusterRef(workload.metadata.namespace, name)
-                clusters[ref] = VCluster(ref, _status(workload), _version(workload), _target(workload))
+                clusters[ref] = VCluster(
+                    ref, _status(workload), _version(workload), _target(workload), _private(workload)
+                )
     ordered = [clusters[ref] for ref in sorted(clusters, key=lambda ref: (ref.host_namespace, ref.name))]
     if failed:  # not being allowed to list is no proof that there is nothing
         return Inventory(ordered, gaps=tuple(f"virtual clusters may be missing: {error.message}" for error in failed))
@@ -215,6 +219,11 @@ def _status(workload: _Workload) -> str:
     if workload.spec.replicas == 0:
         return SCALED_DOWN
     return RUNNING if workload.status.ready else NOT_READY
+
+
+def _private(workload: _Workload) -> bool:
+    images = {container.name: container.image for container in workload.spec.template.spec.init_containers}
+    return images.get("kubernetes", "").partition("@")[0].endswith("-full")
 
 
 def _syncer(workload: _Workload) -> ContainerCommand:

@@ -10,20 +10,16 @@ another namespace.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-import msgspec
-
-from kubectl_vmetrics.kube.client import Client, escape
-from kubectl_vmetrics.kube.errors import StatusError, UsageError, VmetricsError
+from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import StatusError, UsageError
 from kubectl_vmetrics.kube.gather import gather
-from kubectl_vmetrics.kube.lists import decoder
 
-from . import discovery, naming
+from . import discovery, settings
 from .discovery import Inventory, VCluster
 from .identity import SyncedNamespace, VClusterRef
 
@@ -32,9 +28,6 @@ Pair = tuple[str, str]
 
 _TARGET = re.compile(r"([a-z0-9][a-z0-9-]{0,62})=([a-z0-9][a-z0-9-]{0,62})/([a-z0-9][a-z0-9.-]{0,252})")
 _SETTING = ("experimental", "syncSettings", "targetNamespace")
-_LARGEST = 1 << 20
-"""Bytes of a Secret, as etcd takes them; more is not read."""
-_DEEPEST = 64
 
 
 class Homes:
@@ -225,19 +218,6 @@ def warning(counted: Mapping[Pair, int], what: str = "pod", homes: Homes | None 
     )
 
 
-class _Labels(msgspec.Struct):
-    managed_by: str | None = msgspec.field(default=None, name=naming.MANAGED_BY)
-
-
-class _Meta(msgspec.Struct):
-    labels: _Labels = msgspec.field(default_factory=_Labels)
-
-
-class _Secret(msgspec.Struct):
-    data: dict[str, str] = {}
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
-
-
 def _may_have_target(version: str) -> bool:
     """v0.20 to v0.28 keep the setting in a Secret; before, it was a flag; since, there is none. Unknown ones may."""
     found = re.match(r"v?(\d{1,4})\.(\d{1,4})", version)
@@ -246,51 +226,4 @@ def _may_have_target(version: str) -> bool:
 
 def _target(client: Client, ref: VClusterRef) -> str:
     """The target namespace in the values stored by the chart; "" if there is none, or it cannot be read."""
-    path = f"/api/v1/namespaces/{escape(ref.host_namespace)}/secrets/{escape(f'vc-config-{ref.name}')}"
-    try:
-        secret: _Secret = client.decode(path, decoder(_Secret))
-    except VmetricsError:
-        return ""  # it is optional, and everything that it could say the user can say as well
-    if secret.metadata.labels.managed_by is not None:
-        return ""  # a tenant's own Secret that was synced here
-    try:
-        text = base64.b64decode(secret.data.get("config.yaml", "")[:_LARGEST], validate=True)
-    except ValueError:
-        return ""
-    return _scalar(text, _SETTING) or ""
-
-
-def _scalar(text: bytes, path: tuple[str, ...]) -> str | None:
-    """One value of a YAML document. The rest may hold passwords and is not even built."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    keys: list[str | None] = []  # of each open collection the key that is being read; None where none is, or in a list
-    mappings: list[bool] = []
-    try:
-        for event in yaml.parse(text, loader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                if mappings and mappings[-1] and keys[-1] is None:
-                    return None  # a key that is no word
-                mappings.append(isinstance(event, yaml.MappingStartEvent))
-                keys.append(None)
-                if len(keys) > _DEEPEST:
-                    return None
-                continue
-            if isinstance(event, yaml.CollectionEndEvent):
-                mappings.pop()
-                keys.pop()
-            elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-                value = event.value if isinstance(event, yaml.ScalarEvent) else ""
-                if mappings and mappings[-1] and keys[-1] is None:
-                    keys[-1] = value
-                    continue
-                if all(mappings) and tuple(keys) == path:
-                    return value
-            else:
-                continue
-            if keys and mappings[-1]:
-                keys[-1] = None
-    except yaml.YAMLError:
-        return None
-    return None
+    return settings.read(client, ref, _SETTING) or ""
