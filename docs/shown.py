@@ -199,7 +199,7 @@ def cluster() -> Iterator[tuple[Clock, str]]:
                 stack.enter_context(mock.patch.object(module, "time", fake))
         # `demo` makes a cluster of its own, with the machine's clock unless told otherwise.
         stack.enter_context(mock.patch.object(Apiserver.__init__, "__defaults__", (clock.time,)))
-        apiserver = Apiserver(build(Shape(gpu_nodes=2)), clock=clock.time)
+        apiserver = Apiserver(build(Shape(gpu_nodes=2, private=1)), clock=clock.time)
         clock.past = apiserver.world.past
         yield clock, stack.enter_context(server.serving(apiserver))
 

@@ -29,6 +29,8 @@ from .scrape import CONCURRENCY, LIMIT, PATIENCE
 
 LIMITS = Limits(8 << 20, objects=150_000, values=600_000, digits=40)
 """A list of PodMetrics: 12,000 pods have some 8 MiB."""
+MOST = Usage(10**15, 1 << 50)
+"""What no pod can use: a million cores, a pebibyte."""
 _MOST_SKIPPED = 3
 _decoding = threading.Lock()  # a decoded list takes several times the memory of its text, and there may be many tenants
 T = TypeVar("T")
@@ -86,6 +88,13 @@ def pods(
     return _asked(client, plane, lambda connection: _pods(connection, question, kind))
 
 
+def checked(found: Usage) -> Usage:
+    """The usage of a pod, if it can be true: one number may spoil every sum. Raises ValueError."""
+    if not (0 <= found.cpu_nanocores <= MOST.cpu_nanocores and 0 <= found.memory_bytes <= MOST.memory_bytes):
+        raise ValueError("its usage is not plausible")
+    return found
+
+
 def _asked(client: Client, plane: Plane, read: Callable[[Connection], T]) -> T:
     """What `read` reads from a control plane, with the first certificate that it accepts."""
     pod = next((item.pod for item in plane.components), None)
@@ -130,7 +139,7 @@ def _sum(connection: Connection) -> Used:
         used, count = NOTHING, 0
         for pod in listed:
             try:
-                used += metrics_api.pod_usage(pod)
+                used += checked(metrics_api.pod_usage(pod))
                 count += 1
             except ValueError as error:
                 if len(skipped) < _MOST_SKIPPED:

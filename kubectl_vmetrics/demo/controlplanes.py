@@ -217,10 +217,15 @@ class ControlPlanes:
                 )
             )
         values = {"config.yaml": b"sync: {fromHost: {nodes: {enabled: true}}}\n"}
+        private = {"config.yaml": b"privateNodes: {enabled: true}\n"}
         for item in self._world.cluster.vclusters:
             own = self._certificates[item.namespace, item.name]
             found.append(self._secret(item.namespace, f"vc-{item.name}", own, _of_chart))
-            found.append(self._secret(item.namespace, f"vc-config-{item.name}", own, lambda _: values))
+            found.append(
+                self._secret(
+                    item.namespace, f"vc-config-{item.name}", own, partial(_same, private if item.private else values)
+                )
+            )
         return found
 
     def _secret(
@@ -314,6 +319,10 @@ def _container(process: str, name: str, image: str = "") -> Container:
     """A container with one process in it."""
     found = image or f"registry.example/{name}:1.0"
     return Container(name, found, expositions.millicores(process), expositions.mebibytes(process))
+
+
+def _same(data: dict[str, bytes], _: Certificates) -> dict[str, bytes]:
+    return data
 
 
 def _of_chart(own: Certificates) -> dict[str, bytes]:

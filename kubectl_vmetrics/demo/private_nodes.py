@@ -1,5 +1,6 @@
-"""The demo's virtual clusters with private nodes: on the host is only their control plane, which serves a Metrics API
-of its own for nodes and pods that the host does not know.
+"""The demo's virtual clusters with private nodes: on the host is only their control plane.
+
+It serves a Metrics API of its own, for nodes and pods that the host does not know.
 """
 
 from __future__ import annotations

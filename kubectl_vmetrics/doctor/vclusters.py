@@ -15,7 +15,7 @@ from kubectl_vmetrics.kube.lists import decoder
 from kubectl_vmetrics.metrics import metrics_api
 from kubectl_vmetrics.metrics.findings import counted, is_, some
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
-from kubectl_vmetrics.vcluster import discovery, naming, origins
+from kubectl_vmetrics.vcluster import discovery, naming, origins, private_nodes
 from kubectl_vmetrics.vcluster.discovery import VCluster
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.origins import PODS, Origins
@@ -68,7 +68,7 @@ _NAMES = {
 _EMPTY = {
     "elsewhere": Cause(
         "its pods run on private nodes, whose metrics the host does not have, or it has none",
-        "run kubectl top pods inside the virtual cluster; it needs its own metrics-server",
+        "kubectl vmetrics top vclusters --private-nodes reads its own Metrics API; it needs its own metrics-server",
         "https://www.vcluster.com/docs/vcluster/deploy/worker-nodes/private-nodes",
     )
 }
@@ -110,7 +110,9 @@ def _synced(session: Session) -> Outcome:
         return skipped("no virtual cluster is running")
     counts = Counter(pod.vcluster for pod in _origins(session).all(PODS))
     seen = [f"{ref.path}: {counted(counts.get(ref, 0), 'pod')} on the host" for ref in running]
-    without = [ref.path for ref in running if not counts.get(ref)]
+    own = private_nodes.find(session.client, _vclusters(session), {ref for ref in running if counts.get(ref)})
+    seen += [f"{ref.path}: private nodes" for ref in sorted(own)]
+    without = [ref.path for ref in running if not counts.get(ref) and ref not in own]
     if without:
         return warned(f"no pods on the host: {some(without)}", "elsewhere", "", seen)
     whole = sum(counts.values())

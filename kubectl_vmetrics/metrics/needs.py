@@ -72,6 +72,9 @@ COMMANDS: dict[str, Need] = {
     ),
     "top nodes": Need(_NODES, (*_PODS, *_WORKLOADS, *_SPACES, *_POD_METRICS)),
     "top vclusters": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
+    "top vclusters --private-nodes": Need(
+        (*_POD_METRICS, *_WORKLOADS, *_PODS, *_FORWARD, *_SECRETS), (*_SPACES, *_HOST)
+    ),
     "top namespaces": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
     "top volumes": Need((*_KUBELETS, *_HOST, *_PODS), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "top gpus": Need((*_HOST, *_PODS, *_rights("", "pods/proxy", "get")), (*_CLAIMS, *_WORKLOADS, *_SPACES)),

@@ -15,6 +15,9 @@ from .identity import VClusterRef
 from .pods import Pod
 
 
+PRIVATE, TENANT = "private nodes", "tenant"
+
+
 class VClusterUsage(NamedTuple):
     """What a virtual cluster uses.
 
@@ -25,6 +28,8 @@ class VClusterUsage(NamedTuple):
         holding: what its pods hold; None if that was not asked for, or is not known.
         plane_holding: what its control plane holds, not part of `holding`.
         rates: what its pods send, receive, read and write; None if that was not asked for.
+        source: PRIVATE if its pods are not on the host, and thus not counted; TENANT if they were counted by its own
+            Metrics API; "" for the host's.
     """
 
     vcluster: VCluster | None
@@ -35,6 +40,7 @@ class VClusterUsage(NamedTuple):
     holding: Holding | None = None
     plane_holding: Holding | None = None
     rates: Rates | None = None
+    source: str = ""
 
 
 class NamespaceUsage(NamedTuple):

@@ -11,7 +11,7 @@ from kubectl_vmetrics.metrics.usage import NOTHING
 from kubectl_vmetrics.output import order
 from kubectl_vmetrics.output.formats import View
 from kubectl_vmetrics.output.units import NONE, UNKNOWN
-from kubectl_vmetrics.vcluster.groups import NamespaceUsage, VClusterUsage
+from kubectl_vmetrics.vcluster.groups import PRIVATE, NamespaceUsage, VClusterUsage
 
 from . import columns, holdings, traffic
 from .cells import told
@@ -34,6 +34,7 @@ class Options(NamedTuple):
         namespace: the host namespace that was asked about; None for all.
         wide: whether the columns of -o wide are shown.
         network, io: whether these columns are shown.
+        sourced: whether it is shown where numbers come from.
     """
 
     sort_by: str = ""
@@ -43,6 +44,7 @@ class Options(NamedTuple):
     wide: bool = False
     network: bool = False
     io: bool = False
+    sourced: bool = False
 
 
 def sorts(options: Options, *, vclusters: bool, inside: bool = False) -> list[str]:
@@ -53,6 +55,7 @@ def sorts(options: Options, *, vclusters: bool, inside: bool = False) -> list[st
 
 def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
     """The table of `top vclusters`; the row for everything outside virtual clusters is always the last."""
+    options = options._replace(sourced=any(group.source for group in groups))
     shown = _vcluster_columns(options)
     own = _sorted(
         [g for g in groups if g.vcluster], shown, options, lambda g: g.vcluster.ref.path if g.vcluster else ""
@@ -69,7 +72,7 @@ def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
         return {**found, "sum": {**_sum(ordered), **moved, "controlPlane": {"usage": usage_object(planes)}}}
 
     names = [f"vcluster/{g.vcluster.ref.path}" for g in own if g.vcluster]
-    everything = _vcluster_columns(options._replace(wide=True))
+    everything = _vcluster_columns(options._replace(wide=True, sourced=True))
     return _view(ordered, shown, everything, document, names, options)
 
 
@@ -131,6 +134,7 @@ def _vcluster_columns(options: Options) -> list[Column]:
         _Plane("CP-MEMORY(bytes)", "control_plane_memory_bytes", MEMORY, usage("memory_bytes"), summed=True),
         *traffic.columns(network=options.network, io=options.io, stalls=False),
         *(holdings.columns() if options.wide else []),
+        *([Column("SOURCE", "source", TEXT, lambda g: g.source or "host")] if options.sourced else []),
     ]
 
 
@@ -179,20 +183,55 @@ _NAMESPACE_FIELDS = (
 def _common(options: Options) -> list[Column]:
     whole = options.whole
     return [
-        Column("PODS", "pods", COUNT, lambda g: g.pods, summed=True),
-        Column("CPU(cores)", "cpu_cores", CPU, lambda g: g.usage.cpu_nanocores, summed=True),
-        Column("CPU(%)", "cpu_allocatable_share", SHARE, _share("cpu_nanocores", whole), UNKNOWN),
-        Column("MEMORY(bytes)", "memory_bytes", MEMORY, lambda g: g.usage.memory_bytes, summed=True),
-        Column("MEMORY(%)", "memory_allocatable_share", SHARE, _share("memory_bytes", whole), UNKNOWN),
+        Column("PODS", "pods", COUNT, lambda g: g.pods if _known(g) else None, summed=True),
+        Column(
+            "CPU(cores)", "cpu_cores", CPU, lambda g: g.usage.cpu_nanocores if _known(g) else None, UNKNOWN, summed=True
+        ),
+        _OfHost("CPU(%)", "cpu_allocatable_share", SHARE, _share("cpu_nanocores", whole), UNKNOWN),
+        Column(
+            "MEMORY(bytes)",
+            "memory_bytes",
+            MEMORY,
+            lambda g: g.usage.memory_bytes if _known(g) else None,
+            UNKNOWN,
+            summed=True,
+        ),
+        _OfHost("MEMORY(%)", "memory_allocatable_share", SHARE, _share("memory_bytes", whole), UNKNOWN),
         *(holdings.columns() if options.wide else []),
     ]
+
+
+class _OfHost(Column):
+    """A column of shares of the host, of which private nodes are no part."""
+
+    __slots__ = ()
+
+    def cell(self, item: VClusterUsage | NamespaceUsage) -> str:
+        """The text of an item's value."""
+        return "-" if _elsewhere(item) else super().cell(item)
+
+
+def _elsewhere(group: VClusterUsage | NamespaceUsage) -> bool:
+    """Whether its pods run on nodes that are not the host's."""
+    return isinstance(group, VClusterUsage) and bool(group.source)
+
+
+def _known(group: VClusterUsage | NamespaceUsage) -> bool:
+    """Whether its pods were counted."""
+    return not (isinstance(group, VClusterUsage) and group.source == PRIVATE)
 
 
 def _share(field: str, whole: Available | None) -> Callable[[Any], float | None]:
     amount = getattr(whole, field) if whole else None
     if amount is None:
         return lambda _: None
-    return lambda group: getattr(group.usage, field) / amount if amount else 0.0
+
+    def share(group: VClusterUsage | NamespaceUsage) -> float | None:
+        if _elsewhere(group):
+            return None
+        return getattr(group.usage, field) / amount if amount else 0.0
+
+    return share
 
 
 def _unproven(group: VClusterUsage | NamespaceUsage) -> str:
@@ -253,7 +292,10 @@ def _vclusters_document(groups: Sequence[VClusterUsage], options: Options) -> di
             # A kind of its own, so that nobody takes it for a virtual cluster of that name.
             meta = {"name": "host", **({"namespace": options.namespace} if options.namespace else {})}
             item |= {"kind": "HostUsage", "metadata": meta}
-        item |= _item(group, options)
+        if group.source:
+            item["privateNodes"] = True
+        if group.source != PRIVATE:
+            item |= {**_item(group, options), "source": group.source or "host"}
         item |= traffic.document(group.rates, network=options.network, io=options.io)
         if group.control_plane:
             plane = holdings.document(group.control_plane, group.plane_holding)

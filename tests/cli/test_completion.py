@@ -188,6 +188,7 @@ FREE = {
     "vms": "a number",
     "tenants": "a number",
     "gpu_nodes": "a number",
+    "private": "a number",
     "seed": "a number",
 }
 """Options that may be given anything, and what they are."""

@@ -39,7 +39,11 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
         ["top nodes --source=kubelet", "top nodes worker-1 --source=kubelet"],
         ["top nodes --vcluster shop --source=kubelet"],
     ),
-    "top vclusters": (["top vclusters"], ["top vclusters --sum"]),
+    "top vclusters": (["top vclusters shop"], ["top vclusters shop --sum"]),
+    "top vclusters --private-nodes": (
+        ["top vclusters --private-nodes"],
+        ["top vclusters --private-nodes --sum", "top pods --vcluster team-edge/edge --private-nodes"],
+    ),
     "top namespaces": (["top namespaces"], ["top namespaces --vcluster shop"]),
     "top gpus": (["top gpus"], ["top gpus --vcluster shop", "top gpus -n team-a"]),
     "top volumes": (["top volumes -A", "top volumes -n team-a"], ["top volumes --vcluster shop"]),
@@ -67,7 +71,7 @@ def _service(body: Any) -> None:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[tuple[rights.Guard, str, str]]:
     """The demo behind RBAC, its URL, and a pod that belongs to no virtual cluster."""
-    demo = Apiserver(build(Shape(pods=40, vclusters=1, tenants=1, gpu_nodes=2)))
+    demo = Apiserver(build(Shape(pods=40, vclusters=1, tenants=1, gpu_nodes=2, private=1)))
     # The endpoint of a datastore may be a Service.
     demo.change = alter(r".*/datastores", _service)
     guard = rights.Guard(demo)

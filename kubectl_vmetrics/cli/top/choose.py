@@ -109,9 +109,15 @@ def nothing_inside(vcluster: VClusterRef, known: Iterable[VCluster], namespace: 
     """Why a virtual cluster shows no pods: kubectl's message, and the reason if it is known."""
     from kubectl_vmetrics.vcluster import discovery
 
+    known = list(known)
     status = next((v.status for v in known if v.ref == vcluster), "")
     if status in (discovery.PAUSED, discovery.SCALED_DOWN):
         return f"{no_resources(namespace)}\nvirtual cluster {vcluster.path} is {status}"
+    if any(v.ref == vcluster and v.private for v in known):
+        return (
+            f"{no_resources(namespace)}\nvirtual cluster {vcluster.path} has private nodes, whose pods are not on the "
+            "host: add --private-nodes to read its own Metrics API"
+        )
     if vcluster.parent:
         return (
             f"{no_resources(namespace)}\nthe host does not know nested virtual clusters without pods: "

@@ -56,6 +56,7 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
         ("All pods of a virtual cluster; of one of its namespaces; one pod", "top pods --vcluster shop"),
         ("", "top pods --vcluster shop -n shop"),
         ("", "top pods --vcluster team-a/shop -n web search-2rvxt76fl2-4fjw5"),
+        ("The pods of a virtual cluster with private nodes", "top pods --vcluster edge --private-nodes"),
         ("With usage relative to requests and limits, nodes and host names", "top pods -A -o wide"),
         ("On a cluster without metrics-server", "top pods -A --source=auto"),
         ("Pods that wait for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
@@ -88,6 +89,11 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
 @click.option(
     "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
 )
+@click.option(
+    "--private-nodes",
+    is_flag=True,
+    help="With --vcluster: ask its own Metrics API, because its nodes are not the host's; reads its Secret vc-NAME.",
+)
 @source_option
 @vcluster_option
 @target_option
@@ -110,6 +116,7 @@ def pods(
     node: str,
     host_names: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
+    private_nodes: bool,
     source: str,
     vcluster: str | None,
     targets: Targets,
@@ -123,6 +130,8 @@ def pods(
     if vcluster and host_names:
         raise UsageError("--vcluster and --host-names cannot be used together")
     from_prometheus = recorded(context, source)
+    if private_nodes:
+        _check_private(context, vcluster, pressure=pressure)
     if pressure:
         if source == "metrics-api" and context.get_parameter_source("source") is ParameterSource.COMMANDLINE:
             raise UsageError("--pressure requires --source=kubelet: the Metrics API does not report pressure")
@@ -179,6 +188,10 @@ def pods(
         ref, homes = choose(client, vcluster or "", targets)
         namespace = narrowed(context, all_namespaces=all_namespaces)
         question = Scope(namespace, name, selector, field_selector)
+        if private_nodes:
+            from . import private
+
+            return private.outcome(client, ref, question, kind, options)
         found = vcluster_pods.inside(client, ref, homes, question, kind, source=chosen.source)
         found.warnings += [*chosen.warnings(), *_without_pressure(found, options, chosen)]
         shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None, reported=chosen.reported())
@@ -191,6 +204,15 @@ def pods(
         return outcome._replace(partial=chosen.partial or outcome.partial)
 
     return show.run(from_inside if vcluster else on_host)
+
+
+def _check_private(context: click.Context, vcluster: str | None, *, pressure: bool) -> None:
+    """Raises UsageError for what cannot be asked of a virtual cluster's own Metrics API."""
+    if not vcluster:
+        raise UsageError("--private-nodes requires --vcluster; `top vclusters --private-nodes` shows all")
+    if pressure or context.get_parameter_source("source") is ParameterSource.COMMANDLINE:
+        flag = "--pressure" if pressure else "--source"
+        raise UsageError(f"--private-nodes and {flag} cannot be used together")
 
 
 def _without_pressure(found: Found[Any], options: view.Options, chosen: Chosen) -> list[str]:

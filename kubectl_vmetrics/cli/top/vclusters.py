@@ -29,7 +29,10 @@ from .traffic import Meter, check_live, node_option, show_for, traffic_options
     arguments="[NAME]",
     help="""Display resource usage of virtual clusters: their pods, and separately their control planes (CP).
 
-Percentages are of the host's total allocatable capacity. The last row covers everything outside virtual clusters.""",
+Percentages are of the host's total allocatable capacity. The last row covers everything outside virtual clusters.
+
+The pods of a virtual cluster with private nodes are not on the host. With --private-nodes, its own Metrics API is asked
+through its control plane; this requires get on its Secret vc-NAME, and get and create on pods/portforward.""",
     examples=[
         ("All virtual clusters", "top vclusters"),
         ("Sorted by memory, with a sum", "top vclusters --sort-by=memory --sum"),
@@ -37,12 +40,18 @@ Percentages are of the host's total allocatable capacity. The last row covers ev
         ("What they send, receive, read and write", "top vclusters --network --io"),
         ("What they use on one node", "top vclusters --node=worker-1"),
         ("The virtual clusters in one host namespace", "top vclusters -n team-a"),
+        ("With what runs on private nodes", "top vclusters --private-nodes"),
     ],
 )
 @click.argument("names", nargs=-1)
 @click.option("-A", "--all-namespaces", is_flag=True, help="All host namespaces; the default without -n.")
 @sort_option
 @click.option("--sum", "total", is_flag=True, help="Add a row with the sums.")
+@click.option(
+    "--private-nodes",
+    is_flag=True,
+    help="Ask virtual clusters with private nodes for their pods, by their own Metrics API; reads their Secrets.",
+)
 @recorded_option("metrics-api")
 @traffic_options
 @node_option
@@ -56,6 +65,7 @@ def vclusters(
     all_namespaces: bool,
     sort_by: str,
     total: bool,
+    private_nodes: bool,
     network: bool,
     io: bool,
     node: str,
@@ -69,7 +79,11 @@ def vclusters(
     options = view.Options(sort_by, total, wide=show.wide, network=network, io=io)
     check_sort(sort_by, view.sorts(options._replace(wide=show.details), vclusters=True))
     namespace = narrowed(context, all_namespaces=all_namespaces)
+    if private_nodes and node:
+        raise UsageError("--private-nodes and --node cannot be used together: private nodes are not the host's")
     if recorded(context):
+        if private_nodes:
+            raise UsageError("--private-nodes and --source=prometheus cannot be used together")
         check_live(network=network, io=io, node=node)
         from . import recorded as past
 
@@ -92,9 +106,21 @@ def vclusters(
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
             if not rows:
                 raise discovery.not_found(names[0], seen.known, namespace)
-        shown = view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace))
         warnings = (*seen.warnings, *(Meter.warnings(sampled) if sampled else ()))
-        partial = bool(sampled and sampled.failures)
-        return Outcome(shown, warnings=warnings, skipped=tuple(seen.found.skipped), partial=partial)
+        skipped, partial = tuple(seen.found.skipped), bool(sampled and sampled.failures)
+        if not node and any(map(_may_be_private, rows)):
+            from .private import fill
+
+            filled = fill(client, rows, namespace, ask=private_nodes)
+            rows, partial = filled.rows, partial or filled.partial
+            warnings, skipped = (*warnings, *filled.warnings), (*skipped, *filled.skipped)
+        shown = view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace))
+        return Outcome(shown, warnings=warnings, skipped=skipped, partial=partial)
 
     return show.run(find)
+
+
+def _may_be_private(row: groups.VClusterUsage) -> bool:
+    """Whether it may have private nodes: one with pods on the host has none."""
+    found = row.vcluster
+    return found is not None and (found.private or (not row.pods and found.status == discovery.RUNNING))
