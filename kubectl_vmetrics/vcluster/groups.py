@@ -14,7 +14,6 @@ from .holdings import Claimed, Facts, Holding, Quota
 from .identity import VClusterRef
 from .pods import Pod
 
-
 PRIVATE, TENANT = "private nodes", "tenant"
 
 
