@@ -142,15 +142,18 @@ def assigned(node: DemoNode, pods: list[DemoPod]) -> dict[tuple[int, int], DemoP
 
 def exposition(node: DemoNode, pods: list[DemoPod], seconds: float) -> str:
     """What the exporter of a node reports, so many seconds after the start of the demo."""
-    rows = list(_devices(node, assigned(node, pods), seconds))
+    rows = [
+        (",".join(f'{key}="{value}"' for key, value in labels.items()), values)
+        for labels, values in devices(node, assigned(node, pods), seconds)
+    ]
     lines: list[str] = []
-    for index, (name, text) in enumerate(_FAMILIES):
+    for index, (name, text) in enumerate(FAMILIES):
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
         lines += [f"{name}{{{labels}}} {values[index]}" for labels, values in rows if values[index]]
     return "\n".join(lines) + "\n"
 
 
-_FAMILIES = (
+FAMILIES = (
     ("DCGM_FI_DEV_GPU_TEMP", "GPU temperature (in C)."),
     ("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W)."),
     ("DCGM_FI_DEV_GPU_UTIL", "GPU utilization (in %)."),
@@ -160,9 +163,10 @@ _FAMILIES = (
 )
 
 
-def _devices(
+def devices(
     node: DemoNode, users: dict[tuple[int, int], DemoPod], seconds: float
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
+    """Labels of each device or slice of a node, and a value for each of FAMILIES; "" where it has none."""
     for gpu in node.gpus:
         parts = gpu.slices or (DemoSlice("", 0, gpu.mebibytes),)
         loads = [_load(users.get((gpu.number, part.instance)), seconds) for part in parts]
@@ -190,7 +194,7 @@ def _devices(
                 str(used),
                 f"{percent / 100:.6f}",
             )
-            yield ",".join(f'{key}="{value}"' for key, value in labels.items()), values
+            yield labels, values
 
 
 def _load(pod: DemoPod | None, seconds: float) -> tuple[float, int]:

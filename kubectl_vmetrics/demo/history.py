@@ -67,3 +67,4 @@ def series(world: World, moments: list[float]) -> Iterator[Series]:
     yield from history_nodes.up(world, len(moments))
     yield from history_state.of_cluster(world, len(moments))
     yield from history_machines.series(world, moments)
+    yield from history_machines.of_gpus(world, moments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
+from . import traffic
 from .cluster import MEBI, Container, DemoPod
 from .past import Lived
 from .remote_write import Series
@@ -16,8 +17,6 @@ CADVISOR = {
     "service": "kubelet",
 }
 """Labels of a scrape of kubelets, as the Prometheus Operator gives them."""
-NETWORK, DISK = 900.0, 240.0
-"""Bytes for each millicore-second of a pod."""
 THROTTLED = 0.12
 """The share of periods in which a container is throttled, if it uses more than it requested."""
 _PAUSE = "registry.k8s.io/pause:3.10"
@@ -57,9 +56,10 @@ def series(lived: Lived) -> Iterator[Series]:
     yield told.series(
         "container_memory_working_set_bytes", [sum(sizes) for sizes in zip(*memory, strict=True)], id=cgroup
     )
-    pause = _labels(pod, "pause", _PAUSE, 0)
-    for way, speed in (("receive", NETWORK), ("transmit", NETWORK * 0.6)):
-        octets = [float(int(value * total * speed)) for value in lived.used]
+    pause = _labels(pod, "", _PAUSE, 0)
+    moved = traffic.speeds(pod)
+    for way, speed in (("receive", moved.received), ("transmit", moved.sent)):
+        octets = [float(int(value * speed)) for value in lived.used]
         yield told.series(f"container_network_{way}_bytes_total", octets, interface="eth0", **pause)
     for index, container in enumerate(pod.containers):
         yield from _container(lived, told, container, memory[index], lived.life.kills if not index else ())
@@ -79,8 +79,9 @@ def _container(
         seconds = [value * container.millicores / 1000 for value in used]
         yield told.series("container_cpu_usage_seconds_total", seconds, low, cpu="total", **labels)
         yield told.series("container_memory_working_set_bytes", memory[low:high], low, **labels)
-        for way, speed in (("reads", DISK), ("writes", DISK * 3)):
-            octets = [float(int(value * container.millicores * speed)) for value in used]
+        moved = traffic.speeds(lived.pod, container.name)
+        for way, speed in (("reads", moved.read), ("writes", moved.written)):
+            octets = [float(int(value * speed)) for value in used]
             yield told.series(f"container_fs_{way}_bytes_total", octets, low, device="/dev/sda", **labels)
         if 0 < container.generous[0] < 1:
             periods = [float(int(value * _PERIODS)) for value in used]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kubectl_vmetrics.metrics.quantity import cpu_nanocores, memory_bytes
 from kubectl_vmetrics.vcluster import naming
 
+from . import quotas
 from .cluster import MEBI, DemoPod, DemoVCluster
-from .objects import CREATED, allocatable, capacity
+from .objects import CREATED, allocatable, capacity, devices, product
 from .past import Lived
 from .remote_write import Series
+from .usage import node_labels
 from .world import World
 
 STATE = {"job": "kube-state-metrics", "instance": "10.244.1.7:8080"}
@@ -40,6 +43,10 @@ def of_pod(lived: Lived) -> Iterator[Series]:
                 if value:
                     labels = {**named, "node": pod.node, "resource": resource, "unit": unit}
                     yield series(f"kube_pod_container_resource_{what}", labels, [float(value)] * lived.count)
+            resource, count = container.gpus
+            if count:
+                labels = {**named, "node": pod.node, "resource": plain(resource), "unit": "integer"}
+                yield series(f"kube_pod_container_resource_{what}", labels, [float(count)] * lived.count)
     kills = lived.life.kills
     for index, container in enumerate(pod.containers):
         own_kills = kills if not index else ()
@@ -76,6 +83,11 @@ def of_cluster(world: World, count: int) -> Iterator[Series]:
             ):
                 labels = {"node": node.name, "resource": resource, "unit": unit}
                 yield series(f"kube_node_status_{name}", labels, float(value))
+            for resource, number in devices(node).items():
+                labels = {"node": node.name, "resource": plain(resource), "unit": "integer"}
+                yield series(f"kube_node_status_{name}", labels, float(number))
+        known = {**node_labels(node.name), **product(node)}
+        yield series("kube_node_labels", {"node": node.name, **{f"label_{plain(k)}": v for k, v in known.items()}})
         yield series("kube_node_info", {"node": node.name, "internal_ip": node.address})
     for pod in (*world.pods, *world.cluster.stopped):
         claim = pod.claim
@@ -95,6 +107,13 @@ def of_cluster(world: World, count: int) -> Iterator[Series]:
                 "vcluster_virtual_persistentvolumeclaim": claim.origin.name,
             }
             yield series("vcluster_persistentvolumeclaim_info", {**own, "uid": claim.uid, **named}, own=NAMES)
+    for vcluster in quotas.limited(world):
+        quota = quotas.made(world, vcluster)
+        own = {"namespace": vcluster.namespace, "resourcequota": quota["metadata"]["name"]}
+        for kind in ("hard", "used"):
+            for resource, text in quota["status"][kind].items():
+                amount = cpu_nanocores(text) / 1e9 if resource.endswith("cpu") else float(memory_bytes(text))
+                yield series("kube_resourcequota", {**own, "resource": resource, "type": kind}, amount)
     for vcluster in world.cluster.vclusters:
         yield from _of_vcluster(world, vcluster, count)
 
@@ -118,7 +137,7 @@ def _of_vcluster(world: World, vcluster: DemoVCluster, count: int) -> Iterator[S
 def _labels(pod: DemoPod) -> dict[str, str]:
     """Those of the allowlist, as kube-state-metrics writes their names."""
     chosen = (naming.MANAGED_BY, naming.NAMESPACE)
-    return {f"label_{_plain(key)}": pod.labels[key] for key in chosen if key in pod.labels}
+    return {f"label_{plain(key)}": pod.labels[key] for key in chosen if key in pod.labels}
 
 
 def _annotations(pod: DemoPod) -> dict[str, str]:
@@ -128,5 +147,6 @@ def _annotations(pod: DemoPod) -> dict[str, str]:
     return {f"{prefix}name": pod.origin.name, f"{prefix}namespace": pod.origin.namespace}
 
 
-def _plain(key: str) -> str:
+def plain(key: str) -> str:
+    """A label or a resource as kube-state-metrics writes it."""
     return key.translate(str.maketrans("./-", "___"))

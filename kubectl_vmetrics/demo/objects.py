@@ -34,6 +34,11 @@ def capacity(node: DemoNode) -> tuple[int, int]:
     return cores + _RESERVED_CORES, kibibytes + _RESERVED_KIBI
 
 
+def product(node: DemoNode) -> dict[str, str]:
+    """The label in which NVIDIA's feature discovery says which GPUs a node has."""
+    return {"nvidia.com/gpu.product": node.gpus[0].model.replace(" ", "-")} if node.gpus else {}
+
+
 class Objects:
     """Renders objects; `start` is when the demo started."""
 
@@ -55,11 +60,11 @@ class Objects:
         return {
             "kind": "Node",
             "apiVersion": "v1",
-            "metadata": self._meta(node.name, labels=node_labels(node.name)),
+            "metadata": self._meta(node.name, labels={**node_labels(node.name), **product(node)}),
             "spec": {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]} if node.gpus else {},
             "status": {
-                "capacity": {"cpu": str(whole[0]), "memory": f"{whole[1]}Ki", "pods": "250", **_devices(node)},
-                "allocatable": {"cpu": str(free[0]), "memory": f"{free[1]}Ki", "pods": "250", **_devices(node)},
+                "capacity": {"cpu": str(whole[0]), "memory": f"{whole[1]}Ki", "pods": "250", **devices(node)},
+                "allocatable": {"cpu": str(free[0]), "memory": f"{free[1]}Ki", "pods": "250", **devices(node)},
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
                 "addresses": [
                     {"type": "InternalIP", "address": node.address},
@@ -191,7 +196,7 @@ def _resources(container: Container) -> Object:
     return found
 
 
-def _devices(node: DemoNode) -> dict[str, str]:
+def devices(node: DemoNode) -> dict[str, str]:
     """GPUs and slices by resource, as NVIDIA's device plugin counts them."""
     found = Counter(
         f"nvidia.com/mig-{part.profile}" if part else "nvidia.com/gpu"

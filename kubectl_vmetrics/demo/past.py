@@ -112,7 +112,7 @@ def _replaced(pod: DemoPod, chance: random.Random, world: World, start: float) -
         )
         for item in pod.containers
     )
-    node = pod.node if kind != "ReplicaSet" else chance.choice(world.cluster.nodes).name
+    node = pod.node if kind != "ReplicaSet" else chance.choice(world.cluster.workers).name
     return msgspec.structs.replace(
         pod,
         name=host,
@@ -161,7 +161,7 @@ def _jobs(world: World, vcluster: DemoVCluster) -> Iterator[Life]:
             vcluster.namespace,
             naming.host_name(name, "batch", vcluster.name),
             _uid(chance),
-            chance.choice(world.cluster.nodes).name,
+            chance.choice(world.cluster.workers).name,
             labels,
             (_JOB,),
             ("Job", owner),

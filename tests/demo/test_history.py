@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from kubectl_vmetrics.demo import engine, history, past
 from kubectl_vmetrics.demo.apiserver import Apiserver
@@ -40,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def demo(clock: Clock) -> Iterator[Apiserver]:
-    server = Apiserver(build(Shape(nodes=2, pods=24, vclusters=2, machines=5, tenants=0)), clock)
+    server = Apiserver(build(Shape(nodes=2, pods=24, vclusters=2, machines=5, tenants=0, gpu_nodes=2)), clock)
     yield server
     server.close()
 
@@ -81,16 +83,60 @@ def test_the_end_of_the_history_is_what_the_metrics_api_reports(demo: Apiserver,
         clock.now += 300  # what has passed since is there with the next query
 
 
+EXACT = re.compile(r"container_(cpu_usage_seconds|memory_working_set_bytes|(network|fs)_[a-z]+_bytes)|DCGM_")
+WHICH = ("__name__", "namespace", "pod", "container", "id", "UUID", "GPU_I_ID")
+
+
+@MISSING
+def test_samples_are_those_of_live_expositions(demo: Apiserver, clock: Clock) -> None:
+    """All that kubelets and GPU exporters report of pods at this moment, to the last digit, under the same cgroups."""
+    expected = {}
+    places = [f"/api/v1/nodes/{node.name}/proxy/metrics/cadvisor" for node in demo.world.cluster.nodes]
+    exporters = [pod.name for pod in demo.world.pods_in("gpu-operator")]
+    places += [f"/api/v1/namespaces/gpu-operator/pods/{name}:9400/proxy/metrics" for name in exporters]
+    for place in places:
+        for family in text_string_to_metric_families(ask(demo, place)[2].decode()):
+            for sample in family.samples:
+                if EXACT.match(sample.name) and (sample.labels.get("pod") or "UUID" in sample.labels):
+                    labels = {**sample.labels, "__name__": sample.name}
+                    expected[tuple(labels.get(label, "") for label in WHICH)] = sample.value
+    found = numbers(demo, '{__name__=~"container_(cpu_usage|memory|network|fs)_.*|DCGM_.*",id!="/"}', *WHICH)
+
+    kinds = {key[0] for key in found}
+    assert len(kinds) == 12
+    assert found == pytest.approx(
+        {key: value for key, value in expected.items() if key[0] in kinds}, rel=1e-7, abs=1e-6
+    )
+
+
+@MISSING
+def test_requests_are_those_of_the_pods(demo: Apiserver, clock: Clock) -> None:
+    expected = {}
+    for item in answer(demo, "/api/v1/pods")["items"]:
+        for container in item["spec"]["containers"]:
+            for resource, text in container["resources"].get("requests", {}).items():
+                value = cpu_nanocores(text) / 1e9 if resource == "cpu" else float(memory_bytes(text))
+                key = (item["metadata"]["namespace"], item["metadata"]["name"], container["name"])
+                expected[(*key, re.sub(r"[./-]", "_", resource))] = value
+    found = numbers(demo, "kube_pod_container_resource_requests", "namespace", "pod", "container", "resource")
+    # KubeVirt's own components have none in the objects, and the demo's Prometheus knows no exception.
+    assert {key: value for key, value in found.items() if key[0] != "kubevirt"} == pytest.approx(expected)
+    quotas = numbers(demo, 'kube_resourcequota{type="used",resource="requests.cpu"}', "namespace")
+    for (namespace,), used in quotas.items():
+        assert used == pytest.approx(
+            sum(v for k, v in expected.items() if k[0] == namespace and k[3] == "cpu"), abs=1e-6
+        )
+
+
 @MISSING
 def test_pods_add_up_to_their_nodes(demo: Apiserver, clock: Clock) -> None:
     """At any time: what ended is in the node's counter as well."""
     for days in (0.01, 3, 20):
         at = clock.now - days * DAY
         pods = numbers(demo, f"sum by (node) (increase({CGROUPS}[20m]))", "node", time=at)
-        beside = {(node,): 0.12 for node in ("worker-1", "worker-2")}  # kubelet and runtime: 120 millicores
         nodes = numbers(demo, 'increase(container_cpu_usage_seconds_total{id="/"}[20m])', "node", time=at)
-        for node, total in nodes.items():
-            assert math.isclose(total, pods[node] + beside[node] * 1200, rel_tol=0.03), (days, node)
+        for node, total in nodes.items():  # kubelet and runtime: 120 millicores
+            assert math.isclose(total, pods[node] + 0.12 * 1200, rel_tol=0.03), (days, node)
 
 
 @MISSING
