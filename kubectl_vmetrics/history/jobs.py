@@ -139,15 +139,16 @@ def _best(kind: str, counts: Counter[_Job]) -> list[_Job]:
 
 def _matchers(jobs: Sequence[_Job], only: str, *, path: bool = False) -> str:
     names = sorted({job.name for job in jobs})
-    job = f'job="{_quoted(names[0])}"' if len(names) == 1 else f'job=~"{"|".join(map(_regex, names))}"'
+    job = f'job="{quoted(names[0])}"' if len(names) == 1 else f'job=~"{"|".join(map(_regex, names))}"'
     if not names:
         job = 'job="none of this source"'
     return ",".join(filter(None, [job, f'metrics_path="{_CADVISOR_PATH}"' if path else "", only]))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as it stands between the quotation marks of PromQL."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _regex(text: str) -> str:
-    return _quoted(re.sub(r"([.\\+*?()\[\]{}|^$])", r"\\\1", text))
+    return quoted(re.sub(r"([.\\+*?()\[\]{}|^$])", r"\\\1", text))

@@ -9,11 +9,14 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from kubectl_vmetrics.kube.client import Client
+from kubectl_vmetrics.kube.errors import VmetricsError
+from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.metrics.capacity import Available
 from kubectl_vmetrics.metrics.metrics_api import (
     AnyPod,
@@ -52,6 +55,8 @@ RUN = 'pod!="",container!="",container!="POD"'
 """Containers of pods: neither pods' own cgroups, which are their sum, nor the pause container."""
 _OF_CADVISOR, _OF_RESOURCE = 'image!=""', 'image="",id=""'
 _LABELS = msgspec.Raw(b"{}")
+_Numbers = dict[Key, dict[str, float]]
+"""By pod and container; the container is "" for the sum of a pod."""
 
 
 class Rhythm(NamedTuple):
@@ -150,45 +155,59 @@ class Moment:
 
     def _used(self, scope: Scope, by: tuple[str, ...]) -> dict[Key, dict[str, Usage]]:
         """Usage by pod and container, of what has memory at this moment."""
-        only = f',namespace="{scope.namespace}"' if scope.namespace else ""
-        only += f',pod="{scope.name}"' if scope.name else ""
-        matchers = ",".join([self.jobs.cadvisor, RUN, _OF_CADVISOR])
-        memory = self._memory(matchers, only, by)
+        only = matchers_of(scope)
+        memory, cpu = self._both(",".join([self.jobs.cadvisor, RUN, _OF_CADVISOR]) + only, only, by)
         if not memory:
-            matchers = ",".join([self.jobs.kubelet, RUN, _OF_RESOURCE])
-            memory = self._memory(matchers, only, by)
-        chosen = f"container_cpu_usage_seconds_total{{{matchers}{only}}}"
-        # In VictoriaMetrics, rate() divides by the time between two samples: one minute of five would count five times.
-        rate = f"increase({chosen}[{self.rhythm.window}s]) / {self.rhythm.window}"
-        one = "max by (namespace, pod, container, id)"
-        cpu = _by_pod(self.query(f"sum by ({', '.join(by)}) ({one} ({rate}))")) if memory else {}
+            memory, cpu = self._both(",".join([self.jobs.kubelet, RUN, _OF_RESOURCE]) + only, only, by)
         found: dict[Key, dict[str, Usage]] = {}
         for key, parts in memory.items():
             cores = cpu.get(key, {})
             found[key] = {name: Usage(round(cores.get(name, 0.0) * NANOS), int(size)) for name, size in parts.items()}
         return found
 
-    def _memory(self, matchers: str, only: str, by: tuple[str, ...]) -> dict[Key, dict[str, float]]:
-        chosen = f"container_memory_working_set_bytes{{{matchers}{only}}}"
+    def _both(self, matchers: str, only: str, by: tuple[str, ...]) -> tuple[_Numbers, _Numbers]:
+        """Memory and CPU of containers, asked for at once."""
+        running = self._running(only)
+        memory, cpu = gather([partial(self._memory, matchers, running, by), partial(self._cpu, matchers, by)])
+        if isinstance(memory, VmetricsError):
+            raise memory
+        if isinstance(cpu, VmetricsError):
+            raise cpu
+        return memory, cpu
+
+    def _cpu(self, matchers: str, by: tuple[str, ...]) -> _Numbers:
+        chosen = f"container_cpu_usage_seconds_total{{{matchers}}}"
+        # In VictoriaMetrics, rate() divides by the time between two samples: one minute of five would count five times.
+        rate = f"increase({chosen}[{self.rhythm.window}s]) / {self.rhythm.window}"
+        return _by_pod(self.query(f"sum by ({', '.join(by)}) (max by (namespace, pod, container, id) ({rate}))"))
+
+    def _memory(self, matchers: str, running: str, by: tuple[str, ...]) -> _Numbers:
+        chosen = f"container_memory_working_set_bytes{{{matchers}}}"
         # cAdvisor's samples carry their own time, so that series of a container that has ended stay for five minutes.
         fresh = f"{chosen} and (time() - timestamp({chosen}) < {self.rhythm.fresh})"
         one = f"max by (namespace, pod, container) ({fresh})"
-        if self.state:
+        if running:
             # One that waits to be restarted, and one of a pod that was deleted, has a sample that is still fresh.
-            kinds = ("", "init_")
-            running = " or ".join(
-                f"kube_pod_{kind}container_status_running{{{self.jobs.state}{only}}} == 1" for kind in kinds
-            )
             expression = f"sum by ({', '.join(by)}) ({one} and on (namespace, pod, container) ({running}))"
             if found := _by_pod(self.query(expression)):
                 return found
         return _by_pod(self.query(f"sum by ({', '.join(by)}) ({one})"))
 
+    def _running(self, only: str) -> str:
+        """Containers that run, as kube-state-metrics has them; "" where it was not there."""
+        if not self.state:
+            return ""
+        families = (f"kube_pod_{kind}container_status_running" for kind in ("", "init_"))
+        return " or ".join(f"{family}{{{self.jobs.state}{only}}} == 1" for family in families)
+
     def inside(
         self, vcluster: VClusterRef, question: Scope, kind: type[AnyPod], *, containers: bool = True
     ) -> Found[AnyPod]:
         """The pods that a virtual cluster had, by its own names; its namespace and name in virtual terms."""
-        found = self.pods(Scope(), kind, containers=containers, names=False)
+        base = _outermost(vcluster)
+        places = self.names.places(base)
+        scope = Scope(*places) if len(places) == 1 else Scope()
+        found = self.pods(scope, kind, containers=containers, names=False)
         kept = []
         for pod in found.pods:
             identity = self._level(pod, vcluster)
@@ -250,6 +269,7 @@ def at(
     targets: Targets = (),
     past: bool = False,
     names: bool = True,
+    namespace: str | None = None,
 ) -> Moment:
     """A Prometheus at a moment.
 
@@ -260,13 +280,17 @@ def at(
         targets: as names.read.
         past: whether it is another moment than now.
         names: False if host names are enough.
+        namespace: the only host namespace whose names are needed; None for all.
 
     Raises:
         VmetricsError: as names.read.
     """
     window = Window(time - MINUTES, time)
     jobs = jobs_.read(server, window)
-    known = names_.read(server, window, client, targets=targets, jobs=jobs) if names else Names(jobs)
+    if names:
+        known = names_.read(server, window, client, targets=targets, jobs=jobs, namespace=namespace)
+    else:
+        known = Names(jobs)
     return Moment(server, time, known, rhythm(server, jobs, time), past=past)
 
 
@@ -278,6 +302,12 @@ def rhythm(server: Prometheus, jobs: Jobs, time: float) -> Rhythm:
         return Rhythm()
     interval = math.ceil(_INTERVAL / found[0].number)
     return Rhythm(max(MINUTES, _ENOUGH * interval), max(FRESH, 2 * interval + interval // 2))
+
+
+def matchers_of(scope: Scope) -> str:
+    """What follows other matchers to select the pods of a scope."""
+    only = f',namespace="{jobs_.quoted(scope.namespace)}"' if scope.namespace else ""
+    return only + (f',pod="{jobs_.quoted(scope.name)}"' if scope.name else "")
 
 
 def virtual(identity: Identity) -> VirtualPod | None:
@@ -293,9 +323,9 @@ def _outermost(ref: VClusterRef) -> VClusterRef:
     return ref
 
 
-def _by_pod(found: Iterable[Sample]) -> dict[Key, dict[str, float]]:
+def _by_pod(found: Iterable[Sample]) -> _Numbers:
     """Numbers by pod and container; what is no number is left out."""
-    pods: dict[Key, dict[str, float]] = {}
+    pods: _Numbers = {}
     for sample in found:
         number, labels = sample.number, sample.labels
         if math.isfinite(number):

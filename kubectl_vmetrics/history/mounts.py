@@ -6,10 +6,11 @@ import math
 from typing import NamedTuple
 
 from kubectl_vmetrics.metrics.kubelet import PodRef, PvcRef, Volume
+from kubectl_vmetrics.metrics.metrics_api import Scope
 from kubectl_vmetrics.vcluster.origins import Synced
 from kubectl_vmetrics.vcluster.volumes import Mounted
 
-from .moment import Moment
+from .moment import Moment, matchers_of
 from .names import Identity, Key
 
 _FAMILIES = {
@@ -29,7 +30,7 @@ class _Pod(NamedTuple):
 
 def read(moment: Moment, namespace: str | None = None) -> list[Mounted]:
     """The volumes of a host namespace, or of all: one entry per pod that mounts a claim, in order of their names."""
-    only = f',namespace="{namespace}"' if namespace else ""
+    only = matchers_of(Scope(namespace))
     numbers: dict[Key, dict[str, int]] = {}
     for field, family in _FAMILIES.items():
         chosen = f'{family}{{{moment.jobs.kubelet},{_CLAIM}!=""{only}}}'

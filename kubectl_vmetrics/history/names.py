@@ -88,6 +88,11 @@ class Names:
         """The virtual clusters that have pods."""
         return {item.vcluster for item in self._pods.values() if item.vcluster}
 
+    def places(self, vcluster: VClusterRef) -> set[str]:
+        """The host namespaces in which a virtual cluster has pods."""
+        found = {namespace for (namespace, _), item in self._pods.items() if item.vcluster == vcluster}
+        return found | {namespace for namespace, item in self._spaces.items() if item.vcluster == vcluster}
+
     def of(self, namespace: str, pod: str) -> Identity:
         """Whose a host pod is."""
         found = self._pods.get((namespace, pod))
@@ -135,6 +140,7 @@ def read(
     *,
     targets: Targets = (),
     jobs: Jobs | None = None,
+    namespace: str | None = None,
 ) -> Names:
     """The names that pods had in a window, from the best way that the Prometheus has.
 
@@ -144,6 +150,7 @@ def read(
         client: the host, to ask for what the Prometheus does not know; None to leave it alone.
         targets: host namespaces to which virtual clusters elsewhere sync their pods, as given by the user.
         jobs: whose series are trusted, if that is known already.
+        namespace: the only host namespace whose pods and claims are asked about; None for all.
 
     Raises:
         VmetricsError: as jobs.read.
@@ -151,14 +158,17 @@ def read(
     """
     longer = Window(window.start - REMEMBERED, window.end)
     asked = Asked(server, jobs or jobs_.read(server, longer), longer)
-    return _Reader(asked, window, client, targets).names
+    return _Reader(asked, window, client, targets, namespace).names
 
 
 class _Reader:
     """Reads names once; stays for claims, which few ask for."""
 
-    def __init__(self, asked: Asked, window: Window, client: Client | None, targets: Targets) -> None:
-        self._asked, self._window, self._client, self._targets = asked, window, client, list(targets)
+    def __init__(
+        self, asked: Asked, window: Window, client: Client | None, targets: Targets, namespace: str | None
+    ) -> None:
+        self._host, self._asked = asked, asked.within(namespace) if namespace else asked
+        self._window, self._client, self._targets = window, client, list(targets)
         self._inventory = _inventory(client)
         self._homes: Homes | None = None
         self._used: list[Way] = []
@@ -176,14 +186,14 @@ class _Reader:
     def _infos(self) -> dict[VClusterRef, VCluster]:
         """Virtual clusters of the window, from the proxy, by their last status; and host namespaces synced whole."""
         keys = ("vcluster_host_namespace", "vcluster_name", "version", "status")
-        chosen = f"vcluster_info{{{self._asked.jobs.names}}}"
+        chosen = f"vcluster_info{{{self._host.jobs.names}}}"
         found = {}
-        for labels in (*self._asked.labels(chosen, keys), *self._asked.now(chosen, keys, self._window.end)):
+        for labels in (*self._host.labels(chosen, keys), *self._host.now(chosen, keys, self._window.end)):
             ref = VClusterRef(labels.get(keys[0], ""), labels.get(keys[1], ""))
             found[ref] = VCluster(ref, labels.get("status", ""), labels.get("version", ""))
         if found:
             space = ("namespace", *keys[:2], "vcluster_virtual_namespace")
-            for labels in self._asked.labels(f"vcluster_namespace_info{{{self._asked.jobs.names}}}", space):
+            for labels in self._host.labels(f"vcluster_namespace_info{{{self._host.jobs.names}}}", space):
                 host, home, name, virtual = (labels.get(key, "") for key in space)
                 self.names._spaces[host] = SyncedNamespace(VClusterRef(home, name), virtual)
         return found
@@ -201,11 +211,16 @@ class _Reader:
                     self.names._pods[key] = identity_
             if way is WAYS[0]:
                 self._read_nested()
-            if way.virtual and self._asked.covered(way.witness(self._asked.jobs), self._window.start):
+            if way.virtual and self._covers(way):
                 break
         self.names.recorded = [refs.get(ref) or VCluster(ref, "") for ref in sorted({*refs, *self.names.owners()})]
         if not any(way.virtual for way in self._used):
             self._read_live(PODS, self.names._pods)
+
+    def _covers(self, way: Way) -> bool:
+        """Whether a way works since the window began; a few minutes are not worth the question."""
+        witness = way.witness(self._asked.jobs)
+        return self._window.seconds <= REMEMBERED or self._asked.covered(witness, self._window.start)
 
     def claims(self) -> dict[Key, Identity]:
         found: dict[Key, Identity] = {}
@@ -259,7 +274,7 @@ class _Reader:
         """Find out which virtual clusters there were: where labels name others, the pods are the host's."""
         if self._homes is not None:
             return
-        asked = self._asked
+        asked = self._host
         workloads = set()
         for kind in ("statefulset", "deployment"):
             chosen = f"kube_{kind}_created{{{asked.jobs.state}}}"

@@ -10,7 +10,7 @@ from kubectl_vmetrics.metrics.quantity import NANOS, render_cpu, render_memory
 from kubectl_vmetrics.metrics.usage import HostPod
 
 from . import nodes
-from .moment import Moment
+from .moment import Moment, matchers_of
 
 
 def read(moment: Moment, scope: Scope) -> dict[HostPod, Pod]:
@@ -20,8 +20,7 @@ def read(moment: Moment, scope: Scope) -> dict[HostPod, Pod]:
     """
     found: dict[HostPod, Pod] = {}
     containers: dict[tuple[HostPod, str], ContainerSpec] = {}
-    only = f',namespace="{scope.namespace}"' if scope.namespace else ""
-    only += f',pod="{scope.name}"' if scope.name else ""
+    only = matchers_of(scope)
     # Containers without requests count, too: with one of those a pod has no limit.
     by = "namespace, pod, container"
     for sample in moment.query(f"group by ({by}) (kube_pod_container_info{{{moment.jobs.state}{only}}})"):

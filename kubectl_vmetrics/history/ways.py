@@ -13,7 +13,7 @@ from kubectl_vmetrics.prometheus.answer import Sample
 from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.vcluster import naming
 
-from .jobs import Jobs
+from .jobs import Jobs, quoted
 from .window import Window
 
 PODS, CLAIMS = "pod", "persistentvolumeclaim"
@@ -78,6 +78,19 @@ class Asked(NamedTuple):
             yield from map(
                 _labels, self.server.query(f"group by ({listed}) (max_over_time({chosen}[{seconds}s]))", at=end)
             )
+
+    def within(self, namespace: str) -> Asked:
+        """The same, of one host namespace."""
+        only = f',namespace="{quoted(namespace)}"'
+        jobs = self.jobs
+        return self._replace(
+            jobs=jobs._replace(
+                state=jobs.state + only,
+                names=jobs.names + only,
+                labeled=jobs.labeled + only,
+                recorded=jobs.recorded + only,
+            )
+        )
 
     def last(self) -> Asked:
         """The same, at the end of the window only."""

@@ -206,6 +206,17 @@ def test_labels_prove_in_their_own_namespace_only(url: str) -> None:
     assert found.known == [vc]
 
 
+def test_one_host_namespace(url: str) -> None:
+    """The rules are the same, and nothing else is read."""
+    found = names.read(host(url, "labels"), MADE_UP, namespace="elsewhere")
+    assert found.of("elsewhere", "miner-x-default-x-vc") == HOST
+    assert dict(found.unproven) == {("elsewhere", "vc"): 1}
+    team = names.read(host(url, "labels"), MADE_UP, namespace="team")
+    assert team.of("team", "web-x-default-x-vc") == Identity(VClusterRef("team", "vc"), "default", "web")
+    assert dict(team.unproven) == {("team", "ghost"): 1}
+    assert names.read(host(url, "labels"), MADE_UP, namespace='x"}) or vector(1').known == []
+
+
 def test_a_pod_that_was_recreated_for_another_is_the_last_one(url: str) -> None:
     """Its name alone is ambiguous: `changed-x-b` in `c`, or `changed` in `b-x-c`."""
     found = names.read(host(url, "labels"), MADE_UP)

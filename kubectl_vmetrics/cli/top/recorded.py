@@ -63,8 +63,16 @@ class Recorded:
             raise UsageError(f"--at: {self.at!r} is in the future")
         return found
 
-    def moment(self, *, names: bool = True) -> Moment:
-        """What --at says, or now. Raises VmetricsError where there is no Prometheus, or no data at that time."""
+    def moment(self, *, names: bool = True, namespace: str | None = None) -> Moment:
+        """What --at says, or now.
+
+        Args:
+            names: False if host names are enough.
+            namespace: the only host namespace whose names are needed; None for all.
+
+        Raises:
+            VmetricsError: there is no Prometheus, or none that answers.
+        """
         if self._server is None:
             self._server = open_prometheus(self.context, self.client)
         found = moments.at(
@@ -74,6 +82,7 @@ class Recorded:
             targets=self.targets,
             past=self.at is not None,
             names=names,
+            namespace=namespace,
         )
         if cluster_flags(self.context).get("verbosity", 0) > 0 and names:
             self.context.obj.say(f"names of virtual clusters: {found.names.way or 'none'}")
@@ -115,8 +124,8 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
     containers = options.containers or show.details
 
     def on_host() -> Outcome:
-        moment = recorded.moment(names=not asked.host_names)
         namespace = None if asked.all_namespaces else client.namespace
+        moment = recorded.moment(names=not asked.host_names, namespace=namespace)
         found: Found[Any] = moment.pods(Scope(namespace), kind, containers=containers, names=not asked.host_names)
         missing = not found.pods
         if asked.name:
@@ -214,7 +223,7 @@ def vclusters(
     recorded = Recorded(context, targets)
 
     def find() -> Outcome:
-        moment = recorded.moment()
+        moment = recorded.moment(namespace=namespace)
         seen = moment.survey(namespace)
         if not seen.found.pods:
             _explain(moment)
@@ -246,7 +255,7 @@ def namespaces(
     recorded = Recorded(context, targets)
 
     def find() -> Outcome:
-        moment = recorded.moment()
+        moment = recorded.moment(namespace=None if vcluster else namespace)
         if vcluster:
             ref = _chosen(moment, vcluster)
             found = moment.inside(ref, Scope(namespace), PodMetrics, containers=False)
