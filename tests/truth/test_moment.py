@@ -153,9 +153,9 @@ def pods_of(found: list[Any], way: str) -> dict[tuple[str, str, str, str], float
     shown = {}
     for item in found:
         if "vcluster" in item:
-            assert ("virtual" in item) == (way != "pod owners")
-            ref, virtual = item["vcluster"], item.get("virtual", {})
-            if virtual:
+            ref, virtual = item["vcluster"], item["virtual"]
+            assert ("name" in virtual) == (way != "pod owners")
+            if "name" in virtual:
                 key = ref["hostNamespace"], ref["name"], virtual["namespace"], virtual["name"]
                 shown[key] = sum(number(container["usage"]["memory"]) for container in item["containers"])
     return shown
@@ -265,8 +265,8 @@ def test_pods_from_inside(prometheus: str, tmp_path: Path) -> None:
         ("shop", "sized-8458b59c94-5jxfn"),
     ]
     assert shown["NAMESPACE", "NAME"] == ["%CPU/R", "%CPU/L", "%MEM/R", "%MEM/L"]
-    assert shown["default", "burner"] == ["299%", "99%", "2%", "0%"]
-    assert shown["data", "keeper"] == ["0%", "-", "3%", "-"]
+    assert shown["default", "burner"] == ["300%", "100%", "2.8%", "0.7%"]
+    assert shown["data", "keeper"] == ["0.0%", "-", "3.3%", "-"]
 
 
 def test_one_pod_by_its_virtual_name(prometheus: str, tmp_path: Path) -> None:
@@ -283,9 +283,9 @@ def test_volumes(prometheus: str, tmp_path: Path) -> None:
     result = top(prometheus, tmp_path, "volumes", "-A", at=moment("16:42:29"))
     assert (result.code, result.stderr) == (0, "")
     assert [line.split() for line in result.stdout.splitlines()[1:]] == [
-        ["data", "<none>", "<none>", "store", "keeper", "258019Mi", "43590Mi", "60306Mi", "16%", "3%"],
-        ["team-a", "vc1", "data", "store", "keeper", "258019Mi", "43590Mi", "60307Mi", "16%", "3%"],
-        ["team-b", "vc2", "data", "store", "keeper", "258019Mi", "43590Mi", "60307Mi", "16%", "3%"],
+        ["data", "<none>", "<none>", "store", "keeper", "258019Mi", "43590Mi", "60306Mi", "17%", "3.9%"],
+        ["team-a", "vc1", "data", "store", "keeper", "258019Mi", "43590Mi", "60307Mi", "17%", "3.9%"],
+        ["team-b", "vc2", "data", "store", "keeper", "258019Mi", "43590Mi", "60307Mi", "17%", "3.9%"],
     ]
 
 
@@ -294,7 +294,7 @@ def test_nodes(prometheus: str, tmp_path: Path) -> None:
     whole = top(prometheus, tmp_path, "nodes", at=moment("16:42:29"))
     assert [line.split() for line in whole.stdout.splitlines()[1:]] == [["vm", "734m", "36%", "5437Mi", "22%"]]
     share = top(prometheus, tmp_path, "nodes", "--vcluster", "team-c/vc1", at=moment("16:42:29"))
-    assert [line.split() for line in share.stdout.splitlines()[1:]] == [["vm", "2", "1m", "0%", "0Mi", "0%"]]
+    assert [line.split() for line in share.stdout.splitlines()[1:]] == [["vm", "2", "1m", "0.0%", "0Mi", "0.0%"]]
 
 
 @pytest.mark.parametrize(
