@@ -115,6 +115,10 @@ COMMANDS: dict[str, Need] = {
         (*_WORKLOADS, *_SPACES, *_PODS, *_CLAIMS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
     ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
+    "targets prometheus": Need(
+        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_SPACES),
+    ),
     "doctor prometheus": Need(
         _PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES)
     ),
