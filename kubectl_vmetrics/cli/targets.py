@@ -182,7 +182,8 @@ def _prometheus(context: click.Context, output: dict[str, Any]) -> int:
 
     def find() -> Outcome:
         found = engine.look(context, client)
-        return Outcome(view.view(found, probe.best(found), wide=show.wide), "No Prometheus found")
+        used = probe.best(found)
+        return Outcome(view.view(found, used, wide=show.wide), "No Prometheus found", failed=bool(found) and not used)
 
     return show.run(find)
 

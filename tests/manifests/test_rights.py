@@ -59,6 +59,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
     "explain": (["explain pod POD"], ["explain pod POD", "explain pod orders-db-0 -n team-a"]),
     "targets": (["targets", "targets kubevirt"], ["targets -o http-sd", "targets controlplanes -o scrape-config"]),
+    "targets prometheus": (["targets prometheus"], ["targets prometheus -o json"]),
     "doctor prometheus": (["doctor prometheus"], []),
 }
 """What works with the rights of each command, and what with its optional rights as well."""
