@@ -129,6 +129,8 @@ def report(
     for title, why in given.failures:
         context.obj.warn(f"{title} could not be read: {why}")
     write(context.obj, path, given)
+    if path is not None:
+        context.obj.say(f"{file} written")
     return 1 if given.failures else 0
 
 
@@ -179,4 +181,3 @@ def write(environment: Environment, path: Path | None, given: Given) -> None:
     # A bill is nobody else's business, unless its owner has said otherwise.
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     files.replace(path, text, "-o", mode)
-    environment.say(f"{path.name} written")

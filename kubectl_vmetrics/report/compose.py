@@ -5,9 +5,9 @@ from __future__ import annotations
 from .given import Given, Made
 from .numbers import moment, period
 from .page import Page
-from .sections import billing, coverage, machines, planes, rightsizing, standing, summary, trends, usage, volumes
+from .sections import billing, coverage, machines, planes, pods, rightsizing, standing, summary, trends, usage, volumes
 
-ORDER = (usage, standing, billing, trends, rightsizing, planes, machines, volumes, coverage)
+ORDER = (usage, standing, billing, trends, rightsizing, planes, machines, volumes, pods, coverage)
 
 
 def compose(given: Given) -> Page:

@@ -37,13 +37,13 @@ def written(live_demo_url: str, tmp_path_factory: pytest.TempPathFactory) -> tup
 def test_the_page_of_the_demo_cluster(written: tuple[Result, Path]) -> None:
     result, file = written
 
-    assert result == Result(0, "", "day.html written\n")
+    assert result == Result(0, "", f"{file} written\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.glob(".*")) == []
     page = read(file.read_text())
     assert [item.text for item in page.all("h2")] == [
         *["Summary", "Usage", "Idle and starved", "Bill", "Trends", "Rightsizing"],
-        *["Control planes", "Virtual machines", "Volumes", "What is not covered"],
+        *["Control planes", "Virtual machines", "Volumes", "Largest pods", "What is not covered"],
     ]
     found = tables(page)
     assert [row[0] for row in found["CPU by virtual cluster"]] == [
@@ -162,7 +162,7 @@ def test_a_report_replaces_a_report_and_keeps_its_permissions(on_live_demo: Cli,
     link.symlink_to(file)
     result = on_live_demo("report", "--since", "1h", "--no-controlplanes", "-o", str(link))
 
-    assert result == Result(0, "", "report.html written\n")
+    assert result == Result(0, "", f"{link} written\n")
     assert link.is_symlink()
     assert file.read_text().startswith('<!DOCTYPE html>\n<html lang="en"><head><meta charset=')
     assert stat.S_IMODE(file.stat().st_mode) == 0o644

@@ -129,7 +129,7 @@ def test_without_scripts_everything_is_there_and_no_dead_buttons(browser: Browse
     text = browser.driver.page_source
     assert count("button") == 0
     assert count("input") == 0
-    assert (count("h2"), count("svg.stack path.s0"), count("table.sortable")) == (10, 2, 14)
+    assert (count("h2"), count("svg.stack path.s0"), count("table.sortable")) == (11, 2, 14)
     assert "140.50" not in text
     assert "141.50" in text  # with the hostile tenant's
 

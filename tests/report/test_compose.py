@@ -39,6 +39,7 @@ def test_sections(page: Node) -> None:
         "Control planes",
         "Virtual machines",
         "Volumes",
+        "Largest pods",
         "What is not covered",
     ]
     links = [str(item.attributes["href"]) for item in page.all("nav")[0].all("a")]

@@ -12,8 +12,6 @@ from ..numbers import NONE, decimal, plural, size, span
 from ..page import Cell, Column, Level, Line, Number, Section, Share, Table, Text
 from ..tally import Group, Pod, there
 
-PODS = 50
-"""Pods that are listed; the rest are summed up."""
 NEARLY = 0.9
 """The share of a quota from which on it is marked."""
 
@@ -71,7 +69,7 @@ def make(given: Given) -> Made:
         f"{span(given.step)}: shorter peaks are not seen. CPU is measured by the kernel for each container, memory is "
         "the working set. Control planes are not included; they have a section of their own."
     )
-    blocks = [*(_table(given, kind) for kind in (CPU, MEMORY)), *_pods(given)]
+    blocks = [_table(given, kind) for kind in (CPU, MEMORY)]
     return Made(Section("usage", "Usage", about, blocks), _alerts(given))
 
 
@@ -141,47 +139,6 @@ def _line(values: Sequence[float | None], kind: Kind) -> Line:
     if not found:
         return Line(values, "no data")
     return Line(values, f"from {shown(min(found), kind)} to {shown(max(found), kind)}, last {shown(found[-1], kind)}")
-
-
-def _pods(given: Given) -> list[Table]:
-    """The pods that used most, and the sum of the others."""
-    pods = given.tally.pods
-    shown_pods = {
-        pod: numbers for pod, numbers in pods.items() if pod.group.vcluster is not None or not given.labels.public
-    }
-    if not shown_pods:
-        return []
-    ordered = sorted(shown_pods, key=lambda pod: (-shown_pods[pod][0], pod.namespace, pod.name))
-    columns = [
-        Column("Pod"),
-        Column("CPU used, core-hours", numeric=True),
-        Column("CPU requested, core-hours", numeric=True),
-        Column("Memory used, GiB-hours", numeric=True),
-        Column("Memory requested, GiB-hours", numeric=True),
-    ]
-    rows = [[_pod(given, pod), *_hours(shown_pods[pod])] for pod in ordered[:PODS]]
-    rest = ordered[PODS:]
-    totals: list[list[Cell]] = []
-    if rest:
-        sums = [sum(shown_pods[pod][column] for pod in rest) for column in range(4)]
-        totals = [[Text(f"{plural(len(rest), 'other pod')}"), *_hours(sums)]]
-    caption = f"The {plural(len(rows), 'pod')} that used most CPU" if rest else "Pods"
-    return [Table(caption, columns, rows, totals)]
-
-
-def _pod(given: Given, pod: Pod) -> Text:
-    below = "host" if pod.group.vcluster is None else "" if given.tenant else given.labels.name(pod.group.vcluster)
-    return Text(f"{pod.namespace}/{pod.name}", below=below)
-
-
-def _hours(numbers: Sequence[float]) -> list[Cell]:
-    cpu, memory, cpu_request, memory_request = (
-        numbers[0] / 3600,
-        numbers[1] / 3600 / 2**30,
-        numbers[2] / 3600,
-        numbers[3] / 3600 / 2**30,
-    )
-    return [Number(value, decimal(value) if value else NONE) for value in (cpu, cpu_request, memory, memory_request)]
 
 
 def _alerts(given: Given) -> list[Text]:
