@@ -8,9 +8,9 @@ from typing import NamedTuple
 from kubectl_vmetrics.history.queries import Metric
 
 from ..given import Given, Made
-from ..numbers import NONE, decimal, plural, size, span
+from ..numbers import decimal, size, span
 from ..page import Cell, Column, Level, Line, Number, Section, Share, Table, Text
-from ..tally import Group, Pod, there
+from ..tally import Group, there
 
 NEARLY = 0.9
 """The share of a quota from which on it is marked."""
