@@ -68,7 +68,7 @@ _NAMES = {
 _EMPTY = {
     "elsewhere": Cause(
         "its pods run on private nodes, whose metrics the host does not have, or it has none",
-        "kubectl vmetrics top vclusters --private-nodes reads its own Metrics API; it needs its own metrics-server",
+        "kubectl vmetrics top vclusters --private-nodes",
         "https://www.vcluster.com/docs/vcluster/deploy/worker-nodes/private-nodes",
     )
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kubectl_vmetrics.metrics.gpus import Assigned
+from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.output.formats import View
-from kubectl_vmetrics.output.units import NONE, mebibytes, share
+from kubectl_vmetrics.output.units import NONE, mebibytes
 from kubectl_vmetrics.vcluster.gpus import Held
 
-from .cells import LONGEST, percent, short, told
-from .pods import UNRESOLVED, Names, vcluster_cell, vcluster_object
+from .cells import ABOUT, LONGEST, percent, short, told
+from .columns import COUNT, MEMORY, SHARE, Column, rounded
+from .names import UNRESOLVED, Names, vcluster_cell, vcluster_object
 
 SORTS: dict[str, Callable[[Held], float]] = {
     "gpu": lambda item: _known(item.device.gpu.percent),
@@ -48,7 +51,101 @@ def view(items: Sequence[Held], options: Options) -> View:
     ]
     rows = [_row(item, options, sliced=sliced) for item in ordered]
     spare = ("HOST-NAME", "UUID", "TEMPERATURE(C)", "CONTAINER", "MODEL", "POWER(W)")
-    return View(headers, rows, lambda: _document(ordered, options.names), lambda: _names(ordered), spare=spare)
+    values = [[read(item) for read in _FIELDS.values()] for item in ordered]
+    return View(
+        headers,
+        rows,
+        lambda: _document(ordered, options.names),
+        lambda: _names(ordered),
+        spare=spare,
+        plain=lambda: (list(_FIELDS), values),
+    )
+
+
+def of_pods(requested: Mapping[HostPod, int], assigned: Mapping[HostPod, Assigned]) -> list[Column]:
+    """The columns of `top pods --gpu`; their items are pod_columns.Shown."""
+
+    def value(read: Callable[[Assigned], Any]) -> Callable[[Any], Any]:
+        def of(item: Any) -> Any:
+            found = assigned.get(item.pod.host) if item.container is None else None
+            return read(found) if found else None
+
+        return of
+
+    def shared(item: Any) -> bool:
+        found = assigned.get(item.pod.host)
+        return found is not None and found.shared
+
+    class Estimated(Column):
+        """A column of numbers that are an equal part of those of a device, where pods share it."""
+
+        __slots__ = ()
+
+        def cell(self, item: Any) -> str:
+            """The text of an item's value."""
+            text = super().cell(item)
+            return f"{ABOUT}{text}" if text != self.missing and shared(item) else text
+
+    return [
+        Column(
+            "GPUS",
+            "gpu_requests",
+            COUNT,
+            lambda item: requested.get(item.pod.host) if item.container is None else None,
+            summed=True,
+        ),
+        Estimated("GPU(%)", "gpu_share", SHARE, value(_mean)),
+        Estimated("GPU-MEMORY(bytes)", "gpu_memory_bytes", MEMORY, value(lambda found: found.used), summed=True),
+    ]
+
+
+def of_pod(requested: int, found: Assigned | None) -> dict[str, Any]:
+    """The GPUs of a pod in a document; empty for a pod without."""
+    if not requested and found is None:
+        return {}
+    used = found or Assigned()
+    return told(
+        {
+            "requested": requested,
+            "devices": used.devices,
+            "percent": used.percent / used.devices if used.percent is not None else None,
+            "memoryBytes": used.used,
+            "memoryTotalBytes": used.total,
+            "estimated": used.shared or None,
+        }
+    )
+
+
+def _mean(found: Assigned) -> float | None:
+    return None if found.percent is None else found.percent / 100 / found.devices
+
+
+_FIELDS: dict[str, Callable[[Held], Any]] = {
+    "node": lambda item: item.device.node,
+    "gpu": lambda item: item.device.gpu.index,
+    "uuid": lambda item: item.device.gpu.uuid,
+    "model": lambda item: item.device.gpu.model,
+    "mig_profile": lambda item: item.device.gpu.profile or None,
+    "mig_instance": lambda item: item.device.gpu.instance or None,
+    "gpu_share": lambda item: _share(item.device.gpu.percent),
+    "memory_bytes": lambda item: item.device.gpu.used,
+    "memory_total_bytes": lambda item: item.device.gpu.total,
+    "power_watts": lambda item: item.device.gpu.watts,
+    "temperature_celsius": lambda item: item.device.gpu.celsius,
+    "state": lambda item: item.state,
+    "host_namespace": lambda item: item.holder.namespace if item.holder else None,
+    "host_name": lambda item: item.holder.pod if item.holder else None,
+    "container": lambda item: item.holder.container if item.holder else None,
+    "vcluster_namespace": lambda item: item.vcluster.host_namespace if item.vcluster else None,
+    "vcluster": lambda item: item.vcluster.name if item.vcluster else None,
+    "virtual_namespace": lambda item: item.virtual.namespace if item.virtual else None,
+    "virtual_name": lambda item: item.virtual.name if item.virtual else None,
+}
+"""For programs, in all views."""
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else rounded(value / 100)
 
 
 def _row(item: Held, options: Options, *, sliced: bool) -> list[str]:
@@ -58,7 +155,7 @@ def _row(item: Held, options: Options, *, sliced: bool) -> list[str]:
     cells += [
         _percent(gpu.percent),
         "-" if gpu.used is None else mebibytes(gpu.used),
-        "-" if gpu.used is None else share(gpu.used, gpu.total),
+        percent(gpu.used / gpu.total if gpu.used is not None and gpu.total else None),
         "-" if gpu.watts is None else f"{gpu.watts:.0f}",
         item.state,
     ]
@@ -91,7 +188,7 @@ def _slice(item: Held) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "0%" if value == 0 else percent(None if value is None else value / 100)
+    return percent(None if value is None else value / 100)
 
 
 def _known(value: float | None) -> float:

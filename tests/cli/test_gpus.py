@@ -46,14 +46,14 @@ def table(text: str) -> list[list[str]]:
 
 HOST = """\
 NODE    GPU   MODEL                   MIG            GPU(%)   MEMORY(bytes)   MEMORY(%)   POWER(W)   STATE   NAMESPACE     VCLUSTER   VNAMESPACE   POD
-gpu-1   0     NVIDIA A100-SXM4-80GB   -              0%       1214Mi          1%          62         Idle    team-a        shop       ml           notebook-0
-gpu-1   1     NVIDIA A100-SXM4-80GB   -              97%      72640Mi         88%         384        Busy    team-a        shop       ml           trainer-0
-gpu-1   2     NVIDIA A100-SXM4-80GB   -              97%      72640Mi         88%         384        Busy    team-a        shop       ml           trainer-0
-gpu-1   3     NVIDIA A100-SXM4-80GB   -              0%       4Mi             0%          62         Free    <none>        <none>     <none>       <none>
-gpu-2   0     NVIDIA H100 80GB HBM3   3g.40gb (1)    39%      33110Mi         81%         189        Busy    team-b        dev        serving      chat-0
-gpu-2   0     NVIDIA H100 80GB HBM3   2g.20gb (3)    67%      15872Mi         78%         189        Busy    team-c        dev        default      scoring-0
-gpu-2   0     NVIDIA H100 80GB HBM3   1g.10gb (9)    18%      6390Mi          64%         189        Busy    ml-platform   <none>     <none>       embedder-0
-gpu-2   0     NVIDIA H100 80GB HBM3   1g.10gb (10)   0%       4Mi             0%          189        Free    <none>        <none>     <none>       <none>
+gpu-1   0     NVIDIA A100-SXM4-80GB   -              0.0%     1214Mi          1.5%        62         Idle    team-a        shop       ml           notebook-0
+gpu-1   1     NVIDIA A100-SXM4-80GB   -              97%      72640Mi         89%         384        Busy    team-a        shop       ml           trainer-0
+gpu-1   2     NVIDIA A100-SXM4-80GB   -              97%      72640Mi         89%         384        Busy    team-a        shop       ml           trainer-0
+gpu-1   3     NVIDIA A100-SXM4-80GB   -              0.0%     4Mi             0.0%        62         Free    <none>        <none>     <none>       <none>
+gpu-2   0     NVIDIA H100 80GB HBM3   3g.40gb (1)    39%      33110Mi         82%         189        Busy    team-b        dev        serving      chat-0
+gpu-2   0     NVIDIA H100 80GB HBM3   2g.20gb (3)    67%      15872Mi         79%         189        Busy    team-c        dev        default      scoring-0
+gpu-2   0     NVIDIA H100 80GB HBM3   1g.10gb (9)    18%      6390Mi          65%         189        Busy    ml-platform   <none>     <none>       embedder-0
+gpu-2   0     NVIDIA H100 80GB HBM3   1g.10gb (10)   0.0%     4Mi             0.0%        189        Free    <none>        <none>     <none>       <none>
 """
 
 
@@ -105,7 +105,7 @@ def test_from_inside(run: Cli) -> None:
         "MIG": "3g.40gb (1)",
         "GPU(%)": "39%",
         "MEMORY(bytes)": "33110Mi",
-        "MEMORY(%)": "81%",
+        "MEMORY(%)": "82%",
         "POWER(W)": "189",
         "STATE": "Busy",
         "NAMESPACE": "serving",
@@ -316,3 +316,95 @@ def test_bad_input(args: list[str], stderr: str, run: Cli) -> None:
 
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr.startswith(stderr)
+
+
+# ------------------------------------------------------------------------------------------------------ top pods --gpu
+
+
+def test_pods_with_gpus(run: Cli) -> None:
+    """Requests as in the pods, utilization as the mean of a pod's devices, memory as their sum."""
+    result = run("top", "pods", "-A", "--gpu", "--sort-by=gpus")
+
+    assert (result.code, result.stderr) == (0, "")
+    header, *rows = table(result.stdout)
+    assert header == [
+        "NAMESPACE",
+        "VCLUSTER",
+        "VNAMESPACE",
+        "NAME",
+        "CPU(cores)",
+        "MEMORY(bytes)",
+        "GPUS",
+        "GPU(%)",
+        "GPU-MEMORY(bytes)",
+    ]
+    assert [(row[3], *row[6:]) for row in rows if row[6] != "-"] == [
+        ("trainer-0", "2", "97%", "145280Mi"),
+        ("embedder-0", "1", "18%", "6390Mi"),
+        ("notebook-0", "1", "0.0%", "1214Mi"),
+        ("chat-0", "1", "39%", "33110Mi"),
+        ("scoring-0", "1", "67%", "15872Mi"),
+    ]
+    assert {tuple(row[6:]) for row in rows[5:]} == {("-", "-", "-")}
+
+
+def test_pods_inside_with_gpus(run: Cli) -> None:
+    inside = ("top", "pods", "--vcluster", "team-b/dev", "--gpu", "-n", "serving")
+
+    items = json.loads(run(*inside, "-o", "json").stdout)["items"]
+    assert [row[-3:] for row in table(run(*inside).stdout)[1:]] == [["1", "39%", "33110Mi"]]
+    assert [item["gpu"] for item in items] == [
+        {
+            "requested": 1,
+            "devices": 1,
+            "percent": pytest.approx(38.7, abs=0.1),
+            "memoryBytes": 33110 * 1024 * 1024,
+            "memoryTotalBytes": 40448 * 1024 * 1024,
+        }
+    ]
+
+
+def test_a_shared_device_counts_in_equal_parts(host: Apiserver, run: Cli) -> None:
+    """Two pods have one device: what each uses of it is an estimate."""
+    lines = (
+        rb'(?m)^(\w+{gpu="0",UUID="GPU-0[^}]*,namespace="team-a",)pod="notebook-0-x-ml-x-shop"}( \S+)$',
+        rb'\1pod="notebook-0-x-ml-x-shop"}\2\n\1pod="trainer-0-x-ml-x-shop",vgpu="1"}\2',
+    )
+    host.change = substitute(EXPORTERS, *lines)
+
+    shown = {row[3]: row[6:] for row in table(run("top", "pods", "-A", "--gpu").stdout)}
+    devices = [row for row in table(run("top", "gpus").stdout) if row[:2] == ["gpu-1", "0"]]
+
+    assert shown["notebook-0"] == ["1", "~0.0%", "~607Mi"]
+    assert shown["trainer-0"] == ["2", "~65%", "~145887Mi"]
+    assert [row[-1] for row in devices] == ["notebook-0", "trainer-0"]
+
+
+def test_pods_without_exporters(host: Apiserver, run: Cli) -> None:
+    host.change = say(EXPORTERS, "<html>")
+
+    result = run("top", "pods", "-n", "team-b", "--gpu")
+
+    assert result.code == 1
+    assert {tuple(row[-3:]) for row in table(result.stdout)[1:]} == {("-", "-", "-")}
+    assert result.stderr.startswith("Warning: usage of GPUs is not known: the GPUs of gpu-1, gpu-2 could not be read: ")
+
+
+def test_fields_for_programs(run: Cli) -> None:
+    header, first, *_ = run("top", "gpus", "-o", "csv").stdout.splitlines()
+    inside = run("top", "gpus", "--vcluster", "shop", "-o", "csv").stdout.splitlines()
+
+    assert header == (
+        "node,gpu,uuid,model,mig_profile,mig_instance,gpu_share,memory_bytes,memory_total_bytes,power_watts,"
+        "temperature_celsius,state,host_namespace,host_name,container,vcluster_namespace,vcluster,virtual_namespace,"
+        "virtual_name"
+    )
+    assert inside[:2] == [header, first]
+    assert first.endswith(",Idle,team-a,notebook-0-x-ml-x-shop,main,team-a,shop,ml,notebook-0")
+
+
+@pytest.mark.parametrize("other", ["--source=prometheus", "--private-nodes"])
+def test_gpus_of_other_sources(other: str, run: Cli) -> None:
+    result = run("top", "pods", "--vcluster", "shop", "--gpu", other)
+
+    assert result == (1, "", f"error: --gpu and {other} cannot be used together\n")

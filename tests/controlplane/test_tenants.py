@@ -146,6 +146,22 @@ def test_selectors_and_names_are_the_tenants(host: Apiserver, run: Cli) -> None:
     assert run(*inside[:-1], "nowhere") == (0, "", "No resources found in nowhere namespace.\n")
 
 
+def test_pods_for_programs(host: Apiserver, run: Cli) -> None:
+    """They have no names on the host."""
+    inside = ("top", "pods", "--vcluster", "edge", "--private-nodes", "-n", "edge")
+    items = json.loads(run(*inside, "-o", "json").stdout)["items"]
+    rows = run(*inside, "-o", "csv").stdout.splitlines()
+
+    theirs = listed(host, "namespaces/edge/pods")["items"]
+    assert [item["containers"] for item in items] == [item["containers"] for item in theirs]
+    assert {(item["source"], item["vcluster"]["hostNamespace"], "host" in item) for item in items} == {
+        ("tenant", "team-edge", False)
+    }
+    assert [row.split(",")[:6] for row in rows[1:]] == [
+        ["", "", "team-edge", "edge", "edge", item["metadata"]["name"]] for item in theirs
+    ]
+
+
 def test_without_the_flag_an_empty_answer_says_why(run: Cli) -> None:
     assert run("top", "pods", "--vcluster", "edge") == (
         0,

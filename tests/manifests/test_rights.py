@@ -45,6 +45,10 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
         ["top vclusters --private-nodes --sum", "top pods --vcluster team-edge/edge --private-nodes"],
     ),
     "top namespaces": (["top namespaces"], ["top namespaces --vcluster shop"]),
+    "top pods --gpu": (
+        ["top pods -A --gpu --host-names"],
+        ["top pods -A --gpu", "top pods --vcluster team-a/shop --gpu"],
+    ),
     "top gpus": (["top gpus"], ["top gpus --vcluster shop", "top gpus -n team-a"]),
     "top volumes": (["top volumes -A", "top volumes -n team-a"], ["top volumes --vcluster shop"]),
     "raw": (

@@ -26,6 +26,7 @@ LINES = (
     "top vclusters",
     "top namespaces -A",
     "top volumes -A",
+    "top gpus",
     "vmi -A",
     "components",
     "controlplanes -A",
@@ -50,7 +51,11 @@ OPEN = (
 
 ELSEWHERE = {"vcluster.parent", "containers[].usage.swap", "usage.swap"}
 ELSEWHERE |= {"disk.flush_latency", "network.drops", "network.errors", "KubeVirtComponent.startTimeSeconds"}
-ELSEWHERE |= {"notes[]", *(f"components[].unanswered[]{name}" for name in ("", ".host", ".requests", ".requestsGrown"))}
+ELSEWHERE |= {
+    "sharedBy",
+    "notes[]",
+    *(f"components[].unanswered[]{name}" for name in ("", ".host", ".requests", ".requestsGrown")),
+}
 """What the demo cluster does not have: nested virtual clusters, swap, faulty networks, flushes, start times, webhooks."""
 
 

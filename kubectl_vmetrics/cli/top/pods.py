@@ -62,6 +62,7 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
         ("Pods that wait for CPU, memory or disk (pressure stall information)", "top pods -A --pressure"),
         ("What pods send and receive; what they read and write", "top pods -A --network"),
         ("", "top pods -A --io"),
+        ("What pods have of GPUs, and use", "top pods -A --gpu --sort-by=gpus"),
         (
             "The pods on one node, sorted by their share of the memory limit",
             "top pods -A --node=worker-1 -o wide --sort-by=%mem/l",
@@ -85,6 +86,7 @@ With --vcluster, the table is what `kubectl top pods` prints inside that virtual
     help="Show the share of the last 10 s in which tasks waited for CPU, memory or disk; reads the kubelets.",
 )
 @traffic_options
+@click.option("--gpu", is_flag=True, help="Show requested GPUs, and their usage as dcgm-exporter reports it.")
 @node_option
 @click.option(
     "--use-protocol-buffers", is_flag=True, default=True, help="Accepted for compatibility with kubectl; JSON is used."
@@ -113,6 +115,7 @@ def pods(
     pressure: bool,
     network: bool,
     io: bool,
+    gpu: bool,
     node: str,
     host_names: bool,
     use_protocol_buffers: bool,  # noqa: ARG001
@@ -156,7 +159,16 @@ def pods(
         io=io,
     )
     inside = options._replace(names=Names.VIRTUAL) if vcluster else options
+    if gpu:
+        from .gpu import Gpus
+        from .gpu import read as read_gpus
+
+        inside = inside._replace(extra=Gpus({}, {}).columns)
     check_sort(sort_by, view.sorts(inside._replace(wide=show.details)))
+    if gpu and (from_prometheus or private_nodes):
+        raise UsageError(
+            f"--gpu and {'--private-nodes' if private_nodes else '--source=prometheus'} cannot be used together"
+        )
     if from_prometheus:
         check_live(network=network, io=io, node=node)
         from . import recorded as past
@@ -166,6 +178,15 @@ def pods(
     chosen = Chosen(source, context.obj)
     client = open_client(context)
     meter = Meter(context, client, show) if network or io else None
+
+    def with_gpus(found: Found[Any], shown: view.Options, scope: Scope, empty: str) -> Outcome:
+        if not gpu or not found.pods:
+            return _outcome(client, found, shown, scope, empty, show, node, meter)
+        known = read_gpus(client, targets)
+        found.warnings += known.warnings
+        shown = shown._replace(extra=known.columns)
+        outcome = _outcome(client, found, shown, scope, empty, show, node, meter)
+        return outcome._replace(view=known.documented(outcome.view), partial=outcome.partial or bool(known.warnings))
 
     def on_host() -> Outcome:
         scope = Scope(None if all_namespaces else client.namespace, name, selector or None, field_selector or None)
@@ -181,7 +202,7 @@ def pods(
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST, reported=chosen.reported())
         empty = no_resources(scope.namespace)
-        outcome = _outcome(client, found, shown, scope, empty, show, node, meter)
+        outcome = with_gpus(found, shown, scope, empty)
         return outcome._replace(partial=chosen.partial or outcome.partial)
 
     def from_inside() -> Outcome:
@@ -200,7 +221,7 @@ def pods(
             home = home.parent
         host = Scope(None if any(p.host.namespace != home.host_namespace for p in found.pods) else home.host_namespace)
         empty = nothing_inside(ref, homes.clusters, namespace)
-        outcome = _outcome(client, found, shown, host, empty, show, node, meter)
+        outcome = with_gpus(found, shown, host, empty)
         return outcome._replace(partial=chosen.partial or outcome.partial)
 
     return show.run(from_inside if vcluster else on_host)

@@ -17,7 +17,7 @@ from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.metrics_api import AnyPod, Owner, Scope, Skipped, pod_usage
 from kubectl_vmetrics.vcluster import private_nodes
 from kubectl_vmetrics.vcluster.groups import PRIVATE, TENANT, VClusterUsage
-from kubectl_vmetrics.vcluster.identity import VClusterRef
+from kubectl_vmetrics.vcluster.identity import VClusterRef, VirtualPod
 from kubectl_vmetrics.vcluster.pods import Found, Pod
 from kubectl_vmetrics.views import pods as view
 from kubectl_vmetrics.views.pods import Names
@@ -100,15 +100,26 @@ def outcome(
         found = pods(client, vcluster, question, kind)
     except (MetricsNotAvailable, NoCredential, ConnectionFailed, BadAnswer) as error:
         raise VmetricsError(f"{vcluster.path} was not read: {error.message}", hint=error.hint) from None
-    # Names are those inside, and there are no others: the table is that of kubectl there.
-    shown = view.view(found.pods, options._replace(names=Names.HOST, namespaces=question.namespace is None))
+    for pod in found.pods:
+        meta = pod.metrics.metadata
+        pod.vcluster, pod.virtual = vcluster, VirtualPod(vcluster, meta.namespace, meta.name)
+    shown = view.view(found.pods, options._replace(names=Names.VIRTUAL, namespaces=question.namespace is None))
 
     def document() -> Any:
+        # The pods have no names on the host, and no labels of vCluster's that would have to go.
         made = shown.document()
-        own = {"vcluster": view.vcluster_object(vcluster), "source": TENANT}
-        return {**made, "items": [{**item, **own} for item in made["items"]]}
+        items = [{key: value for key, value in item.items() if key != "host"} for item in made["items"]]
+        return {**made, "items": [{**item, "source": TENANT} for item in items]}
 
-    return Outcome(shown._replace(document=document), no_resources(question.namespace), skipped=tuple(found.skipped))
+    def plain() -> tuple[Sequence[str], list[list[Any]]]:
+        fields, rows = shown.plain() if shown.plain else ([], [])
+        return fields, [[None if f in _OF_HOST else v for f, v in zip(fields, row, strict=True)] for row in rows]
+
+    own = shown._replace(document=document, plain=plain)
+    return Outcome(own, no_resources(question.namespace), skipped=tuple(found.skipped))
+
+
+_OF_HOST = ("host_namespace", "host_name")
 
 
 def _ref(row: VClusterUsage) -> VClusterRef | None:
