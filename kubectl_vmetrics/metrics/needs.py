@@ -79,7 +79,8 @@ COMMANDS: dict[str, Need] = {
     "top volumes": Need((*_KUBELETS, *_HOST, *_PODS), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "top gpus": Need((*_HOST, *_PODS, *_rights("", "pods/proxy", "get")), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "top pods --gpu": Need(
-        (*_POD_METRICS, *_HOST, *_PODS, *_rights("", "pods/proxy", "get")), (*_WORKLOADS, *_SPACES)
+        (*_POD_METRICS, *_HOST, *_PODS, *_rights("", "pods/proxy", "get")),
+        (*_rights("", "pods", "get"), *_WORKLOADS, *_SPACES),
     ),
     "top pods --source=kubelet": Need((*_KUBELETS, *_PODS), (*_rights("", "pods", "get"), *_WORKLOADS, *_SPACES)),
     "top nodes --source=kubelet": Need(
