@@ -30,12 +30,18 @@ reason is listed for a source that fails, or that you may not read. The notes sa
     examples=[
         ("A pod by its name on the host", "explain pod orders-db-0-x-shop-x-shop -n team-a"),
         ("A pod by its name in its virtual cluster", "explain pod orders-db-0 --vcluster shop -n shop"),
+        ("Beside what the tenant sees", "explain pod orders-db-0 -n team-a --tenant-api"),
         ("Each container", "explain pod orders-db-0 -n team-a --containers"),
         ("For a program", "explain pod orders-db-0 -n team-a -o json"),
     ],
 )
 @click.argument("words", nargs=-1)
 @click.option("--containers", is_flag=True, help="Show a row for each container of each source.")
+@click.option(
+    "--tenant-api",
+    is_flag=True,
+    help="Ask the Metrics API inside the virtual cluster as well; requires get on its Secret vc-NAME.",
+)
 @vcluster_option
 @target_option
 @prometheus_options
@@ -46,6 +52,7 @@ def explain(
     /,
     words: tuple[str, ...],
     containers: bool,
+    tenant_api: bool,
     vcluster: str | None,
     targets: Targets,
     output: str,
@@ -78,7 +85,7 @@ def explain(
             found = subject.inside(client, ref, client.namespace, name, known)
         else:
             found = subject.on_host(client, client.namespace, name, homes.read(client, targets=targets))
-        taken = readings.take(client, found, lambda: engine.open_prometheus(context, client))
+        taken = readings.take(client, found, lambda: engine.open_prometheus(context, client), tenant=tenant_api)
     now = time.time()
     reserved = None
     with contextlib.suppress(ValueError):

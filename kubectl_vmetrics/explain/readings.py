@@ -8,19 +8,22 @@ from typing import NamedTuple
 
 import msgspec
 
+from kubectl_vmetrics.controlplane import tenants
 from kubectl_vmetrics.kube import duration
 from kubectl_vmetrics.kube.client import Client, decode
 from kubectl_vmetrics.kube.errors import BadAnswer, NotFound, VmetricsError
 from kubectl_vmetrics.kube.gather import gather
 from kubectl_vmetrics.kube.lists import decoder
 from kubectl_vmetrics.metrics import kubelet, metrics_api
-from kubectl_vmetrics.metrics.metrics_api import Scope, TimedPodMetrics
+from kubectl_vmetrics.metrics.metrics_api import Scope, Skipped, TimedPodMetrics
 from kubectl_vmetrics.metrics.samples import Reader, Sample
 from kubectl_vmetrics.prometheus.api import Prometheus
 
 from .subject import Subject, seconds
 
 METRICS_API, SUMMARY, CADVISOR, PROMETHEUS = "metrics.k8s.io", "stats/summary", "metrics/cadvisor", "Prometheus"
+TENANT = "metrics.k8s.io inside"
+"""The Metrics API of the virtual cluster itself."""
 LIMIT = 15.0
 """Seconds for one source."""
 WINDOW = 300.0
@@ -83,7 +86,8 @@ def take(
     client: Client,
     subject: Subject,
     engine: Callable[[], Prometheus],
-    more: Iterable[tuple[str, Callable[[], Reading]]] = (),
+    *,
+    tenant: bool = False,
 ) -> list[Reading]:
     """What all sources report, asked side by side; a source that fails has a reading that says why.
 
@@ -91,14 +95,14 @@ def take(
         client: the host.
         subject: the pod.
         engine: opens the Prometheus to ask.
-        more: other sources, by name.
+        tenant: whether to ask the virtual cluster's own Metrics API, with the certificate in its Secret.
     """
     sources: list[tuple[str, Callable[[], Reading]]] = [
-        (METRICS_API, lambda: of_metrics_api(client, subject.namespace, subject.name)),
+        (METRICS_API, lambda: _metrics_api(client, subject)),
         (SUMMARY, lambda: _summary(client, subject)),
         (CADVISOR, lambda: _cadvisor(client, subject)),
         (PROMETHEUS, lambda: _prometheus(engine(), subject)),
-        *more,
+        *([(TENANT, lambda: _tenant(client, subject))] if tenant else []),
     ]
     answers: list[Reading | VmetricsError] = gather([ask for _, ask in sources])
     return [
@@ -107,10 +111,24 @@ def take(
     ]
 
 
-def of_metrics_api(client: Client, namespace: str, name: str, source: str = METRICS_API) -> Reading:
-    """What a metrics API reports about a pod, by its names there. Raises as metrics_api.pods."""
+def _metrics_api(client: Client, subject: Subject) -> Reading:
+    asked = Scope(subject.namespace, subject.name)
+    return _of_metrics_api(METRICS_API, lambda: metrics_api.pods(client, asked, TimedPodMetrics))
+
+
+def _tenant(client: Client, subject: Subject) -> Reading:
+    virtual = subject.ownership.virtual
+    if virtual is None:
+        return Reading(TENANT, {}, missing="the pod does not exist inside a virtual cluster")
+    if virtual.vcluster.parent:
+        return Reading(TENANT, {}, missing="a nested virtual cluster cannot be reached from the host")
+    asked = Scope(virtual.namespace, virtual.name)
+    return _of_metrics_api(TENANT, lambda: tenants.pods(client, virtual.vcluster, asked, TimedPodMetrics))
+
+
+def _of_metrics_api(source: str, ask: Callable[[], tuple[list[TimedPodMetrics], list[Skipped]]]) -> Reading:
     try:
-        found, skipped = metrics_api.pods(client, Scope(namespace, name), TimedPodMetrics)
+        found, skipped = ask()
     except NotFound:
         return Reading(source, {}, missing="no metrics of this pod (yet)")
     if not found:
@@ -118,9 +136,9 @@ def of_metrics_api(client: Client, namespace: str, name: str, source: str = METR
     containers = {}
     for container in found[0].containers:
         try:
-            used = metrics_api.usage(container.usage)
+            used = tenants.checked(metrics_api.usage(container.usage))
         except ValueError as error:
-            raise BadAnswer(f"{source}: container {container.name}: {error}") from None
+            raise BadAnswer(f"container {container.name}: {error}") from None
         containers[container.name] = Amounts(used.cpu_nanocores, used.memory_bytes)
     try:
         window = duration.parse(found[0].window) if found[0].window else None

@@ -91,6 +91,18 @@ def test_numbers_are_those_of_the_sources(on_host: Cli) -> None:
     assert [sources["metrics/cadvisor"]["cpuSeconds"]] == cpu
 
 
+def test_documents_are_as_their_schema_says(on_host: Cli) -> None:
+    import jsonschema
+
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "PodExplanation.json").read_text())
+    for name, namespace in (
+        ("vc1-0", "team-a"),
+        ("cart-785676477c-69n6q", "team-a"),
+        ("burner-6bfd9cb954-8msjh", "default"),
+    ):
+        jsonschema.validate(json.loads(on_host("explain", "pod", name, "-n", namespace, "-o", "json").stdout), schema)
+
+
 def test_a_source_that_fails_costs_its_line(on_host: Cli, host: Replay) -> None:
     host.override["/api/v1/nodes/vm/proxy/stats/summary"] = Refusal(
         403, "Forbidden", 'nodes "vm" is forbidden: User "ann" cannot get resource "nodes/proxy"'
@@ -181,3 +193,35 @@ def test_prometheus(on_host: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert source["cpuCores"] == pytest.approx(float(cpu["value"][1]), rel=1e-6)
         assert source["memoryBytes"] == float(memory["value"][1])
         assert at - 60 < source["measuredAt"] <= at
+
+
+def test_what_the_tenant_sees(on_host: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The virtual cluster's own answer, as recorded, by the names inside."""
+    from kubectl_vmetrics.controlplane import tenants
+    from kubectl_vmetrics.kube.client import Client
+    from kubectl_vmetrics.kube.errors import NotFound
+    from kubectl_vmetrics.metrics import metrics_api
+    from kubectl_vmetrics.metrics.metrics_api import Scope, TimedPodMetrics
+
+    recorded = json.loads((RECORDINGS / "vc1" / "apis-metrics.k8s.io-v1beta1-pods.json").read_text())["items"]
+    asked: list[tuple[str, Scope]] = []
+
+    def pods(_: Client, vcluster: object, scope: Scope, kind: type[TimedPodMetrics]) -> object:
+        asked.append((vcluster.path, scope))  # type: ignore[attr-defined]
+        for item in recorded:
+            if (item["metadata"]["namespace"], item["metadata"]["name"]) == (scope.namespace, scope.name):
+                import msgspec
+
+                return [msgspec.json.decode(json.dumps(item), type=kind)], []
+        raise NotFound("not found", code=404, reason="NotFound")
+
+    monkeypatch.setattr(tenants, "pods", pods)
+    line = ["explain", "pod", "cart-785676477c-69n6q-x-shop-x-vc1", "-n", "team-a", "--tenant-api", "-o", "json"]
+    found = {item["name"]: item for item in json.loads(on_host(*line).stdout)["sources"]}
+    assert asked == [("team-a/vc1", Scope("shop", "cart-785676477c-69n6q"))]
+    (own,) = [item for item in recorded if item["metadata"]["name"] == "cart-785676477c-69n6q"]
+    cores = sum(int(container["usage"]["cpu"].removesuffix("n")) for container in own["containers"]) / 1e9
+    assert found["metrics.k8s.io inside"]["cpuCores"] == pytest.approx(cores)
+    assert metrics_api.GROUP  # the API is the same inside and outside
+    host = on_host("explain", "pod", "vc1-0", "-n", "team-a", "--tenant-api").stdout
+    assert "  metrics.k8s.io inside: the pod does not exist inside a virtual cluster\n" in host
