@@ -54,7 +54,8 @@ _INTERVAL = 900
 RUN = 'pod!="",container!="",container!="POD"'
 """Containers of pods: neither pods' own cgroups, which are their sum, nor the pause container."""
 _OF_CADVISOR, _OF_RESOURCE = 'image!=""', 'image="",id=""'
-_LABELS = msgspec.Raw(b"{}")
+NO_LABELS = msgspec.Raw(b"{}")
+"""Of a pod whose labels are not known."""
 _Numbers = dict[Key, dict[str, float]]
 """By pod and container; the container is "" for the sum of a pod."""
 
@@ -122,7 +123,7 @@ class Moment:
         used = self._used(scope, ("namespace", "pod", "container") if containers else ("namespace", "pod"))
         found: Found[AnyPod] = Found([], [], [])
         for (namespace, name), parts in sorted(used.items()):
-            meta = PodMeta(name, namespace, _LABELS)
+            meta = PodMeta(name, namespace, NO_LABELS)
             listed = [
                 Container(container, Quantities(render_cpu(usage.cpu_nanocores), render_memory(usage.memory_bytes)))
                 for container, usage in sorted(parts.items())
@@ -132,7 +133,7 @@ class Moment:
                 metrics.timestamp, metrics.window = self.taken, f"{self.rhythm.window}s"
             pod = Pod(metrics, sum(parts.values(), NOTHING), Owner())
             if names:
-                self._name(pod)
+                self.name(pod)
             found.pods.append(pod)
         # The pods that the host's KubeVirt creates for machines of a tenant have no names inside.
         unnamed = [pod for pod in found.pods if pod.virtual is None and pod.vcluster is not None]
@@ -141,7 +142,8 @@ class Moment:
             found.warnings.append(f"{what}, marked *: {self.server.name} has no virtual names for them")
         return found
 
-    def _name(self, pod: Pod[AnyPod]) -> None:
+    def name(self, pod: Pod[AnyPod]) -> None:
+        """Give a pod its virtual cluster and its virtual names."""
         namespace, name = pod.host.namespace, pod.host.name
         identity = self.names.innermost(namespace, name)
         if identity.vcluster is not None:
@@ -215,7 +217,7 @@ class Moment:
                 continue
             if question.name not in (None, identity.name):
                 continue
-            self._name(pod)
+            self.name(pod)
             pod.vcluster, pod.virtual = vcluster, virtual(identity)
             kept.append(pod)
         found.pods = kept

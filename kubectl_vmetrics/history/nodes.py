@@ -92,12 +92,17 @@ def read(moment: Moment) -> Measured:
     return Measured([], nodes)
 
 
-def of_pods(moment: Moment) -> dict[HostPod, str]:
-    """The node of each pod, as far as kube-state-metrics or the kubelets' series tell."""
-    chosen = f'kube_pod_info{{{moment.jobs.state},node!=""}}'
+def of_pods(moment: Moment, only: str = "") -> dict[HostPod, str]:
+    """The node of each pod, as far as kube-state-metrics or the kubelets' series tell.
+
+    Args:
+        moment: to ask.
+        only: what follows other matchers, as matchers_of.
+    """
+    chosen = f'kube_pod_info{{{moment.jobs.state},node!=""{only}}}'
     found = moment.query(f"group by (namespace, pod, node) ({chosen})")
     if not found:
-        chosen = f'container_memory_working_set_bytes{{{moment.jobs.cadvisor},pod!="",node!=""}}'
+        chosen = f'container_memory_working_set_bytes{{{moment.jobs.cadvisor},pod!="",node!=""{only}}}'
         found = moment.query(f"group by (namespace, pod, node) ({chosen})")
     return {
         HostPod(item.labels.get("namespace", ""), item.labels.get("pod", "")): item.labels.get("node", "")
@@ -112,7 +117,7 @@ def _largest(expression: str) -> str:
 def _nodes(moment: Moment) -> list[Node]:
     found: dict[str, Node] = {}
     for family in ("allocatable", "capacity"):
-        chosen = f'kube_node_status_{family}{{{moment.jobs.state},resource=~"cpu|memory",node!=""}}'
+        chosen = f'kube_node_status_{family}{{{moment.jobs.state},resource=~"cpu|memory|pods",node!=""}}'
         for sample in moment.query(f"max by (node, resource) ({chosen})"):
             name, resource, number = sample.labels["node"], sample.labels.get("resource", ""), sample.number
             node = found.setdefault(name, Node(ObjectMeta(name)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kubectl_vmetrics.history import moment, mounts, nodes, reserved
+from kubectl_vmetrics.history import held, moment, mounts, nodes, reserved
 from kubectl_vmetrics.history.moment import Rhythm
 from kubectl_vmetrics.metrics import requests
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
@@ -17,6 +17,7 @@ from kubectl_vmetrics.prometheus.answer import Sample
 from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.prometheus.login import Login
 from kubectl_vmetrics.vcluster import groups
+from kubectl_vmetrics.vcluster.holdings import Quota
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from tests.prometheus import MISSING, blocks
 from tests.truth import evaluated
@@ -123,6 +124,31 @@ def usual() -> Host:
         namespace = "team" if "-x-" in pod else "kube-system"
         host.series(f'kube_pod_info{{{STATE},namespace="{namespace}",pod="{pod}",node="n1"}}', 1)
         host.series(f'kube_pod_container_info{{{STATE},namespace="{namespace}",pod="{pod}",container="main"}}', 1)
+    for pod, phase in (("web-x-default-x-vc", "Running"), ("dns", "Running"), ("new-x-default-x-vc", "Pending")):
+        namespace = "team" if "-x-" in pod else "kube-system"
+        host.series(f'kube_pod_status_phase{{{STATE},namespace="{namespace}",pod="{pod}",phase="{phase}"}}', 1)
+    host.synced("new-x-default-x-vc")
+    new = f'{STATE},namespace="team",pod="new-x-default-x-vc"'
+    host.series(f'kube_pod_info{{{new},node="n1"}}', 1)
+    host.series(f'kube_pod_container_info{{{new},container="main"}}', 1)
+    host.series(f'kube_pod_container_resource_requests{{{new},container="main",resource="nvidia_com_gpu"}}', 2)
+    # One that has ended keeps its requests in kube-state-metrics.
+    over = f'{STATE},namespace="team",pod="over-x-default-x-vc"'
+    host.synced("over-x-default-x-vc")
+    host.series(f'kube_pod_status_phase{{{over},phase="Succeeded"}}', 1)
+    host.series(f'kube_pod_container_info{{{over},container="main"}}', 1)
+    host.series(f'kube_pod_container_resource_requests{{{over},container="main",resource="cpu"}}', 50)
+    host.series(
+        f'kube_pod_container_status_restarts_total{{{STATE},namespace="team",pod="web-x-default-x-vc",container="main"}}',
+        3,
+    )
+    claim = 'namespace="team",persistentvolumeclaim="data-x-default-x-vc"'
+    host.series(f"kube_persistentvolumeclaim_resource_requests_storage_bytes{{{STATE},{claim}}}", 2**30)
+    host.series(f'kubelet_volume_stats_used_bytes{{job="kubelet",metrics_path="/metrics",{claim}}}', 2**20)
+    host.series('kubelet_running_pods{job="kubelet",metrics_path="/metrics",instance="n1"}', 5)
+    for kind, value in (("hard", 4), ("used", 1.5)):
+        own = f'namespace="team",resourcequota="q",resource="requests.cpu",type="{kind}"'
+        host.series(f"kube_resourcequota{{{STATE},{own}}}", value)
     request = f'{STATE},namespace="team",pod="web-x-default-x-vc",container="main"'
     host.series(f'kube_pod_container_resource_requests{{{request},resource="cpu"}}', 0.5)
     host.series(f'kube_pod_container_resource_limits{{{request},resource="memory"}}', 128 * MIB)
@@ -234,11 +260,34 @@ def test_requests_and_limits(url: str) -> None:
     assert pod.spec.node == "n1"
     assert requests.of_pod(pod).requests == {"cpu": 500_000_000}
     assert requests.of_pod(pod).limit("memory") == 128 * MIB
-    assert set(found) == {HostPod("team", "web-x-default-x-vc")}
+    assert set(found) == {HostPod("team", "web-x-default-x-vc"), HostPod("team", "new-x-default-x-vc")}
 
 
-def test_no_volumes(url: str) -> None:
-    assert mounts.read(moment.at(server(url, "usual"), AT)) == []
+def test_what_virtual_clusters_hold(url: str) -> None:
+    """Of pods that run or are about to; volumes and the quota beside them."""
+    at = moment.at(server(url, "usual"), AT)
+    survey = at.survey(None)
+    details = held.read(at, Scope(), survey.found)
+    tenant, host = (row.holding for row in groups.by_vcluster(survey.found.pods, survey.known, details))
+    assert tenant is not None
+    assert host is not None
+    assert (tenant.pods, tenant.restarts, tenant.nodes) == (2, 3, {"n1"})
+    assert tenant.requests == {"cpu": 500_000_000, "nvidia.com/gpu": 2}
+    assert tenant.limit("memory") is None
+    assert (host.claims, host.requested, host.used) == (1, 2**30, 2**20)
+    assert details.quotas == {"team": {"requests.cpu": Quota("4", "1500m")}}
+    assert [(pod.host.name, pod.vcluster) for pod in details.others] == [("new-x-default-x-vc", VC)]
+
+
+def test_volumes(url: str) -> None:
+    """One that no pod is known to mount, of which nothing says whose it is."""
+    (volume,) = mounts.read(moment.at(server(url, "usual"), AT))
+    assert (volume.claim.name, volume.pod.name, volume.volume.used, volume.volume.capacity) == (
+        *("data-x-default-x-vc", ""),
+        *(2**20, None),
+    )
+    assert volume.vcluster is None
+    assert mounts.read(moment.at(server(url, "lean"), AT)) == []
 
 
 def test_rhythm(url: str) -> None:

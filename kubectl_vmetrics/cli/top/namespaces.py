@@ -22,7 +22,7 @@ from kubectl_vmetrics.views import groups as view
 from .choose import Targets, choose, explain, no_resources, nothing_inside, nothing_on, target_option, vcluster_option
 from .details import held, on_node
 from .source import recorded, recorded_option
-from .traffic import check_live, node_option
+from .traffic import node_option
 
 
 @click.command(
@@ -65,11 +65,11 @@ def namespaces(
     check_sort(sort_by, view.sorts(known, vclusters=False, inside=bool(vcluster)))
     namespace = narrowed(context, all_namespaces=all_namespaces)
     if recorded(context):
-        check_live(node=node)
-        from . import recorded as past
+        options = view.Options(sort_by, total, wide=show.wide)
+        from . import recorded_tables as past
 
         return past.namespaces(
-            context, show, targets, namespace=namespace, sort_by=sort_by, total=total, vcluster=vcluster
+            context, show, targets, namespace=namespace, options=options, node=node, vcluster=vcluster
         )
     client = open_client(context)
 

@@ -81,7 +81,7 @@ def nodes(
     options = view.Options(sort_by=sort_by, capacity=show_capacity, swap=show_swap, wide=show.wide)
     check_sort(sort_by, view.sorts(options._replace(wide=show.details), inside=bool(vcluster)))
     if recorded(context, source):
-        from . import recorded as past
+        from . import recorded_tables as past
 
         return past.nodes(context, show, targets, options, name=name, selector=selector, total=total, vcluster=vcluster)
     chosen = Chosen(source, context.obj)

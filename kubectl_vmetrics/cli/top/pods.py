@@ -170,10 +170,10 @@ def pods(
             f"--gpu and {'--private-nodes' if private_nodes else '--source=prometheus'} cannot be used together"
         )
     if from_prometheus:
-        check_live(network=network, io=io, node=node)
+        check_live(network=network, io=io)
         from . import recorded as past
 
-        asked = past.Asked(name, selector, field_selector, all_namespaces, host_names, vcluster)
+        asked = past.Asked(name, selector, field_selector, all_namespaces, host_names, vcluster, node)
         return past.pods(context, show, targets, asked, options)
     chosen = Chosen(source, context.obj)
     client = open_client(context)

@@ -17,8 +17,8 @@ from kubectl_vmetrics.cli.command import cluster_flags
 from kubectl_vmetrics.cli.engine import open_prometheus
 from kubectl_vmetrics.cli.show import Outcome, Show
 from kubectl_vmetrics.history import moment as moments
-from kubectl_vmetrics.history import mounts, reserved, span, window
 from kubectl_vmetrics.history import nodes as history_nodes
+from kubectl_vmetrics.history import reserved, span, window
 from kubectl_vmetrics.history.moment import Moment
 from kubectl_vmetrics.history.names import LIVE
 from kubectl_vmetrics.kube import core
@@ -28,13 +28,10 @@ from kubectl_vmetrics.metrics.findings import either
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope, TimedPodMetrics
 from kubectl_vmetrics.metrics.usage import HostPod
 from kubectl_vmetrics.prometheus.api import Prometheus
-from kubectl_vmetrics.vcluster import discovery, groups
+from kubectl_vmetrics.vcluster import discovery
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.pods import Found, Pod
-from kubectl_vmetrics.views import groups as groups_view
-from kubectl_vmetrics.views import nodes as nodes_view
 from kubectl_vmetrics.views import pods as pods_view
-from kubectl_vmetrics.views import volumes as volumes_view
 from kubectl_vmetrics.views.names import Names
 
 from . import source
@@ -109,6 +106,7 @@ class Asked(NamedTuple):
     all_namespaces: bool
     host_names: bool
     vcluster: str | None
+    node: str = ""
 
 
 def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, options: pods_view.Options) -> int:
@@ -136,8 +134,9 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
             live = core.pods(client, namespace, labels=asked.labels)
             wanted = {HostPod(pod.metadata.namespace, pod.metadata.name) for pod in live}
             found.pods = [pod for pod in found.pods if pod.host in wanted]
+        _on_node(moment, found, asked.node)
         if missing:
-            _explain(moment)
+            explain(moment)
         both = any(pod.vcluster for pod in found.pods)
         shown = options._replace(names=Names.BOTH if both else Names.HOST)
         outcome = _pods(moment, found, shown, Scope(namespace), show, no_resources(namespace))
@@ -145,11 +144,12 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
 
     def from_inside() -> Outcome:
         moment = recorded.moment()
-        ref = _chosen(moment, asked.vcluster or "")
+        ref = chosen(moment, asked.vcluster or "")
         namespace = narrowed(context, all_namespaces=asked.all_namespaces)
         found: Found[Any] = moment.inside(ref, Scope(namespace, asked.name), kind, containers=containers)
         if asked.fields:
             found.pods = _selected(found.pods, asked.fields)
+        _on_node(moment, found, asked.node)
         if asked.name and not found.pods:
             raise NotFound(f'pods "{asked.name}" not found', code=404, reason="NotFound")
         shown = options._replace(names=Names.VIRTUAL, namespaces=namespace is None)
@@ -158,160 +158,12 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
     return show.run(from_inside if asked.vcluster else on_host)
 
 
-def nodes(
-    context: click.Context,
-    show: Show,
-    targets: Targets,
-    options: nodes_view.Options,
-    *,
-    name: str | None,
-    selector: str,
-    total: bool,
-    vcluster: str | None,
-) -> int:
-    """`top nodes`."""
-    recorded = Recorded(context, targets)
-    if options.swap:
-        raise UsageError("--show-swap requires another --source")
-
-    def wanted(moment: Moment) -> history_nodes.Measured:
-        found = history_nodes.read(moment)
-        if selector:  # labels of nodes change so seldom that those of now will do
-            names = {node.metadata.name for node in core.nodes(recorded.client, labels=selector)}
-        else:
-            names = {name} if name else found.names
-        kept = history_nodes.Measured(
-            [item for item in found.used if item.metadata.name in names],
-            [item for item in found.nodes if item.metadata.name in names],
-        )
-        if not found.used and not found.nodes:
-            _explain(moment)
-            raise VmetricsError(f"{moment.server.name} has no usage of nodes: scrape /metrics/resource of the kubelets")
-        if name and not kept.used and not kept.nodes:
-            raise NotFound(f'nodes "{name}" not found', code=404, reason="NotFound")
-        return kept
-
-    def on_host() -> Outcome:
-        moment = recorded.moment(names=False)
-        found = wanted(moment)
-        return recorded.outcome(moment, Outcome(nodes_view.view(found.used, found.nodes, options)), names=False)
-
-    def share() -> Outcome:
-        moment = recorded.moment()
-        ref = _chosen(moment, vcluster or "")
-        found = moment.inside(ref, Scope(), PodMetrics, containers=False)
-        measured = wanted(moment)
-        places = {pod: node for pod, node in history_nodes.of_pods(moment).items() if node in measured.names}
-        used = groups.by_node(found.pods, places)
-        shown = nodes_view.shares(used, measured.nodes, ref, options, total=total)
-        return recorded.outcome(moment, Outcome(shown, no_resources(None), tuple(found.warnings)))
-
-    return show.run(share if vcluster else on_host)
-
-
-def vclusters(
-    context: click.Context,
-    show: Show,
-    targets: Targets,
-    *,
-    names: Sequence[str],
-    namespace: str | None,
-    sort_by: str,
-    total: bool,
-) -> int:
-    """`top vclusters`."""
-    recorded = Recorded(context, targets)
-
-    def find() -> Outcome:
-        moment = recorded.moment(namespace=namespace)
-        seen = moment.survey(namespace)
-        if not seen.found.pods:
-            _explain(moment)
-            if not seen.known and not names:
-                shown = groups_view.vclusters([], groups_view.Options())
-                return recorded.outcome(moment, Outcome(shown, no_resources(namespace), seen.warnings))
-        rows = groups.by_vcluster(seen.found.pods, seen.known)
-        if names:
-            rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
-            if not rows:
-                raise discovery.not_found(names[0], seen.known, namespace)
-        shown = groups_view.vclusters(rows, groups_view.Options(sort_by, total, seen.whole, namespace))
-        return recorded.outcome(moment, Outcome(shown, warnings=seen.warnings))
-
-    return show.run(find)
-
-
-def namespaces(
-    context: click.Context,
-    show: Show,
-    targets: Targets,
-    *,
-    namespace: str | None,
-    sort_by: str,
-    total: bool,
-    vcluster: str | None,
-) -> int:
-    """`top namespaces`."""
-    recorded = Recorded(context, targets)
-
-    def find() -> Outcome:
-        moment = recorded.moment(namespace=None if vcluster else namespace)
-        if vcluster:
-            ref = _chosen(moment, vcluster)
-            found = moment.inside(ref, Scope(namespace), PodMetrics, containers=False)
-            options = groups_view.Options(sort_by, total, moment.capacity())
-            notes = tuple(found.warnings)
-        else:
-            seen = moment.survey(namespace)
-            found, notes = seen.found, seen.warnings
-            options = groups_view.Options(sort_by, total, seen.whole)
-        if not found.pods:
-            _explain(moment)
-        shown = groups_view.namespaces(groups.by_namespace(found.pods), options, inside=bool(vcluster))
-        return recorded.outcome(moment, Outcome(shown, no_resources(namespace), notes))
-
-    return show.run(find)
-
-
-def volumes(
-    context: click.Context,
-    show: Show,
-    targets: Targets,
-    *,
-    all_namespaces: bool,
-    sort_by: str,
-    vcluster: str | None,
-) -> int:
-    """`top volumes`."""
-    recorded = Recorded(context, targets)
-
-    def find() -> Outcome:
-        moment = recorded.moment()
-        if vcluster:
-            ref = _chosen(moment, vcluster)
-            namespace = narrowed(context, all_namespaces=all_namespaces)
-            found = [item for item in mounts.read(moment) if item.vcluster == ref]
-            found = [i for i in found if i.virtual_claim and namespace in (None, i.virtual_claim.namespace)]
-            names, columns = Names.VIRTUAL, namespace is None
-        else:
-            namespace = None if all_namespaces else recorded.client.namespace
-            found = mounts.read(moment, namespace)
-            names = Names.BOTH if any(item.vcluster for item in found) else Names.HOST
-            columns = all_namespaces
-        if not found:
-            _explain(moment)
-        shown = volumes_view.view(found, volumes_view.Options(names, columns, sort_by))
-        return recorded.outcome(moment, Outcome(shown, no_resources(namespace)))
-
-    return show.run(find)
-
-
-def _chosen(moment: Moment, text: str) -> VClusterRef:
+def chosen(moment: Moment, text: str) -> VClusterRef:
     """The virtual cluster of --vcluster, of those of the moment."""
     return discovery.select(moment.clusters(), text)
 
 
-def _explain(moment: Moment) -> None:
+def explain(moment: Moment) -> None:
     """Return if the Prometheus has metrics of the moment. Raises VmetricsError with the times of which it has any."""
     if moment.empty:
         raise VmetricsError(span.explain(moment.server, moment.time))
@@ -343,6 +195,16 @@ def _selected(found: Sequence[Pod[Any]], text: str) -> list[Pod[Any]]:
         if all((_FIELDS[field](shown) == value) == equal for field, equal, value in fields):
             kept.append(pod)
     return kept
+
+
+def _on_node(moment: Moment, found: Found[Any], node: str) -> None:
+    """Leave out pods of other nodes. Raises NotFound if there is no such node."""
+    if not node:
+        return
+    places = history_nodes.of_pods(moment)
+    found.pods = [pod for pod in found.pods if places.get(pod.host) == node]
+    if not found.pods and node not in history_nodes.read(moment).names:
+        raise NotFound(f'nodes "{node}" not found', code=404, reason="NotFound")
 
 
 def _pods(

@@ -47,9 +47,9 @@ def node_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--node", default="", callback=not_empty, help="Only pods on this node.")(command)
 
 
-def check_live(*, network: bool = False, io: bool = False, node: str = "") -> None:
+def check_live(*, network: bool = False, io: bool = False) -> None:
     """Raises UsageError for what a Prometheus is not asked for."""
-    for flag, given in (("--network", network), ("--io", io), ("--node", node)):
+    for flag, given in (("--network", network), ("--io", io)):
         if given:
             raise UsageError(f"{flag} requires another --source")
 

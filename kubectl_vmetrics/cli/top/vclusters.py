@@ -84,10 +84,10 @@ def vclusters(
     if recorded(context):
         if private_nodes:
             raise UsageError("--private-nodes and --source=prometheus cannot be used together")
-        check_live(network=network, io=io, node=node)
-        from . import recorded as past
+        check_live(network=network, io=io)
+        from . import recorded_tables as past
 
-        return past.vclusters(context, show, targets, names=names, namespace=namespace, sort_by=sort_by, total=total)
+        return past.vclusters(context, show, targets, names=names, namespace=namespace, options=options, node=node)
     client = open_client(context)
     meter = Meter(context, client, show) if network or io else None
 

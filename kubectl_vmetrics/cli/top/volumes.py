@@ -57,7 +57,7 @@ def volumes_(
     check_sort(sort_by, view.sorts(namespaces=all_namespaces, inside=bool(vcluster)))
     show = Show(context, **output)
     if recorded(context):
-        from . import recorded as past
+        from . import recorded_tables as past
 
         return past.volumes(context, show, targets, all_namespaces=all_namespaces, sort_by=sort_by, vcluster=vcluster)
     client = open_client(context)
