@@ -118,6 +118,10 @@ COMMANDS: dict[str, Need] = {
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
         (*_WORKLOADS, *_SPACES, *_PODS, *_CLAIMS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
     ),
+    "rightsize": Need(
+        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        (*_WORKLOADS, *_SPACES, *_PODS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
+    ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
     "targets prometheus": Need(
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),

@@ -62,6 +62,10 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "components": (["components --interval 1s"], []),
     "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
     "explain": (["explain pod POD"], ["explain pod POD", "explain pod orders-db-0 -n team-a"]),
+    "rightsize": (
+        ["rightsize --since 2d --step 1h -o json"],
+        ["rightsize --since 2d --step 1h -o yaml", "rightsize --since 2d --step 1h --vcluster shop -o json"],
+    ),
     "targets": (["targets", "targets kubevirt"], ["targets -o http-sd", "targets controlplanes -o scrape-config"]),
     "targets prometheus": (["targets prometheus"], ["targets prometheus -o json"]),
     "doctor prometheus": (["doctor prometheus"], []),
