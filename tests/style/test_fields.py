@@ -19,11 +19,13 @@ LINES = (
     "top pods -A --sum",
     "top pods --vcluster shop -A",
     "top pods -A --source kubelet --pressure",
+    "top pods -A --network --io",
     "top nodes",
     "top nodes --show-swap",
     "demo --break nodes-missing top nodes",
     "top nodes --vcluster shop",
-    "top vclusters",
+    "top vclusters --network --io",
+    "top vclusters --private-nodes",
     "top namespaces -A",
     "top volumes -A",
     "top gpus",
@@ -40,6 +42,16 @@ LINES = (
 )
 NAMED = ("filesystems", "vcpuRates", "interfaces", "disks", "migration")
 OPEN = (
+    "requests",
+    "limits",
+    "quota.hard",
+    "quota.used",
+    "capacity",
+    "allocatable",
+    "containers[].requests",
+    "containers[].limits",
+    "controlPlane.requests",
+    "controlPlane.limits",
     "metadata.labels",
     "labels",
     "components[].pendingPods",
@@ -55,6 +67,18 @@ ELSEWHERE |= {
     "sharedBy",
     "notes[]",
     *(f"components[].unanswered[]{name}" for name in ("", ".host", ".requests", ".requestsGrown")),
+}
+ELSEWHERE |= {
+    f"{kind}.limitsShare.{name}" for kind in ("VirtualClusterUsage", "NamespaceUsage") for name in ("cpu", "memory")
+}
+ELSEWHERE |= {"NamespaceUsage.quota.hard", "NamespaceUsage.quota.used"}
+ELSEWHERE |= {
+    "VirtualMachineInstanceMetrics.memory.dirtyBytesPerSecond",
+    "unproven",
+    "unprovenPods",
+    "load1",
+    "goroutines",
+    "connectionErrorsTo[]",
 }
 """What the demo cluster does not have: nested virtual clusters, swap, faulty networks, flushes, start times, webhooks."""
 
