@@ -24,6 +24,8 @@ from .quantities import NANO, Position, Resource
 _MANY = 200_000
 """Containers whose account is remembered between steps: some 60 MB; more are looked up again. So many pods are checked
 for usage, too."""
+_USED, _REQUESTED, _BILLED = range(3)
+"""Places in a cell."""
 
 
 class Directory(Protocol):
@@ -83,18 +85,54 @@ class Line:
     """What one of the smallest accounts has so far.
 
     Attributes:
-        used, requested, billed: in base units.
+        cells: by position, what was used, requested and billed, in base units.
         seen: the steps in which it had anything, a bit for each.
     """
 
-    __slots__ = ("billed", "last", "requested", "seen", "used")
+    __slots__ = ("cells", "last", "seen")
 
     def __init__(self) -> None:
-        self.used: dict[Position, int] = {}
-        self.requested: dict[Position, int] = {}
-        self.billed: dict[Position, int] = {}
+        self.cells: dict[Position, list[int]] = {}
         self.seen = 0
         self.last = -1
+
+    @property
+    def used(self) -> dict[Position, int]:
+        """What was used, in base units."""
+        return self._of(_USED)
+
+    @property
+    def requested(self) -> dict[Position, int]:
+        """What was requested, in base units."""
+        return self._of(_REQUESTED)
+
+    @property
+    def billed(self) -> dict[Position, int]:
+        """What is billed, in base units."""
+        return self._of(_BILLED)
+
+    def _of(self, place: int) -> dict[Position, int]:
+        return {position: cell[place] for position, cell in self.cells.items() if cell[place]}
+
+
+class _Entry:
+    """Where the amounts of one container and resource go.
+
+    Attributes:
+        account: whose it is, if its time is billed as well; None otherwise.
+        cell: of the line and the position.
+        whole: of the position, what all containers are billed for in this step.
+        heard: whether it has used anything.
+    """
+
+    __slots__ = ("account", "cell", "heard", "line", "whole")
+
+    def __init__(self, account: Account | None, line: Line, cell: list[int], whole: list[int]) -> None:
+        self.account = account
+        self.line = line
+        self.cell = cell
+        self.whole = whole
+        self.heard = False
 
 
 class Ledger:
@@ -108,41 +146,50 @@ class Ledger:
         covered: seconds with data, by metric.
         lengths: seconds of each step.
         dropped: values that were no amounts: negative, infinite or NaN.
-        silent: pods, by namespace and name, that ran and have no usage.
     """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._known: dict[tuple[Resource, Container], tuple[Account, Line, Position]] = {}
+        self._known: dict[Resource, dict[Container, _Entry]] = {resource: {} for resource in Resource}
+        self._wholes: dict[Resource, dict[Position, list[int]]] = {resource: {} for resource in Resource}
+        self._running: Mapping[Container, float] = {}
         self._ran: dict[Account, float] = {}
+        self._pods: set[Container] = set()
+        self._heard: set[Container] = set()
         self.lines: dict[Account, Line] = {}
         self.balance = Balance(directory.node)
         self.covered: dict[Metric, float] = dict.fromkeys(METRICS, 0.0)
         self.lengths: list[float] = []
         self.dropped = 0
-        self.silent: set[tuple[str, str]] = set()
-        self._heard: set[tuple[str, str]] = set()
+
+    @property
+    def silent(self) -> int:
+        """How many pods ran and have no usage: they ended before they were measured for the first time."""
+        return len(self._pods - self._heard) if max(len(self._pods), len(self._heard)) < _MANY else 0
 
     def add(self, step: Step) -> None:
         """Add a step."""
-        self.lengths.append(step.end - step.start)
+        seconds = step.end - step.start
+        self.lengths.append(seconds)
+        self._running = step.amounts.get(Metric.RUNNING, {})
         for metric in METRICS:
-            self.covered[metric] += min(1.0, step.present.get(metric, 0.0)) * (step.end - step.start)
+            self.covered[metric] += min(1.0, step.present.get(metric, 0.0)) * seconds
         for item in COMPARED:
-            billed = self._compare(item, step)
-            nodes = {
-                node.pod: self._whole(amount, item.scale)
-                for node, amount in step.amounts.get(item.allocatable, {}).items()
-            }
+            self._compare(
+                item.resource, item.scale, step.amounts.get(item.used, {}), step.amounts.get(item.requested, {})
+            )
+            allocatable = step.amounts.get(item.allocatable, {})
+            nodes = {node.pod: self._whole(amount, item.scale) for node, amount in allocatable.items()}
             known = step.present.get(item.allocatable, 0.0)
             measured = max(step.present.get(item.used, 0.0), step.present.get(item.requested, 0.0))
-            self.balance.add(item.resource, step.end - step.start, nodes, known, billed, measured)
+            self.balance.add(item.resource, seconds, nodes, known, self._taken(item.resource), measured)
         for resource, metric in _NETWORK:
-            for pod, amount in step.amounts.get(metric, {}).items():
-                self._plain(resource, pod, self._whole(amount, 1), step)
-        self._claims(step)
+            self._plain(resource, step.amounts.get(metric, {}), (_USED, _BILLED))
+        self._plain(Resource.CLAIM, step.amounts.get(Metric.VOLUME_USED, {}), (_USED,))
+        self._plain(Resource.CLAIM, step.amounts.get(Metric.VOLUME_REQUEST, {}), (_REQUESTED, _BILLED))
         self._times()
-        self._listen(step)
+        if len(self._pods) < _MANY and step.present.get(Metric.MEMORY, 0.0) > 0:
+            self._pods.update(self._running)
 
     def seconds(self, lines: Iterable[Line]) -> float:
         """Of the steps in which at least one of the lines had anything."""
@@ -151,70 +198,69 @@ class Ledger:
             seen |= line.seen
         return sum(length for index, length in enumerate(self.lengths) if seen >> index & 1)
 
-    def _listen(self, step: Step) -> None:
-        """Notice pods without usage: they end before they are measured for the first time."""
-        if len(self._heard) >= _MANY:
-            return
-        # A pod that waits has memory, and no CPU time at all.
-        for metric in (Metric.CPU, Metric.MEMORY):
-            self._heard.update((container.namespace, container.pod) for container in step.amounts.get(metric, ()))
-        if step.present.get(Metric.MEMORY, 0.0) > 0:
-            self.silent.update((pod.namespace, pod.pod) for pod in step.amounts.get(Metric.RUNNING, ()))
-        self.silent -= self._heard
+    def _compare(
+        self, resource: Resource, scale: int, used: Mapping[Container, float], requested: Mapping[Container, float]
+    ) -> None:
+        """Bill the greater of both for each container: the loop that every pod and step goes through."""
+        known, now = self._known[resource], len(self.lengths) - 1
+        for container, amount in used.items():
+            use = round(amount * scale) if 0 <= amount < math.inf else self._whole(amount, scale)
+            asked = requested.get(container)
+            request = 0 if asked is None else self._whole(asked, scale)
+            if not use and not request:
+                continue
+            entry = known.get(container) or self._looked_up(resource, container)
+            if not entry.heard:
+                entry.heard = True
+                self._heard.add(Container(container.namespace, container.pod))
+            cell, most = entry.cell, use if use > request else request
+            cell[_USED] += use
+            cell[_REQUESTED] += request
+            cell[_BILLED] += most
+            entry.whole[0] += most
+            if entry.line.last != now:
+                self._see(entry.line)
+            if entry.account is not None:
+                self._run(entry.account, container)
+        for container, amount in requested.items():
+            if container not in used and (request := self._whole(amount, scale)):
+                entry = known.get(container) or self._looked_up(resource, container)
+                entry.cell[_REQUESTED] += request
+                entry.cell[_BILLED] += request
+                entry.whole[0] += request
+                self._see(entry.line)
+                if entry.account is not None:
+                    self._run(entry.account, container)
 
-    def _compare(self, item: Compared, step: Step) -> dict[Position, int]:
-        """Bill the greater of both for each container; returns what was billed by position."""
-        used, requested = step.amounts.get(item.used, {}), step.amounts.get(item.requested, {})
-        found: dict[Position, int] = {}
-        nothing: Mapping[Container, float] = {}
-        for first, second in ((used, requested), (requested, nothing)):
-            for container, amount in first.items():
-                if second is nothing and container in used:
-                    continue  # seen in the first round
-                one, other = self._whole(amount, item.scale), self._whole(second.get(container, 0.0), item.scale)
-                if not one and not other:
-                    continue
-                line, position = self._entry(item.resource, container, step)
-                use, request = (one, other) if first is used else (other, one)
-                if use:
-                    line.used[position] = line.used.get(position, 0) + use
-                if request:
-                    line.requested[position] = line.requested.get(position, 0) + request
-                most = max(use, request)
-                line.billed[position] = line.billed.get(position, 0) + most
-                found[position] = found.get(position, 0) + most
+    def _taken(self, resource: Resource) -> dict[Position, int]:
+        """What all containers are billed for in this step; ready for the next one."""
+        found = {}
+        for position, whole in self._wholes[resource].items():
+            if whole[0]:
+                found[position] = whole[0]
+                whole[0] = 0
         return found
 
-    def _plain(self, resource: Resource, container: Container, amount: int, step: Step) -> None:
-        if amount:
-            line, position = self._entry(resource, container, step)
-            line.used[position] = line.used.get(position, 0) + amount
-            line.billed[position] = line.billed.get(position, 0) + amount
+    def _plain(self, resource: Resource, amounts: Mapping[Container, float], places: tuple[int, ...]) -> None:
+        known = self._known[resource]
+        for container, value in amounts.items():
+            if amount := self._whole(value, 1):
+                entry = known.get(container) or self._looked_up(resource, container)
+                for place in places:
+                    entry.cell[place] += amount
+                self._see(entry.line)
 
-    def _claims(self, step: Step) -> None:
-        for metric in (Metric.VOLUME_USED, Metric.VOLUME_REQUEST):
-            for claim, value in step.amounts.get(metric, {}).items():
-                if amount := self._whole(value, 1):
-                    line, position = self._entry(Resource.CLAIM, claim, step)
-                    if metric is Metric.VOLUME_USED:
-                        line.used[position] = line.used.get(position, 0) + amount
-                    else:
-                        line.requested[position] = line.requested.get(position, 0) + amount
-                        line.billed[position] = line.billed.get(position, 0) + amount
-
-    def _entry(self, resource: Resource, container: Container, step: Step) -> tuple[Line, Position]:
-        found = self._known.get((resource, container))
-        if found is None:
-            found = self._looked_up(resource, container)
-        account, line, position = found
-        if line.last != (now := len(self.lengths) - 1):
+    def _see(self, line: Line) -> None:
+        now = len(self.lengths) - 1
+        if line.last != now:
             line.last = now
             line.seen |= 1 << now
-        if account.kind in (Kind.VM, Kind.CONTROL_PLANE) and resource in (Resource.CPU, Resource.MEMORY):
-            pod, length = Container(container.namespace, container.pod, ""), self.lengths[now]
-            ran = step.amounts.get(Metric.RUNNING, {}).get(pod, length)
-            self._ran[account] = max(self._ran.get(account, 0.0), min(ran, length))
-        return line, position
+
+    def _run(self, account: Account, container: Container) -> None:
+        """Note how long a pod of a virtual machine or control plane ran in this step."""
+        length = self.lengths[-1]
+        ran = self._running.get(Container(container.namespace, container.pod), length)
+        self._ran[account] = max(self._ran.get(account, 0.0), min(ran, length))
 
     def _times(self) -> None:
         """Bill the time of virtual machines and control planes: of the longest pod, however many there are."""
@@ -222,14 +268,16 @@ class Ledger:
             machine = account.kind is Kind.VM
             detail = self._directory.size(account) if machine else ""
             position = Position(Resource.VM if machine else Resource.CONTROL_PLANE, detail)
-            line = self.lines[account]
-            for amounts in (line.used, line.billed):
-                amounts[position] = amounts.get(position, 0) + self._whole(seconds, NANO)
+            cell = self.lines[account].cells.setdefault(position, [0, 0, 0])
+            amount = self._whole(seconds, NANO)
+            cell[_USED] += amount
+            cell[_BILLED] += amount
         self._ran.clear()
 
-    def _looked_up(self, resource: Resource, container: Container) -> tuple[Account, Line, Position]:
-        if len(self._known) >= _MANY:
-            self._known.clear()
+    def _looked_up(self, resource: Resource, container: Container) -> _Entry:
+        known = self._known[resource]
+        if len(known) >= _MANY:
+            known.clear()
         if resource is Resource.CLAIM:
             account = self._directory.claimant(container)
             position = Position(resource, self._directory.storage_class(container))
@@ -239,12 +287,14 @@ class Ledger:
             detail = model if resource is Resource.GPU else ""
             position = Position(resource, detail, pool if resource in (Resource.CPU, Resource.MEMORY) else "")
         line = self.lines.setdefault(account, Line())
-        found = account, line, position
-        self._known[resource, container] = found
+        cell = line.cells.setdefault(position, [0, 0, 0])
+        whole = self._wholes[resource].setdefault(position, [0])
+        timed = account.kind in (Kind.VM, Kind.CONTROL_PLANE) and resource in (Resource.CPU, Resource.MEMORY)
+        found = known[container] = _Entry(account if timed else None, line, cell, whole)
         return found
 
     def _whole(self, amount: float, scale: int) -> int:
-        """Floats become integers here and nowhere else."""
+        """Floats become integers here, and in `_compare` by the same rule."""
         if 0 <= amount < math.inf:
             return round(amount * scale)
         self.dropped += 1

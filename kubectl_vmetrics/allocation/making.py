@@ -126,7 +126,7 @@ def _notes(ledger: Ledger, found: list[Row], question: Question, *, whole: bool)
         texts.append(
             "unmeasured is the host's capacity while no usage and no requests were recorded: no tenant pays for it"
         )
-    if whole and (count := len(ledger.silent)):
+    if whole and (count := ledger.silent):
         subject = "1 pod ran" if count == 1 else f"{count} pods ran"
         texts.append(
             f"{subject} without any recorded usage, as pods do that end within seconds: billed by request alone"
