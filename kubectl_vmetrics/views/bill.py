@@ -58,25 +58,13 @@ _COLUMNS = (
     _Column("MEM-REQ", Resource.MEMORY, _requested, kept=True),
     _Column("MEMORY(GiB-h)", Resource.MEMORY, _billed, kept=True),
     _Column("GPU(h)", Resource.GPU, _billed),
-    _Column("VOLUMES(GiB-h)", Resource.CLAIM, _billed),
-    _Column("SENT(GB)", Resource.NETWORK_OUT, _billed),
+    _Column("VOL(GiB-h)", Resource.CLAIM, _billed),
+    _Column("SENT(GB)", Resource.NETWORK_OUT, _billed, wide=True),
     _Column("RECEIVED(GB)", Resource.NETWORK_IN, _billed, wide=True),
-    _Column("CP(h)", Resource.CONTROL_PLANE, _billed),
-    _Column("VM(h)", Resource.VM, _billed),
+    _Column("CP(h)", Resource.CONTROL_PLANE, _billed, wide=True),
+    _Column("VM(h)", Resource.VM, _billed, wide=True),
 )
-_SPARE = (
-    "RECEIVED(GB)",
-    "PROJECT",
-    "CPU-USED",
-    "MEM-USED",
-    "CPU-REQ",
-    "MEM-REQ",
-    "SENT(GB)",
-    "VM(h)",
-    "CP(h)",
-    "VOLUMES(GiB-h)",
-    "OWNER",
-)
+_SPARE = ("PROJECT", "OWNER")
 PLANE = "<control plane>"
 _NAMES: dict[By, tuple[str, ...]] = {
     By.VCLUSTER: ("NAME",),
@@ -93,7 +81,7 @@ def view(bill: Bill, *, wide: bool = True) -> View:
     owners = bill.by is not By.OWNER and any(row.owner.name for row in rows)
     projects = bill.by is not By.OWNER and any(row.owner.project for row in rows)
     names = _NAMES[bill.by]
-    columns = [item for item in _COLUMNS if wide or not item.wide]
+    columns = [item for item in _COLUMNS if wide or not item.wide or (item.resource, bill.by) == (Resource.VM, By.VM)]
     columns = [item for item in columns if item.kept or any(total(item.amounts(row), item.resource) for row in rows)]
     headers = [*names, *(["OWNER"] if owners else []), *(["PROJECT"] if projects else [])]
     lead = len(headers)

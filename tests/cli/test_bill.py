@@ -200,7 +200,6 @@ def test_below_a_table_is_what_it_rests_on_and_beside_rows_for_programs_as_well(
             "MEM-USED",
             "MEM-REQ",
             "MEMORY(GiB-h)",
-            "CP(h)",
             "VM(h)",
         ]
     )

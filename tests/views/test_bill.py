@@ -43,33 +43,21 @@ def table(found: Bill) -> str:
 
 
 def test_the_table() -> None:
-    assert table(bill(Question(By.VCLUSTER, Share.BY_USAGE, PRICES))) == (
-        "NAME                        OWNER                              PROJECT    CPU-USED   CPU-REQ    CPU(core-h)   "
-        "MEM-USED   MEM-REQ    MEMORY(GiB-h)   GPU(h)     VOLUMES(GiB-h)   SENT(GB)   CP(h)      VM(h)      COST(EUR)\n"
-        "team-a/shop                 ann                                web-shop   3.600      0.700      3.746         "
-        "1.200      0.500      1.241           0.000      20.000           10.002     2.000      0.000      1.02\n"
-        'team-b/bank                 =HYPERLINK("http://example.com")   @bank      1.000      3.500      4.049         '
-        "2.000      4.000      4.138           2.000      0.000            2.000      0.000      0.000      6.51\n"
-        "team-c/=cmd|' /C calc'!A0   <none>                             <none>     0.125      0.000      0.126         "
-        "0.000      0.000      0.000           0.000      0.000            0.000      0.000      0.000      0.00\n"
-        "machines                    <none>                             <none>     0.250      0.000      0.253         "
-        "0.500      0.000      0.517           0.000      0.000            0.000      0.000      2.000      0.03\n"
-        "owned                       -2+3                               <none>     0.050      0.000      0.051         "
-        "0.100      0.000      0.104           0.000      0.000            0.000      0.000      0.000      0.00\n"
-        "<shared>                    <none>                             <none>     0.100      0.100      0.000         "
-        "0.200      0.000      0.000           0.000      0.000            0.000      0.000      0.000      0.00\n"
-        "<idle>                      <none>                             <none>     0.000      0.000      1.775         "
-        "0.000      0.000      26.000          0.000      0.000            0.000      0.000      0.000      0.17\n"
-        "<overcommitted>             <none>                             <none>     0.000      0.000      -2.000        "
-        "0.000      0.000      0.000           0.000      0.000            0.000      0.000      0.000      -0.06\n"
-        + " "
-        * 74
-        + "________   ________   ________      ________   ________   ________        ________   ________         "
-        "________   ________   ________   ________\n"
-        + " "
-        * 74
-        + "5.125      4.300      8.000         4.000      4.500      32.000          2.000      20.000           "
-        "12.002     2.000      2.000      7.67\n"
+    assert (
+        table(bill(Question(By.VCLUSTER, Share.BY_USAGE, PRICES)))
+        == """\
+NAME                        OWNER                              PROJECT    CPU-USED   CPU-REQ    CPU(core-h)   MEM-USED   MEM-REQ    MEMORY(GiB-h)   GPU(h)     VOL(GiB-h)   COST(EUR)
+team-a/shop                 ann                                web-shop   3.600      0.700      3.746         1.200      0.500      1.241           0.000      20.000       1.02
+team-b/bank                 =HYPERLINK("http://example.com")   @bank      1.000      3.500      4.049         2.000      4.000      4.138           2.000      0.000        6.51
+team-c/=cmd|' /C calc'!A0   <none>                             <none>     0.125      0.000      0.126         0.000      0.000      0.000           0.000      0.000        0.00
+machines                    <none>                             <none>     0.250      0.000      0.253         0.500      0.000      0.517           0.000      0.000        0.03
+owned                       -2+3                               <none>     0.050      0.000      0.051         0.100      0.000      0.104           0.000      0.000        0.00
+<shared>                    <none>                             <none>     0.100      0.100      0.000         0.200      0.000      0.000           0.000      0.000        0.00
+<idle>                      <none>                             <none>     0.000      0.000      1.775         0.000      0.000      26.000          0.000      0.000        0.17
+<overcommitted>             <none>                             <none>     0.000      0.000      -2.000        0.000      0.000      0.000           0.000      0.000        -0.06
+                                                                          ________   ________   ________      ________   ________   ________        ________   ________     ________
+                                                                          5.125      4.300      8.000         4.000      4.500      32.000          2.000      20.000       7.67
+"""
     )
 
 
