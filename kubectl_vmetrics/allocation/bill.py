@@ -30,7 +30,7 @@ class Row(NamedTuple):
         seconds: for how long anything was measured for it.
         used: what was used; CPU, memory, GPUs and network.
         requested: what was requested; CPU, memory, GPUs and claims.
-        billed: what is billed: of CPU, memory and GPUs the greater of both per container and step.
+        billed: what is billed: of CPU and memory the greater of both per container and step.
         shared: its part of the host's own pods, with --share.
         costs: by resource, of `billed`; None without prices.
         shared_cost: of `shared`; None without prices.

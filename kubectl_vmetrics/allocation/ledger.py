@@ -56,6 +56,8 @@ class Compared(NamedTuple):
     Attributes:
         used, requested, allocatable: where each is found.
         scale: base units of quantities.UNITS in one unit of history.
+        exclusive: whether a request takes all of a device, so that use never adds to the bill. Use of GPUs is known
+            by pod, and of slices (MIG) as well, which are no GPUs.
     """
 
     resource: Resource
@@ -63,12 +65,13 @@ class Compared(NamedTuple):
     requested: Metric
     allocatable: Metric
     scale: int
+    exclusive: bool = False
 
 
 COMPARED = (
     Compared(Resource.CPU, Metric.CPU, Metric.CPU_REQUEST, Metric.NODE_CPU_ALLOCATABLE, NANO),
     Compared(Resource.MEMORY, Metric.MEMORY, Metric.MEMORY_REQUEST, Metric.NODE_MEMORY_ALLOCATABLE, 1),
-    Compared(Resource.GPU, Metric.GPU, Metric.GPU_REQUEST, Metric.NODE_GPU_ALLOCATABLE, NANO),
+    Compared(Resource.GPU, Metric.GPU, Metric.GPU_REQUEST, Metric.NODE_GPU_ALLOCATABLE, NANO, exclusive=True),
 )
 _NETWORK = ((Resource.NETWORK_OUT, Metric.NETWORK_TRANSMIT), (Resource.NETWORK_IN, Metric.NETWORK_RECEIVE))
 METRICS = (
@@ -175,9 +178,11 @@ class Ledger:
         for metric in METRICS:
             self.covered[metric] += min(1.0, step.present.get(metric, 0.0)) * seconds
         for item in COMPARED:
-            self._compare(
-                item.resource, item.scale, step.amounts.get(item.used, {}), step.amounts.get(item.requested, {})
-            )
+            used, requested = step.amounts.get(item.used, {}), step.amounts.get(item.requested, {})
+            if item.exclusive:
+                self._plain(item.resource, used, (_USED,), item.scale)
+                used = {}
+            self._compare(item.resource, item.scale, used, requested)
             allocatable = step.amounts.get(item.allocatable, {})
             nodes = {node.pod: self._whole(amount, item.scale) for node, amount in allocatable.items()}
             known = step.present.get(item.allocatable, 0.0)
@@ -241,10 +246,12 @@ class Ledger:
                 whole[0] = 0
         return found
 
-    def _plain(self, resource: Resource, amounts: Mapping[Container, float], places: tuple[int, ...]) -> None:
+    def _plain(
+        self, resource: Resource, amounts: Mapping[Container, float], places: tuple[int, ...], scale: int = 1
+    ) -> None:
         known = self._known[resource]
         for container, value in amounts.items():
-            if amount := self._whole(value, 1):
+            if amount := self._whole(value, scale):
                 entry = known.get(container) or self._looked_up(resource, container)
                 for place in places:
                     entry.cell[place] += amount

@@ -40,9 +40,10 @@ LEAST = 30.0
     cls=Command,
     help="""Print what each tenant used, requested and is billed for, in rows that add up to the host.
 
-Of CPU, memory and GPUs, the greater of use and request is billed, per container and step. The host's own pods are a
-row of their own, or split with --share. Idle capacity is billed to no tenant. Numbers come from a Prometheus, or,
-with --for, from samples of the running cluster. Without --prices, the bill has no costs. See docs/showback.md.""",
+Of CPU and memory, the greater of use and request is billed, per container and step; GPUs and volumes as requested.
+The host's own pods are a row of their own, or split with --share. Idle capacity is billed to no tenant. Numbers come
+from a Prometheus, or, with --for, from samples of the running cluster. Without --prices, the bill has no costs. See
+docs/showback.md.""",
     examples=[
         ("Each virtual cluster's bill for this month", "bill"),
         (

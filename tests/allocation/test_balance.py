@@ -177,3 +177,26 @@ def test_time_without_data_is_neither_idle_nor_billed() -> None:
         ("unmeasured", 0.75 + 4),
     ]
     assert ledger.balance.estimated == {Resource.CPU: 900 + 3600}
+
+
+def test_a_gpu_is_billed_as_requested_however_busy_it_is() -> None:
+    """Requests are by container and use is by pod, also use of slices that nobody requested as a GPU."""
+    from kubectl_vmetrics.history.steps import Container, Step
+
+    web, slices, node = Container("ns-web-0", "web-0"), Container("ns-db-0", "db-0"), Container("", "node-1")
+    directory = Directory(Host(1, [], {}, frozenset(), frozenset()))
+    directory._node.update({"web-0": "node-1", "db-0": "node-1"})
+    ledger = Ledger(directory)
+    amounts = {
+        Metric.GPU: {web: 0.9 * 3600, slices: 0.5 * 3600},
+        Metric.GPU_REQUEST: {web._replace(container="main"): 3600.0},
+        Metric.NODE_GPU_ALLOCATABLE: {node: 2 * 3600.0},
+    }
+    ledger.add(Step(0, 3600, amounts, dict.fromkeys(amounts, 1.0)))
+    found = rows(ledger, By.NAMESPACE, Share.NONE, {})
+
+    hour = 3600 * 10**9
+    assert [
+        (row.account.path, *(total(part, Resource.GPU) / hour for part in (row.used, row.requested, row.billed)))
+        for row in found
+    ] == [("team-a/shop/data", 0.5, 0, 0), ("team-a/shop/default", 0.9, 1, 1), ("idle", 0, 0, 1)]
