@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
 from .queries import Metric
+from .spread import Spread
 from .steps import Container, Step
 from .window import Window
 from .workloads import Workload
@@ -42,8 +43,6 @@ OFTEN = 0.05
 """The share of throttled periods from which on a CPU limit is too low."""
 GROWS = 1.1
 """Memory grows if its largest sample in the last tenth of the time is so many times that of the time before."""
-_BUCKET = math.log(1.02)
-"""Samples within 2 % are counted together, by the largest of them; so advice is never below a percentile."""
 _FEW = 20
 """Replicas with fewer samples are looked at together: pods of jobs."""
 _MANY = 64
@@ -152,41 +151,11 @@ class Sum(NamedTuple):
         return self.requested_bytes - self.suggested_bytes
 
 
-class _Spread:
-    """Samples, in buckets."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.most = 0.0
-        self._buckets: dict[int, tuple[int, float]] = {}
-
-    def add(self, value: float, times: int = 1) -> None:
-        bucket = math.ceil(math.log(value) / _BUCKET) if value > 1e-9 else -10_000
-        count, most = self._buckets.get(bucket, (0, 0.0))
-        self._buckets[bucket] = (count + times, max(most, value))
-        self.count += times
-        self.most = max(self.most, value)
-
-    def merge(self, other: _Spread) -> None:
-        for count, most in other._buckets.values():
-            self.add(most, count)
-
-    def percentile(self, percent: float) -> float:
-        """The smallest sample that so many percent of all are not larger than."""
-        wanted, seen = math.ceil(self.count * percent / 100 - 1e-9), 0
-        for bucket in sorted(self._buckets):
-            count, most = self._buckets[bucket]
-            seen += count
-            if seen >= wanted:
-                return most
-        return self.most
-
-
 class _Replica:
     """A container of one pod."""
 
     def __init__(self) -> None:
-        self.cpu, self.memory = _Spread(), _Spread()
+        self.cpu, self.memory = Spread(), Spread()
         self.last = 0.0
 
 
@@ -249,6 +218,7 @@ class Usage:
         self._whose = whose
         self._known: dict[tuple[str, str], tuple[VClusterRef | None, str, Workload] | None] = {}
         self._tracks: dict[Key, _Track] = {}
+        self._found: dict[Container, _Track | None] = {}
         self._late = window.end - window.seconds / 10
         self.covered = 0.0
 
@@ -317,15 +287,21 @@ class Usage:
                 track.now[metric] = max(track.now.get(metric, 0.0), round(amount / seconds, 4))
 
     def _track(self, container: Container) -> _Track | None:
+        # Asked ten times per container and step.
+        try:
+            return self._found[container]
+        except KeyError:
+            found = self._found[container] = self._new(container)
+            return found
+
+    def _new(self, container: Container) -> _Track | None:
         if not container.container:
             return None
         pod = (container.namespace, container.pod)
         if pod not in self._known:
             self._known[pod] = self._whose(*pod)
         found = self._known[pod]
-        if found is None:
-            return None
-        return self._tracks.setdefault(Key(*found, container.container), _Track())
+        return None if found is None else self._tracks.setdefault(Key(*found, container.container), _Track())
 
     def advice(self, settings: Settings, *, recent: float = 3600.0) -> list[Advice]:
         """The advice for every workload that is still there, in order of names.
