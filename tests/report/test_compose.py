@@ -62,7 +62,7 @@ def test_summary(page: Node) -> None:
         "host-labs/acme is starved: throttled in 40% of the periods",
         "The control plane of host-kamaji/beta is degraded. 1 of 2 replicas is ready",
         "Volume shop/pgdata (host-a/acme) will be full on 2026-11-19 (in about 4 days, an estimate).",
-        "host-labs/acme has nearly used up its quota of CPU: 1.9 of 2",
+        "host-labs/acme has nearly used up its quota of CPU: 1.9 of 2.",
         "1 virtual cluster is idle: see below.",
         "Volume invoicing/applogs (globex) is 95% full.",
         "Names of virtual machines could not be read: the server refused the query.",

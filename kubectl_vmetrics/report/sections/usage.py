@@ -149,5 +149,6 @@ def _alerts(given: Given) -> list[Text]:
             if pair and pair[0] / pair[1] >= NEARLY:
                 said = f"{shown(pair[0], kind)} of {shown(pair[1], kind)}"
                 name = given.labels.line(group)
-                found.append(Text(f"{name} has nearly used up its quota of {kind.noun}:", Level.WARNING, said))
+                state = "is above" if pair[0] > pair[1] else "has nearly used up"
+                found.append(Text(f"{name} {state} its quota of {kind.noun}:", Level.WARNING, f"{said}."))
     return found
