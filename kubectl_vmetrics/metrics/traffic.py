@@ -210,7 +210,7 @@ def read(samples: Iterable[Sample], at: float) -> dict[tuple[str, str], Counters
             continue  # the pod's own cgroup counts its containers again
         counters = found.setdefault((namespace, name), Counters(namespace, name, at))
         parts = counters.network if field in NETWORK else counters.disk if field in DISK else counters.stalls
-        moment = sample.timestamp / 1000 if sample.timestamp else at
+        moment = at if sample.timestamp is None else sample.timestamp / 1000
         part = parts.setdefault(labels.get("id", ""), Part(moment, {}))
         part.at = max(part.at, moment)
         part.values[field] = part.values.get(field, 0.0) + sample.value
