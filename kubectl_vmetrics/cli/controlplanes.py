@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,11 @@ from .cluster import client as open_client
 from .command import Command
 from .components import SHORTEST, WHY
 from .show import Outcome, Show, sampling_options
+from .top.source import recorded, recorded_option
+
+if TYPE_CHECKING:
+    from kubectl_vmetrics.controlplane.health import Verdict
+    from kubectl_vmetrics.controlplane.plane import Plane
 
 
 @click.command(
@@ -28,7 +33,10 @@ scheduler's attempts.
 
 Scraping a tenant control plane requires a client certificate, which is read from the tenant's own Secrets: one made for
 monitoring if it exists, otherwise the least powerful one that is allowed to. It stays in memory and is used through a
-port-forward.""",
+port-forward.
+
+With --source prometheus, nothing is scraped: rates and quantiles are of five minutes that a Prometheus recorded, from
+targets with the labels that manifests kamaji and manifests vcluster set.""",
     examples=[
         ("All tenant control planes, with a verdict for each", "controlplanes -A --summary"),
         (
@@ -41,6 +49,7 @@ port-forward.""",
             "In a script: also exit with code 1 if the health of one is Unknown",
             "controlplanes -A --fail-on-problems --fail-on-unknown",
         ),
+        ("Two hours ago, from Prometheus", "controlplanes -A --at 2h"),
     ],
 )
 @click.argument("names", nargs=-1)
@@ -49,6 +58,7 @@ port-forward.""",
 @click.option("--summary", is_flag=True, help="Show one row per control plane, with a verdict.")
 @click.option("--fail-on-problems", is_flag=True, help="Exit with code 1 if a control plane is Degraded.")
 @click.option("--fail-on-unknown", is_flag=True, help="Exit with code 1 if the health of a control plane is Unknown.")
+@recorded_option("components")
 @sampling_options(SHORTEST)
 @click.pass_context
 def controlplanes(
@@ -75,26 +85,39 @@ def controlplanes(
     if kind and kind not in KINDS:
         raise UsageError(f"--kind accepts only {', '.join(KINDS)}")
     show = Show(context, **output, shortest=(SHORTEST, WHY))
-    client = open_client(context)
+    past = None
+    if recorded(context):
+        from .recorded_planes import Past
+
+        past = Past(context)
+    client = past.client if past else open_client(context)
     scraper = Scraper(client, figures.wanted)
     waited = "seconds until the second sample"
     sampler: Sampler[Instance] = Sampler(show.interval, Progress(context.obj, waited))
     namespace = None if all_namespaces else client.namespace
 
-    def find() -> Outcome:
-        planes, warnings = finder.find(client, namespace, [kind] if kind else KINDS)
+    def live() -> tuple[list[Plane], list[str]]:
+        return finder.find(client, namespace, [kind] if kind else KINDS)
+
+    def judged() -> tuple[list[Verdict], list[str], bool]:
+        if past:
+            listed, warnings = past.verdicts(live, namespace, wide=show.wide)
+            kept = [item for item in listed if not kind or item.plane.kind == kind]
+            _check(names, [item.plane for item in kept], namespace)
+            return [item for item in kept if not names or item.plane.name in names], warnings, False
+        planes, warnings = live()
         partial = bool(warnings)
-        if names:
-            for name in names:
-                if name not in [plane.name for plane in planes]:
-                    where = f" in {namespace} namespace; -A searches all namespaces" if namespace else ""
-                    raise NotFound(f'control plane "{name}" not found{where}', code=404, reason="NotFound")
-            planes = [plane for plane in planes if plane.name in names]
+        _check(names, planes, namespace)
+        planes = [plane for plane in planes if not names or plane.name in names]
         sampled = sampler.sample(lambda: scraper.take(planes)) if planes else {}
         found = [
             health.judge(plane, components, scraper.used.get(plane.key))
             for plane, components in zip(planes, health.read(planes, sampled), strict=True)
         ]
+        return found, warnings, partial
+
+    def find() -> Outcome:
+        found, warnings, partial = judged()
         for verdict in found:
             who = f"{verdict.plane.kind} {verdict.plane.path}"
             # The summary has the reasons in its rows.
@@ -110,3 +133,11 @@ def controlplanes(
         return Outcome(shown, f"No control planes found{where}", tuple(warnings), failed=failed, partial=partial)
 
     return show.run(find)
+
+
+def _check(names: tuple[str, ...], planes: list[Plane], namespace: str | None) -> None:
+    """Raises NotFound if one of the names is not that of a control plane."""
+    for name in names:
+        if name not in [plane.name for plane in planes]:
+            where = f" in {namespace} namespace; -A searches all namespaces" if namespace else ""
+            raise NotFound(f'control plane "{name}" not found{where}', code=404, reason="NotFound")

@@ -20,6 +20,7 @@ from .cluster import flags, narrowed
 from .command import Command
 from .show import Outcome, Show, sampling_options
 from .top.choose import Targets, choose, not_empty, target_option, vcluster_option
+from .top.source import recorded, recorded_option
 
 if TYPE_CHECKING:
     from kubectl_vmetrics.kubevirt.guests import Key
@@ -43,7 +44,9 @@ are cached: a call within a minute of another returns immediately, with rates ov
 relative to the guest's vCPUs. Memory is what programs in the guest use. "~" marks the memory of the QEMU process
 (the guest has no balloon driver to report its own), CPU from a counter of whole seconds, and sums that include either.
 
-"-" means not reported, or a counter that was reset between samples.""",
+"-" means not reported, or a counter that was reset between samples.
+
+With --source prometheus, nothing is sampled: rates are means over five minutes that a Prometheus recorded.""",
     examples=[
         ("The machines in the default namespace", "vmi"),
         ("All machines, sorted by CPU", "vmi -A --sort-by=cpu"),
@@ -51,6 +54,7 @@ relative to the guest's vCPUs. Memory is what programs in the guest use. "~" mar
         ("The disks of one machine", "vmi db-0 -n prod --disks"),
         ("The machines of a virtual cluster, under their names there", "vmi --vcluster shop"),
         ("Refresh every 15 seconds", "vmi -A -w"),
+        ("Two hours ago, from Prometheus", "vmi -A --at 2h"),
     ],
 )
 @click.argument("names", nargs=-1)
@@ -64,6 +68,7 @@ relative to the guest's vCPUs. Memory is what programs in the guest use. "~" mar
 @click.option("--interfaces", is_flag=True, help="Show one row per network interface.")
 @vcluster_option
 @target_option
+@recorded_option("virt-handler")
 @sampling_options(rates.SHORTEST)
 @click.pass_context
 def vmi(
@@ -98,6 +103,11 @@ def vmi(
         raise UsageError("--sum cannot be used with --per-vcpu, --disks or --interfaces")
     labels = parse_labels(selector)
     show = Show(context, **output, shortest=(rates.SHORTEST, "virt-handler's numbers can be 3 seconds old"))
+    options = view.Options(all_namespaces, sort_by, total, show.wide, "".join(kinds), bool(vcluster))
+    if recorded(context):
+        from . import machines
+
+        return machines.run(context, show, options, targets, names=names, labels=labels, node=node, vcluster=vcluster)
     environment: Environment = context.obj
     client = open_client(context)
     sampler = sampling.Sampler(
@@ -106,7 +116,6 @@ def vmi(
         recall=_recall(context, client),
         progress=Progress(environment, "seconds until the second sample"),
     )
-    options = view.Options(all_namespaces, sort_by, total, show.wide, "".join(kinds), bool(vcluster))
 
     def find() -> Outcome:
         ref, listed = choose(client, vcluster, targets) if vcluster else (None, None)

@@ -48,17 +48,18 @@ MOST = 20
 _VERSION = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 
-_ALL = (
+FAMILIES = (
     *(REQUESTS, DURATIONS, INFLIGHT, LONG_RUNNING, ETCD, *OBJECTS, LEADER),
     *(QUEUE, PENDING, ATTEMPTS, ATTEMPT_DURATIONS, TENANT_STATUS),
     *(name for name, _ in VERSIONS),
     *("etcd_server_has_leader", "etcd_server_is_leader"),
 )
+"""All that are read here."""
 
 
 def wanted(name: str) -> bool:
     """Whether this module reads a family."""
-    return name in _ALL or process.wanted(name)
+    return name in FAMILIES or process.wanted(name)
 
 
 class Figures(NamedTuple):

@@ -29,6 +29,10 @@ MOST = 5
 """The maximum number of servers listed for a component."""
 
 
+class NotRecorded(VmetricsError):
+    """A Prometheus does not scrape the component, so nothing is known about its health."""
+
+
 class Health(NamedTuple):
     """One component of one replica.
 
@@ -139,7 +143,7 @@ def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str],
     details: list[str] = []
     for item in components:
         if item.error is not None:
-            causes = hidden if isinstance(item.error, (NoCredential, Forbidden, Unauthorized)) else wrong
+            causes = hidden if isinstance(item.error, (NoCredential, NotRecorded, Forbidden, Unauthorized)) else wrong
             causes.setdefault(why(item.error), []).append(item.component.name)
             fix = remedy(plane, item.error)
             details.append(item.error.message + (f" -> {fix}" if fix else ""))
@@ -156,6 +160,8 @@ def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str],
 def why(error: VmetricsError) -> str:
     """The error in a few words."""
     message = error.message.lower()
+    if isinstance(error, NotRecorded):
+        return "not in Prometheus"
     if isinstance(error, NoCredential):
         return "no usable client certificate"
     if isinstance(error, Forbidden):

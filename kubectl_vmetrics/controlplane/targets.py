@@ -15,11 +15,16 @@ from kubectl_vmetrics.metrics.targets import Certificate, Target
 
 from . import credentials, kamaji
 from .credentials import NoCredential
-from .plane import CONTROLLER_MANAGER, KAMAJI, SCHEDULER, Component, Plane
+from .plane import APISERVER, CONTROLLER_MANAGER, ETCD, KAMAJI, KINE, KONNECTIVITY, SCHEDULER, SYNCER, Component, Plane
 from .scrape import through
 
 KIND = "controlplanes"
 JOBS = {CONTROLLER_MANAGER: "kube-controller-manager", SCHEDULER: "kube-scheduler"}
+COMPONENTS = {
+    **{name: name for name in (APISERVER, CONTROLLER_MANAGER, SYNCER, KINE, ETCD, KONNECTIVITY)},
+    **{name: component for component, name in JOBS.items()},
+}
+"""Components by the names of their jobs; some monitors call a controller manager by its own name."""
 """The job names that kubernetes-mixin uses; other components are called by their own names."""
 
 

@@ -28,6 +28,7 @@ def series(world: World, moments: list[float]) -> Iterator[Series]:
             for name, value, more in samples(machine, Ran(moment + age, worked(pod, moment))):
                 values.setdefault((name, tuple(more.items())), []).append(value)
         own = {**_JOB, **labels_of(machine)}
+        values["info", (("phase", "running"),)] = [1.0] * len(there)
         for (name, labels), listed in values.items():
             yield Series({"__name__": f"kubevirt_vmi_{name}", **own, **dict(labels)}, first, listed)
 

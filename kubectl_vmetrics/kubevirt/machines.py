@@ -53,7 +53,9 @@ class _Spec(msgspec.Struct):
     domain: _Domain = msgspec.field(default_factory=_Domain)
 
 
-class _System(msgspec.Struct):
+class System(msgspec.Struct):
+    """The operating system of a guest, as its agent reports it."""
+
     pretty: str = msgspec.field(default="", name="prettyName")
     name: str = ""
     version: str = ""
@@ -70,11 +72,13 @@ class _Memory(msgspec.Struct):
     current: str | None = msgspec.field(default=None, name="guestCurrent")
 
 
-class _Status(msgspec.Struct):
+class Status(msgspec.Struct):
+    """The state of a machine; node is where it runs."""
+
     phase: str = ""
     node: str = msgspec.field(default="", name="nodeName")
     conditions: list[Condition] = []
-    system: _System = msgspec.field(default_factory=_System, name="guestOSInfo")
+    system: System = msgspec.field(default_factory=System, name="guestOSInfo")
     moving: _Moving | None = msgspec.field(default=None, name="migrationState")
     memory: _Memory = msgspec.field(default_factory=_Memory)
     topology: _Topology = msgspec.field(default_factory=_Topology, name="currentCPUTopology")
@@ -85,7 +89,7 @@ class Machine(msgspec.Struct):
 
     metadata: Meta
     spec: _Spec = msgspec.field(default_factory=_Spec)
-    status: _Status = msgspec.field(default_factory=_Status)
+    status: Status = msgspec.field(default_factory=Status)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from kubectl_vmetrics.kube.lists import ObjectList, decoder, list_all
 
 from . import naming
 from .homes import Homes, warning
-from .identity import Origin
+from .identity import Origin, VClusterRef
 from .origins import MACHINES, Origins, Synced
 
 Key = tuple[str, str]
@@ -49,7 +49,11 @@ def names(client: Client, namespace: str | None, homes: Homes) -> tuple[dict[Key
     return found, warning(origins.unproven(MACHINES), "machine", homes)
 
 
-def by_labels(key: Key, labels: Mapping[str, str], homes: Callable[[], Homes]) -> Synced | None:
+Home = Callable[[str, str], VClusterRef | None]
+"""From a host namespace and the name of a virtual cluster to that, if it is proven."""
+
+
+def by_labels(key: Key, labels: Mapping[str, str], homes: Callable[[], Home]) -> Synced | None:
     """The same from the labels of its series, whose keys are sanitized; None if the name is not conclusive."""
     vcluster, namespace = (labels.get(_SANITIZED[key]) for key in (naming.MANAGED_BY, naming.NAMESPACE))
     if not vcluster or not namespace:
