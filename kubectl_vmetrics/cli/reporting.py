@@ -31,6 +31,7 @@ from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.report.given import Given, Labels
 from kubectl_vmetrics.report.tally import METRICS, Tally
 from kubectl_vmetrics.vcluster import discovery, machines
+from kubectl_vmetrics.vcluster.discovery import Inventory
 from kubectl_vmetrics.vcluster.homes import Homes
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
@@ -78,7 +79,7 @@ def gather(client: Client, server: Prometheus, asked: Asked, environment: Enviro
     failures: list[tuple[str, str]] = []
     names = names_.read(server, asked.window, client, targets=asked.targets)
     tenant = discovery.select(names.clusters, asked.vcluster) if asked.vcluster else None
-    known = _tried(failures, "Names of virtual machines", lambda: _machines(client, tenant, asked.targets), None)
+    known = _tried(failures, "Names of virtual machines", lambda: _machines(client, tenant, names, asked.targets), None)
     tally = Tally(names, tenant, lambda namespace, name: (known or {}).get((namespace, name), HOST))
     usage = _tried(failures, "Rightsizing", lambda: _usage(client, server, asked, names, tenant), None)
     step = windows.step(asked.window, asked.step) if asked.step else billing.step(asked.window)
@@ -160,9 +161,11 @@ def _usage(
     return rightsize.Usage(asked.window, whose)
 
 
-def _machines(client: Client, tenant: VClusterRef | None, targets: Targets) -> dict[tuple[str, str], Identity]:
+def _machines(
+    client: Client, tenant: VClusterRef | None, names: Names, targets: Targets
+) -> dict[tuple[str, str], Identity]:
     """The virtual names of virtual machines that exist now, by host namespace and name."""
-    homes = Homes(discovery.look(client, tenant.host_namespace if tenant else None), targets)
+    homes = Homes(Inventory(names.clusters, everywhere=True), targets)
     found, _ = machines.names(client, tenant.host_namespace if tenant else None, homes)
     return {key: Identity(item.vcluster, item.namespace, item.name) for key, item in found.items()}
 

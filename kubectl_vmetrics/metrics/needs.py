@@ -122,6 +122,22 @@ COMMANDS: dict[str, Need] = {
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
         (*_WORKLOADS, *_SPACES, *_PODS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
     ),
+    "report": Need(
+        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        (
+            *_PLANES,
+            *_FORWARD,
+            *_SECRETS,
+            *_rights("", "pods/proxy", "get"),
+            *_GENERATORS,
+            *_WORKLOADS,
+            *_SPACES,
+            *_PODS,
+            *_HOST,
+            *_rights("kubevirt.io", "virtualmachineinstances", "list"),
+            *_rights("monitoring.coreos.com", "prometheuses", "list"),
+        ),
+    ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
     "targets prometheus": Need(
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
