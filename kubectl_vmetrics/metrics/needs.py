@@ -43,6 +43,7 @@ _SPACES = _rights("", "namespaces", "list")
 _CLAIMS = _rights("", "persistentvolumeclaims", "list")
 _HOST = _rights("", "nodes", "list")
 _KUBELETS = _rights("", "nodes/proxy", "get")
+_HELD = (*_PODS, *_CLAIMS, *_rights("", "resourcequotas", "list"), *_KUBELETS)
 _HANDLERS = (*_rights("kubevirt.io", "kubevirts", "list"), *_PODS, *_rights("", "pods/proxy", "get"))
 _GENERATORS = _rights("kamaji.clastix.io", "kubeconfiggenerators", "list")
 _STORES = (
@@ -76,6 +77,13 @@ COMMANDS: dict[str, Need] = {
         (*_POD_METRICS, *_WORKLOADS, *_PODS, *_FORWARD, *_SECRETS), (*_SPACES, *_HOST)
     ),
     "top namespaces": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
+    "top vclusters -o wide": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD)),
+    "top namespaces -o wide": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD)),
+    "top pods --network": Need(
+        (*_rights(METRICS, "pods", *_ONE_OR_ALL), *_PODS, *_KUBELETS),
+        (*_rights("", "pods", "get"), *_WORKLOADS, *_SPACES),
+    ),
+    "top vclusters --network": Need((*_POD_METRICS, *_WORKLOADS, *_PODS, *_KUBELETS), (*_SPACES, *_HOST)),
     "top volumes": Need((*_KUBELETS, *_HOST, *_PODS), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "top gpus": Need((*_HOST, *_PODS, *_rights("", "pods/proxy", "get")), (*_CLAIMS, *_WORKLOADS, *_SPACES)),
     "top pods --gpu": Need(

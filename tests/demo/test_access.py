@@ -14,7 +14,7 @@ import yaml
 from kubectl_vmetrics.demo import server as demo_server
 from kubectl_vmetrics.demo.apiserver import Apiserver
 from kubectl_vmetrics.demo.cluster import Shape, build
-from kubectl_vmetrics.metrics import sampling
+from kubectl_vmetrics.metrics import sampling, traffic
 from tests.conftest import Cli, invoke, write_kubeconfig
 from tests.demo.asking import Clock, answer, ask, refused
 from tests.replay import RECORDINGS
@@ -279,6 +279,10 @@ def granted(user: str, resource: str, verbs: str) -> list[dict[str, Any]]:
         ("top nodes", "top nodes"),
         ("top vclusters", "top vclusters"),
         ("top namespaces", "top namespaces"),
+        ("top vclusters -o wide", "top vclusters -o wide"),
+        ("top namespaces -o wide", "top namespaces -o wide"),
+        ("top pods --network", "top pods -A --network --interval 5s"),
+        ("top vclusters --network", "top vclusters --io --interval 5s"),
         ("top volumes", "top volumes -A"),
         ("raw", "raw /api/v1/nodes/worker-1/proxy/metrics/resource"),
         ("vmi", "vmi -A --interval 5s"),
@@ -293,6 +297,7 @@ def test_the_rights_that_are_printed_are_enough_and_needed(
     """`manifests rbac --for COMMAND`, applied to a cluster that decides by it."""
     fake = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda _: None)
     monkeypatch.setattr(sampling, "time", fake)
+    monkeypatch.setattr(traffic, "_AGAIN", 0)
     objects = list(yaml.safe_load_all(invoke("manifests", "rbac", "--for", command, "--user=eve", "--complete").stdout))
     application = Apiserver(build(Shape()), Clock())
     with demo_server.serving(application) as url:

@@ -162,8 +162,8 @@ def test_rights_in_one_namespace(run: Callable[..., Result], path: Path, served:
         "      -> kubectl vmetrics doctor rbac -n NAMESPACE; or ask for them: kubectl vmetrics manifests" in everywhere
     )
     assert (
-        "missing rights in team-a for: top nodes, top vclusters --private-nodes, top volumes, top gpus, top pods --gpu, "
-        in there
+        "missing rights in team-a for: top nodes, top vclusters --private-nodes, top pods --network, "
+        "top vclusters --network, top volumes, top gpus, top pods --gpu, " in there
     )
     assert (
         "      -> kubectl vmetrics manifests rbac --for COMMAND -n NAMESPACE --user YOU | kubectl apply -f -" in there

@@ -44,6 +44,16 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
         ["top vclusters --private-nodes"],
         ["top vclusters --private-nodes --sum", "top pods --vcluster team-edge/edge --private-nodes"],
     ),
+    "top vclusters -o wide": (
+        ["top vclusters shop -o wide"],
+        ["top vclusters shop -o wide --sum", "top vclusters shop -o csv"],
+    ),
+    "top namespaces -o wide": (["top namespaces -o wide"], ["top namespaces --vcluster shop -o wide"]),
+    "top pods --network": (
+        ["top pods -A --network --host-names", "top pods POD --io --host-names"],
+        ["top pods -A --io --interval 5s", "top pods --vcluster shop --network"],
+    ),
+    "top vclusters --network": (["top vclusters shop --network"], ["top vclusters shop --io --sum"]),
     "top namespaces": (["top namespaces"], ["top namespaces --vcluster shop"]),
     "top pods --gpu": (
         ["top pods -A --gpu --host-names"],

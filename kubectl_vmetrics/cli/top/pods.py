@@ -164,7 +164,8 @@ def pods(
         from .gpu import read as read_gpus
 
         inside = inside._replace(extra=Gpus({}, {}).columns)
-    check_sort(sort_by, view.sorts(inside._replace(wide=show.details)))
+    if sort_by not in ("", "cpu", "memory"):  # those take no other columns to be known
+        check_sort(sort_by, view.sorts(inside._replace(wide=show.details)))
     if gpu and (from_prometheus or private_nodes):
         raise UsageError(
             f"--gpu and {'--private-nodes' if private_nodes else '--source=prometheus'} cannot be used together"
