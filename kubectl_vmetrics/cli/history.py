@@ -164,9 +164,8 @@ def history(
 
     def outcome() -> Outcome:
         found, how, notes = find()
-        made = view.table(found, how) if show.output == "csv" else view.view(found, how)
-        warnings = (*notes, *sorted(server.warnings))
-        return Outcome(made, no_resources(narrowed(context, all_namespaces=all_namespaces)), warnings)
+        where = None if vcluster else _namespace(context, client, kind, None, all_namespaces)
+        return Outcome(view.view(found, how), no_resources(where), (*notes, *sorted(server.warnings)))
 
     return show.run(outcome)
 

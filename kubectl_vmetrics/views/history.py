@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from .pods import UNRESOLVED, vcluster_cell, vcluster_object
 
 API_VERSION = "vmetrics/v1"
 _STATISTICS = ("MIN", "MEAN", "P95", "MAX", "NOW")
-_SPARE = ("MIN", "TOTAL", "P95", "VNAMESPACE")
+_SPARE = ("TREND",)
 _WIDE = 60
 _WHOLE = 0.99
 """The share of a window that has to have data, or else a warning says how much has."""
@@ -80,32 +81,33 @@ def view(found: History, options: Options) -> View:
         return _document(found, rows, options)
 
     names = [f"{_ITEMS[options.kind][1]}/{_path(row.key, options)}" for row in rows]
-    return View(headers, cells, document, lambda: names, spare=_SPARE)
+    return View(headers, cells, document, lambda: names, spare=_SPARE, plain=lambda: _plain(found, rows, options))
 
 
-def table(found: History, options: Options) -> View:
-    """The same for csv: a line for each row, or each of its points, with numbers in base units."""
-    rows = chosen(found, options)
+def _plain(found: History, rows: Sequence[Row], options: Options) -> tuple[list[str], list[list[Any]]]:
+    """Names and values for csv: a line for each row, or each of its points."""
     names = _columns(options)
-    cells: list[list[str]] = []
+    lines: list[list[Any]] = []
     if options.points:
-        headers = ["time", *names, *(f"{field.name}({_unit(field)})" for field in found.fields)]
         for row in rows:
             for index, (_, end) in enumerate(found.times):
                 values = [row.points[field.name][index] if field.name in row.points else None for field in found.fields]
-                cells.append([_time(end), *_identity(row.key, options), *map(_number, values)])
-    else:
-        headers = [*names]
+                lines.append([_time(end), *_identity(row.key, options), *values])
+        return ["time", *names, *(f"{_snake(field.name)}_{_snake(field.unit.label)}" for field in found.fields)], lines
+    for field in found.fields:
+        own, unit = _snake(field.name), _snake(field.unit.label)
+        names += [*(f"{own}_{name}_{unit}" for name in Statistics._fields), f"{own}_{_snake(field.unit.total)}"]
+    for row in rows:
+        line: list[Any] = _identity(row.key, options)
         for field in found.fields:
-            headers += [f"{field.name}.{name}({_unit(field)})" for name in Statistics._fields]
-            headers.append(f"{field.name}.{field.unit.total}")
-        for row in rows:
-            line = _identity(row.key, options)
-            for field in found.fields:
-                line += map(_number, found.statistics(row, field))
-                line.append(_number(row.totals.get(field.name)))
-            cells.append(line)
-    return View(headers, cells, dict, list)
+            line += [*found.statistics(row, field), row.totals.get(field.name)]
+        lines.append(line)
+    return names, lines
+
+
+def _snake(name: str) -> str:
+    """A name of documents as csv has it."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"([A-Z])", r"_\1", name).lower())
 
 
 def chosen(found: History, options: Options) -> list[Row]:
@@ -194,34 +196,31 @@ def _total(row: Row, field: Field) -> str:
     return f"{total:.0f}" if field.unit is Unit.COUNT else "-"
 
 
-def _unit(field: Field) -> str:
-    return field.unit.label
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else repr(round(value, 9))
-
-
 def _columns(options: Options) -> list[str]:
+    """The names of what identifies a row, for csv."""
     if options.kind is Kind.NODES:
         return ["name"]
     if options.kind is Kind.VCLUSTERS:
-        return ["hostNamespace", "vcluster"]
-    own = ["namespace"] if options.kind is Kind.NAMESPACES else ["namespace", "name"]
-    return own if options.inside else ["hostNamespace", "vcluster", *own]
+        return ["namespace", "name"]
+    group = options.kind is Kind.NAMESPACES
+    if options.inside:
+        return ["namespace"] if group else ["namespace", "name"]
+    host = ["host_namespace"] if group else ["host_namespace", "host_name"]
+    return [*host, "vcluster_namespace", "vcluster", "virtual_namespace", *([] if group else ["virtual_name"])]
 
 
-def _identity(key: Key, options: Options) -> list[str]:
+def _identity(key: Key, options: Options) -> list[Any]:
+    ref = key.vcluster
+    group = options.kind is Kind.NAMESPACES
     if options.kind is Kind.NODES:
         return [key.host_name]
-    name = key.name or key.host_name + (UNRESOLVED if key.vcluster else "")
-    space = key.namespace or ("" if key.vcluster else key.host_namespace)
-    own = [space] if options.kind is Kind.NAMESPACES else [space, name]
-    ref = key.vcluster
-    outer = [key.host_namespace, (ref.path if ref.parent else ref.name) if ref else ""]
     if options.kind is Kind.VCLUSTERS:
-        return outer
-    return own if options.inside else [*outer, *own]
+        return [ref.host_namespace, ref.name] if ref else [None, None]
+    if options.inside:
+        return [key.namespace] if group else [key.namespace, key.name or f"{key.host_name}{UNRESOLVED}"]
+    host = [key.host_namespace] if group else [key.host_namespace, key.host_name]
+    owner = [ref.host_namespace, ref.name] if ref else [None, None]
+    return [*host, *owner, key.namespace, *([] if group else [key.name])]
 
 
 def _time(seconds: float) -> str:
