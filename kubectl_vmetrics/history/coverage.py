@@ -10,6 +10,8 @@ from .window import Window
 
 _AT_A_TIME = 600.0
 """Seconds in which samples are counted to find out how far apart they are."""
+_PROBES = 16
+"""Moments of a window at which they are counted."""
 _USUAL = 60.0
 _NEAREST, _FARTHEST = 5.0, 300.0
 _PARTS = 120
@@ -36,10 +38,16 @@ class Coverage:
     def _found(self, witness: str) -> float | None:
         if witness not in self._intervals:
             start, end = self._window
-            counts = []
-            for at in sorted({end, (start + end) / 2, min(end, start + _AT_A_TIME)}):
-                found = self._server.query(f"max(count_over_time({witness}[{duration(_AT_A_TIME)}]))", at=at)
-                counts += [item.number for item in found if item.number > 0]
+            apart = max(_AT_A_TIME, (end - start - _AT_A_TIME) / _PROBES)
+            first = max(start, min(start + _AT_A_TIME, end))
+            expression = f"max(count_over_time({witness}[{duration(_AT_A_TIME)}]))"
+            found = [
+                float(text)
+                for part in self._server.parts(expression, end - (end - first) // apart * apart, end, apart, series=1)
+                for series in part.series
+                for _, text in series.values
+            ]
+            counts = [count for count in found if count > 0]
             # Where old samples are further apart than new ones, as after downsampling, those count.
             self._intervals[witness] = min(max(_AT_A_TIME / min(counts), _NEAREST), _FARTHEST) if counts else None
         return self._intervals[witness]
@@ -55,10 +63,10 @@ class Coverage:
         interval = self._found(witness)
         if interval is None:
             return [float(otherwise)] * grid.steps
-        # Two scrapes may be a little further apart than usual.
-        fresh = duration(1.5 * interval)
         part = min(max(interval, grid.step / _PARTS), grid.step)
-        seen = f"max(present_over_time({witness}[{fresh}]))"
+        # Two scrapes may be a little further apart than usual.
+        fresh = max(1.5 * interval, part)
+        seen = f"max(present_over_time({witness}[{duration(fresh)}]))"
         if part >= grid.step:
             expression, whole = seen, 1.0
         else:

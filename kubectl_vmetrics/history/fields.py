@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class Field(NamedTuple):
         metric: what it is made of.
         unit: of its points.
         resource: of quotas, which have many; "" for anything else.
+        of: the name that the fields of all resources have in common.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Field(NamedTuple):
     metric: Metric
     unit: Unit
     resource: str = ""
+    of: str = ""
 
 
 _CPU = Field("cpu", "cpu", Metric.CPU, Unit.CORES)
@@ -149,5 +152,9 @@ def of_quota(field: Field, resource: str) -> Field:
         else Unit.UNITS
     )
     return field._replace(
-        name=f"{field.name}/{resource}", label=f"{field.label}:{resource}", unit=unit, resource=resource
+        name=field.name + "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", resource)),
+        label=f"{field.label}:{resource}",
+        unit=unit,
+        resource=resource,
+        of=field.name,
     )

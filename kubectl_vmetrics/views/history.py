@@ -231,7 +231,6 @@ def _time(seconds: float) -> str:
 
 
 def _document(found: History, rows: Sequence[Row], options: Options) -> dict[str, Any]:
-    kind = _ITEMS[options.kind][0]
     covered = found.covered()
     step = max(found.seconds, default=0.0)
     coverage: dict[str, Any] = {"shares": {name: round(share, 4) for name, share in shares(found).items()}}
@@ -240,7 +239,7 @@ def _document(found: History, rows: Sequence[Row], options: Options) -> dict[str
     if found.brief:
         coverage["briefPods"] = found.brief
     document: dict[str, Any] = {
-        "kind": f"{kind}List",
+        "kind": "HistoryList",
         "apiVersion": API_VERSION,
         "metadata": {},
         "window": {"start": _time(found.window.start), "end": _time(found.window.end), "stepSeconds": step},
@@ -284,13 +283,28 @@ def _item(found: History, row: Row, options: Options) -> dict[str, Any]:
     for field in found.fields:
         if field.name in row.points:
             numbers = found.statistics(row, field)._asdict()
-            item[field.name] = {"unit": field.unit.label, **numbers, field.unit.total: row.totals[field.name]}
+            shown = {"unit": field.unit.label, **numbers, field.unit.total: row.totals[field.name]}
+            _put(item, field, shown)
     if options.points:
         item["points"] = [
-            {"time": _time(end), **_point(row.points, index)} for index, (_, end) in enumerate(found.times)
+            {"time": _time(end), **_point(found.fields, row.points, index)}
+            for index, (_, end) in enumerate(found.times)
         ]
     return item
 
 
-def _point(points: Mapping[str, Sequence[float]], index: int) -> dict[str, float | None]:
-    return {name: None if math.isnan(values[index]) else values[index] for name, values in points.items()}
+def _point(fields: Sequence[Field], points: Mapping[str, Sequence[float]], index: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields:
+        if field.name in points:
+            value = points[field.name][index]
+            _put(found, field, None if math.isnan(value) else value)
+    return found
+
+
+def _put(document: dict[str, Any], field: Field, value: Any) -> None:
+    """Add a field; those of quotas are by resource."""
+    if field.resource:
+        document.setdefault(field.of, {})[field.resource] = value
+    else:
+        document[field.name] = value

@@ -287,16 +287,17 @@ def test_the_view_from_inside_holds_nothing_of_others(way: str, prometheus: str,
 def test_csv_has_the_same_numbers(prometheus: str, home: Path) -> None:
     document = read(prometheus, home, "--step", "5m", "--points")
     rows = list(csv.DictReader(io.StringIO(ran(prometheus, home, "--step", "5m", "-o", "csv").stdout)))
-    assert [(row["hostNamespace"], row["vcluster"]) for row in rows] == [TEAM_A, TEAM_B, TEAM_C, ("", "")]
+    assert [(row["namespace"], row["name"]) for row in rows] == [TEAM_A, TEAM_B, TEAM_C, ("", "")]
     for row, item in zip(rows, document["items"], strict=True):
         for name, unit, total in (("cpu", "cores", "coreSeconds"), ("memory", "bytes", "byteSeconds")):
             for key in ("min", "mean", "p95", "max", "last"):
-                assert float(row[f"{name}.{key}({unit})"]) == pytest.approx(item[name][key], abs=1e-9)
-            assert float(row[f"{name}.{total}"]) == pytest.approx(item[name][total])
+                assert float(row[f"{name}_{key}_{unit}"]) == pytest.approx(item[name][key])
+            assert float(row[f"{name}_{total.replace('S', '_s')}"]) == pytest.approx(item[name][total])
     points = list(csv.DictReader(io.StringIO(ran(prometheus, home, "--step", "5m", "--points", "-o", "csv").stdout)))
-    flat = [(item, point) for item in document["items"] for point in item["points"]]
-    assert [(row["time"], float(row["cpu(cores)"])) for row in points] == [
-        (point["time"], pytest.approx(point["cpu"], abs=1e-9)) for _, point in flat
+    assert [(row["time"], float(row["cpu_cores"]), float(row["memory_bytes"])) for row in points] == [
+        (point["time"], pytest.approx(point["cpu"]), pytest.approx(point["memory"]))
+        for item in document["items"]
+        for point in item["points"]
     ]
 
 
