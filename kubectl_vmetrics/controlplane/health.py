@@ -145,6 +145,8 @@ def _unreachable(plane: Plane, components: Sequence[Health]) -> tuple[list[str],
         if item.error is not None:
             causes = hidden if isinstance(item.error, (NoCredential, NotRecorded, Forbidden, Unauthorized)) else wrong
             causes.setdefault(why(item.error), []).append(item.component.name)
+            if isinstance(item.error, NotRecorded):
+                continue  # the cause says it all
             fix = remedy(plane, item.error)
             details.append(item.error.message + (f" -> {fix}" if fix else ""))
         elif item.component.name in NEEDED and item.figures == Figures():

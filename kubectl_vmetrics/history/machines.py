@@ -23,7 +23,8 @@ from kubectl_vmetrics.vcluster.identity import VClusterRef
 from kubectl_vmetrics.vcluster.origins import Synced
 
 from .moment import Moment
-from .names import Names
+from .names import Identity, Names
+from .window import Window
 
 JOBS = 'job=~".*(kubevirt|virt-handler).*",job!~".*-x-.*"'
 """A job is named after a Service: KubeVirt's own, or the one of a chart; those of tenants have "-x-" in their names."""
@@ -110,6 +111,12 @@ def labels(server: Prometheus, start: float, end: float) -> dict[Key, dict[str, 
             if key.startswith(guests.LABEL)
         }
     return found
+
+
+def identities(server: Prometheus, window: Window, names: Names) -> dict[Key, Identity]:
+    """Whose the machines of a time were, as names.of says of pods; the host's own are left out. Raises as `labels`."""
+    found = virtual(labels(server, window.start, window.end), names)
+    return {key: Identity(item.vcluster, item.namespace, item.name) for key, item in found.items()}
 
 
 def _selector(name: str, server: Prometheus, namespace: str | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from kubectl_vmetrics.history import machines
 from kubectl_vmetrics.history.moment import Moment, Rhythm
 from kubectl_vmetrics.history.names import Names
+from kubectl_vmetrics.history.window import Window
 from kubectl_vmetrics.kubevirt import guests, series
 from kubectl_vmetrics.kubevirt.guests import Guest, Key
 from kubectl_vmetrics.kubevirt.rates import between
@@ -145,3 +146,16 @@ def test_virtual_names_are_proven_by_where_the_virtual_cluster_runs() -> None:
     assert machines.virtual(keys, names) == {
         ("team-a", "build-x-batch-x-shop"): Synced(VClusterRef("team-a", "shop"), "batch", "build")
     }
+
+
+def test_whose_the_machines_of_a_time_were(server: Prometheus) -> None:
+    names = Names()
+    found = machines.identities(server, Window(EARLIER, AT), names)
+    assert found == {}
+    labelled = {key: labels for key, labels in machines.labels(server, EARLIER, AT).items() if labels}
+    assert labelled
+    (key, own) = next(iter(labelled.items()))
+    given = {**own, "vcluster_loft_sh_managed_by": "shop", "vcluster_loft_sh_namespace": "batch"}
+    names.clusters = [VCluster(VClusterRef(key[0], "shop"))]
+    machine = (key[0], "m-x-batch-x-shop")
+    assert machines.virtual({machine: given}, names)[machine] == Synced(VClusterRef(key[0], "shop"), "batch", "m")
