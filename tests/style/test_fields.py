@@ -36,6 +36,7 @@ LINES = (
     "targets",
     "targets kubelet",
     "targets controlplanes",
+    "targets prometheus",
     "demo --break kubelet-down --break virt-handler-down doctor",
     "demo --break virt-handler-down components",
     "demo --break no-rights doctor rbac",
