@@ -7,9 +7,11 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.prometheus import blocks, unpack
 from tests.truth import evaluated
 
 Prometheus = Callable[[str], str]
@@ -42,3 +44,14 @@ def prometheus_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Promethe
             return urls[way]
 
         yield url
+
+
+@pytest.fixture(scope="session")
+def every_way(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recording, with all ways to know names: as the proxy serves them, and as rules record them."""
+    folder = tmp_path_factory.mktemp("every-way")
+    unpack(folder)
+    blocks(folder, evaluated.made_up_names(folder))
+    recorded = [rule for rule in evaluated.rules("kube-state-metrics") if rule["record"] == "vcluster_pod:names:max"]
+    evaluated.evaluate(folder, recorded)
+    return folder

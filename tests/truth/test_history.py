@@ -19,7 +19,7 @@ import pytest
 
 from kubectl_vmetrics.history import names, ways
 from tests.conftest import Result, invoke, write_kubeconfig
-from tests.prometheus import MISSING, blocks, instant_query, unpack
+from tests.prometheus import MISSING, instant_query
 from tests.truth import evaluated, oracle, victoria
 from tests.truth.oracle import FIRST, LAST, Counter, moment
 from tests.truth.test_rules import without_short
@@ -36,19 +36,8 @@ SPAN = "2026-11-24T16:10:00Z,2026-11-24T16:42:30Z"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recording, with all ways to know names: as the proxy serves them, and as rules record them."""
-    folder = tmp_path_factory.mktemp("history")
-    unpack(folder)
-    blocks(folder, evaluated.made_up_names(folder))
-    recorded = [rule for rule in evaluated.rules("kube-state-metrics") if rule["record"] == "vcluster_pod:names:max"]
-    evaluated.evaluate(folder, recorded)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prometheus(data: Path) -> Iterator[str]:
-    with evaluated.recorded(data) as url:
+def prometheus(every_way: Path) -> Iterator[str]:
+    with evaluated.recorded(every_way) as url:
         yield url
 
 
@@ -302,11 +291,11 @@ def test_csv_has_the_same_numbers(prometheus: str, home: Path) -> None:
 
 
 @victoria.MISSING
-def test_victoriametrics_says_the_same(data: Path, prometheus: str, home: Path, tmp_path: Path) -> None:
+def test_victoriametrics_says_the_same(every_way: Path, prometheus: str, home: Path, tmp_path: Path) -> None:
     """Totals within 2 %, and each step within 10 %."""
-    (data / "data" / "wal").mkdir(exist_ok=True)  # promtool asks for it
+    (every_way / "data" / "wal").mkdir(exist_ok=True)  # promtool asks for it
     with victoria.running(tmp_path) as url:
-        victoria.fill(url, data / "data")
+        victoria.fill(url, every_way / "data")
         for step in ("1m", "5m"):
             one, other = (read(each, home, "--step", step, "--points") for each in (prometheus, url))
             ours, theirs = by_tenant(one), by_tenant(other)

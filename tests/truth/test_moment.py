@@ -17,7 +17,7 @@ import pytest
 
 from kubectl_vmetrics.history import names, ways
 from tests.conftest import Result, invoke, write_kubeconfig
-from tests.prometheus import MISSING, blocks, unpack
+from tests.prometheus import MISSING
 from tests.truth import evaluated, oracle, victoria
 from tests.truth.oracle import moment, number
 
@@ -35,28 +35,17 @@ MINUTES = [snapshot for snapshot in oracle.snapshots() if snapshot.at > oracle.F
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recording, with all ways to know names: as the proxy serves them, and as rules record them."""
-    folder = tmp_path_factory.mktemp("moment")
-    unpack(folder)
-    blocks(folder, evaluated.made_up_names(folder))
-    recorded = [rule for rule in evaluated.rules("kube-state-metrics") if rule["record"] == "vcluster_pod:names:max"]
-    evaluated.evaluate(folder, recorded)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prometheus(data: Path) -> Iterator[str]:
+def prometheus(every_way: Path) -> Iterator[str]:
     """A Prometheus with that; its URL."""
-    with evaluated.recorded(data) as url:
+    with evaluated.recorded(every_way) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def victoria_metrics(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def victoria_metrics(every_way: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A VictoriaMetrics with the same; its URL."""
     with victoria.running(tmp_path_factory.mktemp("victoria")) as url:
-        victoria.fill(url, data / "data")
+        victoria.fill(url, every_way / "data")
         yield url
 
 
