@@ -40,8 +40,16 @@ def _where(server: Prometheus, at: float) -> str:
         if before and after:
             return f"there is a gap between {written(max(before))} and {written(min(after))}"
         if times:
-            return f"it has data from {written(min(times))} to {written(max(times))}"
+            return f"it has data {_between(times, at - far, end, 2 * step)}"
     oldest = server.oldest(chosen, now=now)
     if oldest is None:
         return "it has none of the last days either; run `kubectl vmetrics doctor prometheus` to find out why"
     return f"it has data from {written(oldest)} to now"
+
+
+def _between(times: list[float], start: float, end: float, near: float) -> str:
+    """From when to when; what reaches as far as was looked may go on."""
+    first, last = min(times), max(times)
+    if first - start <= near:
+        return f"until {written(last)}"
+    return f"from {written(first)} on" if end - last <= near else f"from {written(first)} to {written(last)}"
