@@ -210,7 +210,7 @@ def _sorts(command: str, given: Mapping[str, str]) -> Iterable[str]:
     if command in ("top vclusters", "top namespaces"):
         from kubectl_vmetrics.views import groups
 
-        options = groups.Options(wide=wide, network=network, io=io)
+        options = groups.Options(wide=wide, gpus=True, network=network, io=io)
         return groups.sorts(options, vclusters=command == "top vclusters", inside=inside)
     if command == "top nodes":
         from kubectl_vmetrics.views import nodes

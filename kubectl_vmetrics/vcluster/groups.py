@@ -71,7 +71,8 @@ class Share(NamedTuple):
 def on_node(details: Details, node: str) -> Details:
     """Only what is on a node; claims and quotas are not."""
     facts = {pod: item for pod, item in (details.facts or {}).items() if item.node == node}
-    return Details(facts, [pod for pod in details.others if pod.host in facts])
+    others = [pod for pod in details.others if pod.host in facts]
+    return Details(facts, others, gpu_percent=details.gpu_percent)
 
 
 def held_on(nodes: Iterable[Facts]) -> dict[str, Holding]:
@@ -102,12 +103,21 @@ class Details(NamedTuple):
         others: pods in `facts` that have no metrics (yet), with no usage.
         claims: None if they cannot be listed.
         quotas: by host namespace and resource; None if they cannot be listed.
+        gpu_percent: of the GPUs and slices assigned to each host pod; nothing for others.
     """
 
     facts: Mapping[HostPod, Facts] | None
     others: Sequence[Pod[Any]] = ()
     claims: Sequence[OwnedClaim] | None = None
     quotas: Mapping[str, Mapping[str, Quota]] | None = None
+    gpu_percent: Mapping[HostPod, float] = {}
+
+    @property
+    def gpus(self) -> bool:
+        """Whether any pod requests a GPU."""
+        from kubectl_vmetrics.metrics import gpus
+
+        return any(item.reserved and gpus.count(item.reserved.requests) for item in (self.facts or {}).values())
 
 
 def by_vcluster(
@@ -202,7 +212,10 @@ class _Held:
 
     def pod(self, key: Any, pod: Pod[Any]) -> None:
         if self._details and self._details.facts and (facts := self._details.facts.get(pod.host)):
-            self._mine(key).add(facts)
+            mine = self._mine(key)
+            mine.add(facts)
+            if (percent := self._details.gpu_percent.get(pod.host)) is not None:
+                mine.gpu_percent = (mine.gpu_percent or 0.0) + percent
 
     def claim(self, key: Any, item: OwnedClaim) -> None:
         self._mine(key).claim(item.claim)

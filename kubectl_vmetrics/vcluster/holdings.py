@@ -76,6 +76,8 @@ class Holding(msgspec.Struct):
         nodes: where they run.
         claims: how many PersistentVolumeClaims; None if they are not known.
         requested, used: bytes of these; None if not known of any.
+        gpu_percent: how busy the GPUs and MIG slices assigned to its pods are, 150 for one and a half; None if that is
+            not known of any.
         quotas: of the host namespace, by resource; None if they are not known, or are not this group's alone.
     """
 
@@ -88,6 +90,7 @@ class Holding(msgspec.Struct):
     claims: int | None = None
     requested: int | None = None
     used: int | None = None
+    gpu_percent: float | None = None
     quotas: Mapping[str, Quota] | None = None
 
     def add(self, facts: Facts) -> None:
@@ -110,6 +113,13 @@ class Holding(msgspec.Struct):
             self.requested = (self.requested or 0) + item.requested
         if item.used is not None:
             self.used = (self.used or 0) + item.used
+
+    @property
+    def gpus(self) -> int:
+        """GPUs and MIG slices that its pods request."""
+        from kubectl_vmetrics.metrics import gpus
+
+        return gpus.count(self.requests)
 
     def limit(self, resource: str) -> int | None:
         """What all of them together cannot use more of; None if there is no such limit."""

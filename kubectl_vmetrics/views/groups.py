@@ -34,6 +34,7 @@ class Options(NamedTuple):
         namespace: the host namespace that was asked about; None for all.
         wide: whether the columns of -o wide are shown.
         network, io: whether these columns are shown.
+        gpus: whether any pod requests a GPU.
         sourced: whether it is shown where numbers come from.
     """
 
@@ -44,6 +45,7 @@ class Options(NamedTuple):
     wide: bool = False
     network: bool = False
     io: bool = False
+    gpus: bool = False
     sourced: bool = False
 
 
@@ -72,7 +74,7 @@ def vclusters(groups: Sequence[VClusterUsage], options: Options) -> View:
         return {**found, "sum": {**_sum(ordered), **moved, "controlPlane": {"usage": usage_object(planes)}}}
 
     names = [f"vcluster/{g.vcluster.ref.path}" for g in own if g.vcluster]
-    everything = _vcluster_columns(options._replace(wide=True, sourced=True))
+    everything = _vcluster_columns(options._replace(wide=True, gpus=True, sourced=True))
     return _view(ordered, shown, everything, document, names, options)
 
 
@@ -90,7 +92,7 @@ def namespaces(groups: Sequence[NamespaceUsage], options: Options, *, inside: bo
     names = [f"namespace/{_path(group, inside=inside)}" for group in ordered]
     everything = [
         *_NAMESPACE_FIELDS,
-        *_common(options._replace(wide=True)),
+        *_common(options._replace(wide=True, gpus=True)),
     ]
     return _view(ordered, shown, everything, document, names, options)
 
@@ -133,7 +135,7 @@ def _vcluster_columns(options: Options) -> list[Column]:
         _Plane("CP-CPU(cores)", "control_plane_cpu_cores", CPU, usage("cpu_nanocores"), summed=True),
         _Plane("CP-MEMORY(bytes)", "control_plane_memory_bytes", MEMORY, usage("memory_bytes"), summed=True),
         *traffic.columns(network=options.network, io=options.io, stalls=False),
-        *(holdings.columns() if options.wide else []),
+        *(holdings.columns(gpus=options.gpus) if options.wide else []),
         *([Column("SOURCE", "source", TEXT, lambda g: g.source or "host")] if options.sourced else []),
     ]
 
@@ -197,7 +199,7 @@ def _common(options: Options) -> list[Column]:
             summed=True,
         ),
         _OfHost("MEMORY(%)", "memory_allocatable_share", SHARE, _share("memory_bytes", whole), UNKNOWN),
-        *(holdings.columns() if options.wide else []),
+        *(holdings.columns(gpus=options.gpus) if options.wide else []),
     ]
 
 

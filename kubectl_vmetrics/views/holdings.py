@@ -10,14 +10,31 @@ from kubectl_vmetrics.metrics.usage import Usage
 from kubectl_vmetrics.vcluster.holdings import Holding, amount
 
 from .cells import told
-from .columns import COUNT, CPU, MEMORY, SHARE, Column, rounded
+from .columns import COUNT, CPU, MEMORY, SHARE, Column, Kind, rounded
 
 _SHORT = {"cpu": "CPU", "memory": "MEM"}
 
 
-def columns() -> list[Column]:
-    """The columns of -o wide; items have `usage` and `holding`."""
-    return [*reserved_columns(), *_quota_columns(), *_volume_columns(), *_place_columns()]
+def columns(*, gpus: bool = True) -> list[Column]:
+    """The columns of -o wide; items have `usage` and `holding`. `gpus` where a pod requests any."""
+    shown = _gpu_columns() if gpus else []
+    return [*reserved_columns(), *shown, *_quota_columns(), *_volume_columns(), *_place_columns()]
+
+
+DEVICES = Kind(lambda value: f"{value:.2f}", rounded)
+"""How many devices are busy, on average."""
+
+
+def _gpu_columns() -> list[Column]:
+    return [
+        Column("GPU-REQ", "gpus_requested", COUNT, lambda item: _known(item, "gpus"), summed=True),
+        Column("GPU-USED", "gpus_used", DEVICES, _gpus_used, summed=True),
+    ]
+
+
+def _gpus_used(item: Any) -> float | None:
+    percent = _known(item, "gpu_percent")
+    return None if percent is None else percent / 100
 
 
 def reserved_columns() -> list[Column]:
@@ -175,6 +192,9 @@ def document(usage: Usage, holding: Holding | None) -> dict[str, Any]:
         "nodes": sorted(holding.nodes),
         "restarts": holding.restarts,
     }
+    if holding.gpus:
+        busy = None if holding.gpu_percent is None else rounded(holding.gpu_percent / 100)
+        found["gpus"] = told({"requested": holding.gpus, "used": busy})
     if holding.claims is not None:
         volumes = {"count": holding.claims, "requestedBytes": holding.requested, "usedBytes": holding.used}
         found["volumes"] = told(volumes)

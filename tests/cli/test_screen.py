@@ -65,7 +65,16 @@ def piped(*args: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 @pytest.mark.parametrize(
-    "command", ["top pods -A", "top pods -A -o wide", "top vclusters", "top namespaces", "targets"]
+    "command",
+    [
+        "top pods -A",
+        "top pods -A -o wide",
+        "top vclusters",
+        "top vclusters -o wide",
+        "top nodes -o wide",
+        "top namespaces",
+        "targets",
+    ],
 )
 def test_no_number_is_lost(command: str, width: int) -> None:
     args = ["demo", *command.split()]

@@ -10,6 +10,8 @@ from kubectl_vmetrics.cli.show import Show
 from kubectl_vmetrics.kube.client import Client
 from kubectl_vmetrics.kube.errors import BadAnswer, VmetricsError
 
+from .choose import Targets
+
 if TYPE_CHECKING:
     from kubectl_vmetrics.kube import core
     from kubectl_vmetrics.vcluster.holdings import Facts, Held, Holding
@@ -73,3 +75,15 @@ def on_node(client: Client, seen: Survey, node: str) -> Survey:
         core.node(client, node)
     seen.found.pods = kept
     return seen._replace(details=details)
+
+
+def with_gpus(client: Client, seen: Survey, targets: Targets) -> Survey:
+    """With how busy GPUs are, where a pod requests any; what cannot be read is a warning."""
+    if seen.details is None or not seen.details.gpus:
+        return seen
+    from .gpu import read
+
+    found = read(client, targets)
+    percent = {pod: item.percent for pod, item in found.assigned.items() if item.percent is not None}
+    details = seen.details._replace(gpu_percent=percent)
+    return seen._replace(details=details, warnings=(*seen.warnings, *found.warnings))

@@ -20,7 +20,7 @@ from kubectl_vmetrics.vcluster.survey import of_vcluster, survey
 from kubectl_vmetrics.views import groups as view
 
 from .choose import Targets, choose, explain, no_resources, nothing_inside, nothing_on, target_option, vcluster_option
-from .details import held, on_node
+from .details import held, on_node, with_gpus
 from .source import recorded, recorded_option
 from .traffic import node_option
 
@@ -61,7 +61,7 @@ def namespaces(
 ) -> int:
     """Read the options, query, print."""
     show = Show(context, **output)
-    known = view.Options(wide=show.details)
+    known = view.Options(wide=show.details, gpus=True)
     check_sort(sort_by, view.sorts(known, vclusters=False, inside=bool(vcluster)))
     namespace = narrowed(context, all_namespaces=all_namespaces)
     if recorded(context):
@@ -76,10 +76,12 @@ def namespaces(
     def on_host() -> Outcome:
         seen = survey(client, namespace, targets, held=held(show, client, namespace, pods=bool(node)))
         seen = on_node(client, seen, node) if node else seen
+        seen = with_gpus(client, seen, targets) if show.details else seen
+        gpus = bool(seen.details and seen.details.gpus)
         if not seen.found.pods and not seen.found.skipped:
             with contextlib.suppress(Forbidden):
                 explain(client, Scope(namespace))
-        options = view.Options(sort_by, total, seen.whole, wide=show.wide)
+        options = view.Options(sort_by, total, seen.whole, wide=show.wide, gpus=gpus)
         shown = view.namespaces(groups.by_namespace(seen.found.pods, seen.details), options, inside=False)
         return Outcome(shown, no_resources(namespace), seen.warnings, tuple(seen.found.skipped))
 
@@ -94,7 +96,7 @@ def namespaces(
             details = groups.on_node(details, node)
             found.pods = [pod for pod in found.pods if pod.host in (details.facts or {})]
             nothing_on(client, node, found.pods)
-        options = view.Options(sort_by, total, whole, wide=show.wide)
+        options = view.Options(sort_by, total, whole, wide=show.wide, gpus=bool(details and details.gpus))
         shown = view.namespaces(groups.by_namespace(found.pods, details), options, inside=True)
         return Outcome(
             shown,

@@ -18,7 +18,7 @@ from kubectl_vmetrics.vcluster.survey import survey
 from kubectl_vmetrics.views import groups as view
 
 from .choose import Targets, explain, no_resources, target_option
-from .details import held, on_node
+from .details import held, on_node, with_gpus
 from .source import recorded, recorded_option
 from .traffic import Meter, check_live, node_option, show_for, traffic_options
 
@@ -77,7 +77,7 @@ def vclusters(
         raise UsageError(f"vcluster [NAME]\nSee '{context.command_path} -h' for help and examples")
     show = show_for(context, output, traffic=network or io)
     options = view.Options(sort_by, total, wide=show.wide, network=network, io=io)
-    check_sort(sort_by, view.sorts(options._replace(wide=show.details), vclusters=True))
+    check_sort(sort_by, view.sorts(options._replace(wide=show.details, gpus=True), vclusters=True))
     namespace = narrowed(context, all_namespaces=all_namespaces)
     if private_nodes and node:
         raise UsageError("--private-nodes and --node cannot be used together: private nodes are not the host's")
@@ -99,8 +99,10 @@ def vclusters(
             if not seen.known and not names:
                 return Outcome(view.vclusters([], view.Options()), no_resources(namespace), seen.warnings)
         seen = on_node(client, seen, node) if node else seen
+        seen = with_gpus(client, seen, targets) if show.details else seen
         sampled = meter.sample_all(seen) if meter else None
         rates = sampled.rates if sampled else None
+        gpus = bool(seen.details and seen.details.gpus)
         rows = groups.by_vcluster(seen.found.pods, seen.known, seen.details, rates)
         if names:
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
@@ -114,7 +116,7 @@ def vclusters(
             filled = fill(client, rows, namespace, ask=private_nodes)
             rows, partial = filled.rows, partial or filled.partial
             warnings, skipped = (*warnings, *filled.warnings), (*skipped, *filled.skipped)
-        shown = view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace))
+        shown = view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace, gpus=gpus))
         return Outcome(shown, warnings=warnings, skipped=skipped, partial=partial)
 
     return show.run(find)
