@@ -218,7 +218,7 @@ def test_the_sums_are_those_of_the_rows_in_every_format(command: str, on_demo: C
         assert abs(number(cell) - float(sums[field])) < unit
         assert float(sums[field]) == pytest.approx(sum(float(row[field] or 0) for row in listed))
     more = {field for field, cell in sums.items() if cell} - set(SUMS[command].values())
-    assert more <= {*_HELD, *_VOLUMES, "restarts"}
+    assert more <= {*_HELD, *_VOLUMES, "restarts", "gpus_requested"}
     without = command.replace(" --sum", "")
     assert rows(on_demo(*without.split(), "-o", "csv").stdout) == listed
     assert on_demo(*command.split(), "-o", "github").stdout.splitlines()[-1].replace("|", "").split() == table

@@ -200,11 +200,11 @@ team-b······vc2········shop·········cart-785676477c-44qqg
 team-b······vc2········shop·········cart-785676477c-g2626···57m··········29Mi············
 """,
     "top vclusters -o csv --sum": """\
-namespace,name,status,version,pods,cpu_cores,cpu_allocatable_share,memory_bytes,memory_allocatable_share,control_plane_cpu_cores,control_plane_memory_bytes,cpu_requests_cores,cpu_limits_cores,cpu_requests_share,cpu_limits_share,memory_requests_bytes,memory_limits_bytes,memory_requests_share,memory_limits_share,quota_requests_cpu_used_cores,quota_requests_cpu_hard_cores,quota_requests_memory_used_bytes,quota_requests_memory_hard_bytes,volumes_requested_bytes,volumes_used_bytes,nodes,restarts
-team-a,vc1,Running,1,5,0.250006032,0.125003,126005248,0.005006,0.038632436,357285888,0.08,0.6,3.125075,,150994944,603979776,0.8345,,0.98,1,0,1073741824,1073741824,36806295552,1,0
-team-b,vc2,Running,1,5,0.254195731,0.127098,125661184,0.004993,0.041631406,348061696,0.08,0.6,3.177447,,150994944,603979776,0.832221,,,,1073741824,2147483648,1073741824,36805783552,1,0
-,,,,2,0.095878863,0.047939,1531904,6.1e-05,,,0.02,0.2,4.793943,,33554432,134217728,0.045654,,,,,,0,,1,0
-,,,,12,0.600080626,,253198336,,0.080263842,705347584,0.18,1.4,,,335544320,1342177280,,,,,,,2147483648,73612079104,,0
+namespace,name,status,version,pods,cpu_cores,cpu_allocatable_share,memory_bytes,memory_allocatable_share,control_plane_cpu_cores,control_plane_memory_bytes,cpu_requests_cores,cpu_limits_cores,cpu_requests_share,cpu_limits_share,memory_requests_bytes,memory_limits_bytes,memory_requests_share,memory_limits_share,gpus_requested,gpus_used,quota_requests_cpu_used_cores,quota_requests_cpu_hard_cores,quota_requests_memory_used_bytes,quota_requests_memory_hard_bytes,volumes_requested_bytes,volumes_used_bytes,nodes,restarts,source
+team-a,vc1,Running,1,5,0.250006032,0.125003,126005248,0.005006,0.038632436,357285888,0.08,0.6,3.125075,,150994944,603979776,0.8345,,0,,0.98,1,0,1073741824,1073741824,36806295552,1,0,host
+team-b,vc2,Running,1,5,0.254195731,0.127098,125661184,0.004993,0.041631406,348061696,0.08,0.6,3.177447,,150994944,603979776,0.832221,,0,,,,1073741824,2147483648,1073741824,36805783552,1,0,host
+,,,,2,0.095878863,0.047939,1531904,6.1e-05,,,0.02,0.2,4.793943,,33554432,134217728,0.045654,,0,,,,,,0,,1,0,host
+,,,,12,0.600080626,,253198336,,0.080263842,705347584,0.18,1.4,,,335544320,1342177280,,,0,,,,,,2147483648,73612079104,,0,
 """,
     "top pods --vcluster vc1 -n shop -l app=cart -o csv --sum": """\
 host_namespace,host_name,vcluster_namespace,vcluster,virtual_namespace,virtual_name,cpu_cores,memory_bytes,swap_bytes,cpu_requests_cores,cpu_limits_cores,memory_requests_bytes,memory_limits_bytes,cpu_requests_share,cpu_limits_share,memory_requests_share,memory_limits_share,node
@@ -221,9 +221,9 @@ name,pods,cpu_cores,cpu_allocatable_share,memory_bytes,memory_allocatable_share,
 vm,5,0.250006032,0.125003,126005248,0.005006,0.08,0.6,3.125075,,150994944,603979776,0.8345,,0
 """,
     "top namespaces --vcluster vc1 -o csv": """\
-host_namespace,vcluster_namespace,vcluster,virtual_namespace,pods,cpu_cores,cpu_allocatable_share,memory_bytes,memory_allocatable_share,cpu_requests_cores,cpu_limits_cores,cpu_requests_share,cpu_limits_share,memory_requests_bytes,memory_limits_bytes,memory_requests_share,memory_limits_share,quota_requests_cpu_used_cores,quota_requests_cpu_hard_cores,quota_requests_memory_used_bytes,quota_requests_memory_hard_bytes,volumes_requested_bytes,volumes_used_bytes,nodes,restarts
-team-a,team-a,vc1,default,1,0.040242648,0.020121,31174656,0.001239,0.01,0.1,4.024265,,16777216,134217728,1.858154,,,,,,0,,1,0
-team-a,team-a,vc1,shop,4,0.209763384,0.104882,94830592,0.003768,0.07,0.5,2.99662,,134217728,469762048,0.706543,,,,,,1073741824,36806295552,1,0
+host_namespace,vcluster_namespace,vcluster,virtual_namespace,pods,cpu_cores,cpu_allocatable_share,memory_bytes,memory_allocatable_share,cpu_requests_cores,cpu_limits_cores,cpu_requests_share,cpu_limits_share,memory_requests_bytes,memory_limits_bytes,memory_requests_share,memory_limits_share,gpus_requested,gpus_used,quota_requests_cpu_used_cores,quota_requests_cpu_hard_cores,quota_requests_memory_used_bytes,quota_requests_memory_hard_bytes,volumes_requested_bytes,volumes_used_bytes,nodes,restarts
+team-a,team-a,vc1,default,1,0.040242648,0.020121,31174656,0.001239,0.01,0.1,4.024265,,16777216,134217728,1.858154,,0,,,,,,0,,1,0
+team-a,team-a,vc1,shop,4,0.209763384,0.104882,94830592,0.003768,0.07,0.5,2.99662,,134217728,469762048,0.706543,,0,,,,,,1073741824,36806295552,1,0
 """,
 }
 
@@ -329,6 +329,7 @@ def test_documents(on_host: Cli) -> None:
         "nodes": ["vm"],
         "restarts": 0,
         "volumes": {"count": 1, "requestedBytes": 1073741824, "usedBytes": 36806295552},
+        "source": "host",
         "controlPlane": {
             "usage": {"cpu": "38632436n", "memory": "348912Ki"},
             "requests": {},

@@ -21,6 +21,7 @@ LINES = (
     "top pods --vcluster shop -A",
     "top pods -A --source kubelet --pressure",
     "top pods -A --network --io",
+    "top pods -A --gpu",
     "top nodes",
     "top nodes --show-swap",
     "demo --break nodes-missing top nodes",
@@ -79,6 +80,7 @@ ELSEWHERE = {"vcluster.parent", "containers[].usage.swap", "usage.swap"}
 ELSEWHERE |= {"disk.flush_latency", "network.drops", "network.errors", "KubeVirtComponent.startTimeSeconds"}
 ELSEWHERE |= {
     "sharedBy",
+    "gpu.estimated",
     "notes[]",
     *(f"components[].unanswered[]{name}" for name in ("", ".host", ".requests", ".requestsGrown")),
 }

@@ -25,6 +25,12 @@ MORE = {
     "top pods": ["top pods --vcluster shop -A", "top pods -A --source=kubelet --pressure", "top pods -A --containers"],
     "top nodes": ["demo --break nodes-missing top nodes"],
     "top vclusters": ["top vclusters --source=prometheus"],
+    "history": [
+        "history --points --step 6h",
+        "history -n team-a --metric quota",
+        "history volumes -A",
+        "history nodes",
+    ],
     "components": ["demo --break virt-handler-down components"],
     "doctor": ["demo --break kubelet-down --break virt-handler-down doctor", "demo --break no-rights doctor rbac"],
 }
