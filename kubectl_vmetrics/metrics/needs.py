@@ -130,6 +130,19 @@ COMMANDS: dict[str, Need] = {
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
         (*_WORKLOADS, *_SPACES, *_PODS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
     ),
+    "bill": Need(
+        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        (
+            *_WORKLOADS,
+            *_SPACES,
+            *_PODS,
+            *_HOST,
+            *_PLANES,
+            *_GENERATORS,
+            *_rights("kubevirt.io", "virtualmachineinstances", "list"),
+            *_rights("monitoring.coreos.com", "prometheuses", "list"),
+        ),
+    ),
     "report": Need(
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
         (
