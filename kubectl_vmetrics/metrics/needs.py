@@ -137,7 +137,7 @@ COMMANDS: dict[str, Need] = {
             *_SPACES,
             *_PODS,
             *_HOST,
-            *_PLANES,
+            *_rights("kamaji.clastix.io", "tenantcontrolplanes", "list"),
             *_GENERATORS,
             *_rights("kubevirt.io", "virtualmachineinstances", "list"),
             *_rights("monitoring.coreos.com", "prometheuses", "list"),
