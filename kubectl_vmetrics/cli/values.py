@@ -82,6 +82,8 @@ def _sources(command: str) -> Iterable[str]:
         "top vclusters": ("metrics-api", "prometheus"),
         "top namespaces": ("metrics-api", "prometheus"),
         "top volumes": ("kubelet", "prometheus"),
+        "vmi": ("virt-handler", "prometheus"),
+        "controlplanes": ("components", "prometheus"),
     }
     return known.get(command, ("metrics-api", "kubelet", "auto", "prometheus"))
 

@@ -112,7 +112,13 @@ def test_all_namespaces(complete: Cli) -> None:
 
 def test_rights_dashboards_checks_and_paths(complete: Cli) -> None:
     assert {"top pods", "controlplanes", "proxy"} <= set(values(complete, "manifests", "rbac", "--for", ""))
-    assert values(complete, "manifests", "rbac", "--for=top v") == ["--for=top vclusters", "--for=top volumes"]
+    assert values(complete, "manifests", "rbac", "--for=top v") == [
+        "--for=top vclusters",
+        "--for=top vclusters --private-nodes",
+        "--for=top vclusters -o wide",
+        "--for=top vclusters --network",
+        "--for=top volumes",
+    ]
     assert values(complete, "manifests", "dashboards", "vmetrics-m") == ["vmetrics-machines"]
     assert {"VM101", "VM102", "VM404", "VM601"} <= set(values(complete, "doctor", "VM"))
     assert "VM101\t" in complete("doctor", "VM101").stdout
@@ -373,10 +379,10 @@ def test_a_real_bash(tmp_path: Path) -> None:
         ("vmi --disks --sort-by=n", "vmi --disks --sort-by=network "),
         ("manifests rbac --for top\\ n", "manifests rbac --for top\\ n"),  # two of them
         ("manifests rbac --for top\\ no", "manifests rbac --for top\\ nodes"),
-        ("manifests rbac --for=top\\ vc", "manifests rbac --for=top\\ vclusters "),
-        ("manifests rbac --for 'top vc", "manifests rbac --for 'top vclusters' "),
-        ('manifests rbac --for "top vc', 'manifests rbac --for "top vclusters" '),
-        ("manifests rbac --for 'raw' --for 'top vc", "manifests rbac --for 'raw' --for 'top vclusters' "),
+        ("manifests rbac --for=top\\ vo", "manifests rbac --for=top\\ volumes "),
+        ("manifests rbac --for 'top vo", "manifests rbac --for 'top volumes' "),
+        ('manifests rbac --for "top vo', 'manifests rbac --for "top volumes" '),
+        ("manifests rbac --for 'raw' --for 'top vo", "manifests rbac --for 'raw' --for 'top volumes' "),
         ("top pods --no-h", "top pods --no-headers "),
     ],
 )
