@@ -5,7 +5,7 @@
 Run by hand; nothing is asserted. Each pod has what cAdvisor and kube-state-metrics have of a pod in the recording: its
 cgroup, a pause container and one of its own; 100 of them are a virtual cluster, and 40 are on a node. promtool makes
 blocks of ten minutes of that, some thousand pods at a time; Prometheus merges them before anything is measured.
-200,000 pods take some 15 minutes and 6 GiB of disk; with a FOLDER that is kept, the blocks are made once.
+200,000 pods take some 15 minutes and 2 GiB of disk; with a FOLDER that is kept, the blocks are made once.
 """
 
 from __future__ import annotations
