@@ -235,7 +235,7 @@ def test_completion_offers_what_the_error_about_a_wrong_value_lists(complete: Cl
             continue
         more = [arg for arg in NEEDED.get(" ".join(path), []) if not arg.startswith(flag)]
         error = on_demo(*path, *more, flag, "zzz", "--server=http://127.0.0.1:1").stderr
-        if listed := LISTS.search(error):
+        if (listed := LISTS.search(error)) and not listed[1].startswith("numbers "):
             known = set(re.split(r",\s*(?:or )?| or ", listed[1].strip()))
             offered = {value.rstrip("=") for value in values(complete, *path, flag, "")} - {"list", "table"}
             assert offered <= known, (path, flag)

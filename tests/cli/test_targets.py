@@ -304,7 +304,7 @@ def test_a_file_that_cannot_be_written_stays(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(command.os, "fsync", full)
+    monkeypatch.setattr("kubectl_vmetrics.cli.files.os.fsync", full)
     result = run(answers("virt-handler-a"), "-o", "file-sd", f"--to={path}")
 
     assert result == (1, "", f"error: --to: {path}: no space left on device\n")
