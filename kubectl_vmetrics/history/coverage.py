@@ -12,6 +12,8 @@ _AT_A_TIME = 600.0
 """Seconds in which samples are counted to find out how far apart they are."""
 _PROBES = 16
 """Moments of a window at which they are counted."""
+_MANY, _EXCEPTIONS = 8, 2
+"""With so many moments, the few that have the fewest samples may lie at a gap."""
 _USUAL = 60.0
 _NEAREST, _FARTHEST = 5.0, 300.0
 _PARTS = 120
@@ -47,9 +49,10 @@ class Coverage:
                 for series in part.series
                 for _, text in series.values
             ]
-            counts = [count for count in found if count > 0]
-            # Where old samples are further apart than new ones, as after downsampling, those count.
-            self._intervals[witness] = min(max(_AT_A_TIME / min(counts), _NEAREST), _FARTHEST) if counts else None
+            counts = sorted(count for count in found if count > 0)
+            # Where old samples are further apart than new ones, as after downsampling, those count; a gap must not.
+            count = counts[_EXCEPTIONS if len(counts) >= _MANY else len(counts) // 2] if counts else 0.0
+            self._intervals[witness] = min(max(_AT_A_TIME / count, _NEAREST), _FARTHEST) if count else None
         return self._intervals[witness]
 
     def shares(self, grid: Grid, witness: str, *, otherwise: bool) -> list[float]:

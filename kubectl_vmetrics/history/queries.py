@@ -70,7 +70,7 @@ class Metric(str, Enum):
     VM_CPU = "vmCpu"
     """Core-seconds, of virtual machines by the name of the VirtualMachineInstance."""
     VM_MEMORY = "vmMemory"
-    """Byte-seconds that programs in the guest use."""
+    """Byte-seconds that programs in the guest use, or the QEMU process if the guest has no balloon driver to say so."""
     VM_RUNNING = "vmRunning"
     """Seconds."""
     VM_NETWORK_RECEIVE = "vmNetworkReceive"
@@ -348,4 +348,5 @@ REQUESTS, LIMITS, SIDECAR_REQUESTS, SIDECAR_LIMITS = (
 KILLED = _gauge('kube_pod_container_status_last_terminated_reason{reason="OOMKilled"}', CONTAINER, "uid")
 HOST_NETWORK = _gauge('kube_pod_info{host_network="true"}', POD)
 VM_AVAILABLE = _gauge("kubevirt_vmi_memory_available_bytes", _VMI, witness=_KUBEVIRT)
+VM_RESIDENT = _gauge("kubevirt_vmi_memory_resident_bytes", _VMI, witness=_KUBEVIRT)
 VM_USABLE = _gauge("kubevirt_vmi_memory_usable_bytes", _VMI, witness=_KUBEVIRT)

@@ -25,6 +25,7 @@ from .queries import (
     SIDECAR_REQUESTS,
     SIDECARS,
     VM_AVAILABLE,
+    VM_RESIDENT,
     VM_USABLE,
     Metric,
     Query,
@@ -237,10 +238,10 @@ class Reader:
         return columns, query
 
     def _guests(self, grid: Grid) -> Columns:
-        """Memory that programs in guests use: what the guest has, less what it could still give to a program."""
-        queries = self._on(VM_AVAILABLE), self._on(VM_USABLE)
-        available, usable = (_columns(query, self._integrals(grid, query)) for query in queries)
-        return {
+        """Memory that programs in guests use: what the guest has, less what it could still give; or else QEMU's."""
+        queries = [self._on(query) for query in (VM_AVAILABLE, VM_USABLE, VM_RESIDENT)]
+        available, usable, resident = (_columns(query, self._integrals(grid, query)) for query in queries)
+        return resident | {
             key: array("d", [max(0.0, one - other) for one, other in zip(numbers, usable[key], strict=True)])
             for key, numbers in available.items()
             if key in usable

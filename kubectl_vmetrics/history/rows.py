@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kubectl_vmetrics.prometheus.api import Prometheus
 from kubectl_vmetrics.vcluster.identity import VClusterRef
 
-from . import steps
+from . import machines, steps
 from .fields import Field, Kind, Unit, of_quota
 from .names import HOST, Identity, Names
 from .queries import Metric
@@ -164,7 +164,8 @@ def read(
         VmetricsError: as steps.read.
     """
     metrics = list(dict.fromkeys(field.metric for field in wanted.fields))
-    rows = _Rows(wanted, names)
+    owners = machines.identities(server, window, names) if wanted.kind is Kind.VMI else {}
+    rows = _Rows(wanted, names, owners)
     for item in steps.read(server, window, step, metrics, containers=False, jobs=names.jobs, progress=progress):
         rows.add(item)
     return rows.history(window)
@@ -173,8 +174,9 @@ def read(
 class _Rows:
     """Collects steps."""
 
-    def __init__(self, wanted: Wanted, names: Names) -> None:
+    def __init__(self, wanted: Wanted, names: Names, machines: Mapping[tuple[str, str], Identity]) -> None:
         self._wanted = wanted
+        self._machines = machines
         self._names = names
         self._keys: dict[tuple[bool, str, str], Key | None] = {}
         self._amounts: dict[Key, dict[str, array[float]]] = {}
@@ -247,7 +249,7 @@ class _Rows:
 
     def _identity(self, space: str, name: str, *, claim: bool) -> Identity:
         if self._wanted.kind is Kind.VMI:
-            return HOST
+            return self._machines.get((space, name), HOST)
         if claim:
             return self._names.of_claim(space, name)
         if self._wanted.vcluster and self._wanted.vcluster.parent:

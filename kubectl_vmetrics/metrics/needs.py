@@ -124,7 +124,7 @@ COMMANDS: dict[str, Need] = {
     ),
     "history": Need(
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
-        (*_WORKLOADS, *_SPACES, *_PODS, *_CLAIMS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
+        (*_WORKLOADS, *_SPACES, *_rights("monitoring.coreos.com", "prometheuses", "list")),
     ),
     "rightsize": Need(
         (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from kubectl_vmetrics.cli.main import run
 from kubectl_vmetrics.output.terminal import Environment
-from tests.conftest import Result, invoke, write_kubeconfig
+from tests.conftest import Cli, Result, invoke, write_kubeconfig
 from tests.history.test_steps import HOUR, START, samples
 from tests.prometheus import MISSING, blocks
 from tests.truth import evaluated
@@ -169,3 +170,20 @@ def test_a_chart(url: str, tmp_path: Path) -> None:
     assert "ns/born" in result.stdout
     assert "ns/gone" not in result.stdout
     assert "\x1b" not in result.stdout
+
+
+@MISSING
+def test_virtual_machines_have_their_names_inside(on_live_demo: Cli) -> None:
+    """And memory, with a balloon driver in the guest or without one."""
+    words = ("history", "vmi", "--since=3h", "-o", "json")
+    outside = json.loads(on_live_demo(*words, "-A").stdout)["items"]
+    assert [(item.get("vcluster"), item["namespace"], item["name"]) for item in outside] == [
+        (None, "dev", "appliance"),
+        (None, "dev", "windows"),
+        (None, "prod", "db-0"),
+        (None, "prod", "web"),
+        ({"name": "shop", "hostNamespace": "team-a"}, "batch", "build"),
+    ]
+    assert all(item["memory"]["mean"] > 100 << 20 for item in outside)
+    inside = json.loads(on_live_demo(*words, "--vcluster=shop").stdout)["items"]
+    assert [(item["namespace"], item["name"], "host" in item) for item in inside] == [("batch", "build", False)]

@@ -72,6 +72,10 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "components": (["components --interval 1s"], []),
     "controlplanes": (["controlplanes -A --interval 1s", "controlplanes -n tenants --interval 1s"], []),
     "explain": (["explain pod POD"], ["explain pod POD", "explain pod orders-db-0 -n team-a"]),
+    "history": (
+        ["history --since 3h --step 1h", "history namespaces --since 3h --step 1h"],
+        ["history pods -A --since 3h --step 1h", "history volumes -A --since 3h --step 1h", "history --vcluster shop"],
+    ),
     "rightsize": (
         ["rightsize --since 2d --step 1h -o json"],
         ["rightsize --since 2d --step 1h -o yaml", "rightsize --since 2d --step 1h --vcluster shop -o json"],
