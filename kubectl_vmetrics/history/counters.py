@@ -13,6 +13,8 @@ _EQUAL = 0.99
 """Two jobs that scrape one kubelet have samples of different moments: a counter that falls by less was not reset."""
 _FORGET = 86_400.0
 """Seconds after which a counter that is gone is forgotten."""
+_REACH = 45.0
+"""Seconds: where nothing is newer, a sample that old is the last one so far, and its counter goes on growing."""
 
 Values = Mapping[Key, "array[float]"]
 Ask = Callable[[], Values]
@@ -70,6 +72,8 @@ class Counters:
         """
         scraped = self._scraped(grid, values, target)
         found: dict[Key, array[float]] = {}
+        newest = max((at for moments in (times or {}).values() for at in moments if at == at), default=math.inf)  # noqa: PLR0124
+        open_end = newest <= grid.time(grid.steps)
         ask_largest, ask_smallest = _Lazy(largest), _Lazy(smallest)
         for identity, keys in _identities(values, target).items():
             numbers, at = _merged(grid, keys, values, times)
@@ -81,6 +85,7 @@ class Counters:
                 lambda k, keys=keys: ask_largest.of(keys, k, max),  # type: ignore[misc]
                 lambda k, keys=keys: ask_smallest.of(keys, k, min),  # type: ignore[misc]
                 lambda k, keys=keys: scraped(keys, k),  # type: ignore[misc]
+                open_end=open_end,
             )
             if growth is not None:
                 found[identity] = growth
@@ -98,6 +103,8 @@ class Counters:
         largest: Callable[[int], float],
         smallest: Callable[[int], float],
         scraped: Callable[[int], float | None],
+        *,
+        open_end: bool,
     ) -> array[float] | None:
         count = grid.steps
         seen = self._seen.get(identity)
@@ -137,12 +144,15 @@ class Counters:
                 # A sample that is read again adds nothing; one without a time is as old as its step.
                 if time <= points[-1][0]:
                     time = grid.time(k) if total > points[-1][1] and k else points[-1][0]
-                points.append((time, total))
+                if time > points[-1][0]:
+                    points.append((time, max(total, points[-1][1])))
             last = number
             if k <= count:
                 newest, at_newest, total_newest = number, grid.time(k), total
         if not points or newest != newest:  # noqa: PLR0124
             return None
+        if open_end:
+            _go_on(points, grid.time(grid.steps))
         growth, reached = _differences(grid, points)
         self._seen[identity] = _Seen(newest, max(0.0, reached - total_newest), at_newest)
         return growth
@@ -220,6 +230,15 @@ class _Lazy:
 def _more(largest: float, last: float) -> float:
     """What a counter grew by before it was reset."""
     return largest - last if largest > last else 0.0
+
+
+def _go_on(points: list[tuple[float, float]], end: float) -> None:
+    """Let a counter grow to the end of a grid as it did between its last samples; what follows makes up for it."""
+    if len(points) < 2:
+        return
+    (earlier, low), (last, high) = points[-2:]
+    if 0 < end - last <= _REACH and last > earlier:
+        points.append((end, high + (high - low) * (end - last) / (last - earlier)))
 
 
 def _differences(grid: Grid, points: list[tuple[float, float]]) -> tuple[array[float], float]:

@@ -21,8 +21,10 @@ SHORTEST = 1.0
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdwy])")
+_BRIEFEST = 60.0
+"""Seconds of a window: scrapes are up to a minute apart."""
 _LONGEST = 20 * _SECONDS["y"]
-_LADDER = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_LADDER = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _EXAMPLES = "7d, 36h, 1h30m, 2026-11-24T16:00:00Z, 2026-11-24, " + ", ".join(WORDS)
 
 
@@ -89,6 +91,8 @@ def parse(since: str, until: str | None = None, *, now: float, zone: tzinfo | No
         raise ValueError(f"{since!r} is not in the past")
     if start >= end:
         raise ValueError(f"{since!r} is not before {until!r}")
+    if end - start < _BRIEFEST:
+        raise ValueError("the time range is too short: use 1m or more")
     return Window(start, end)
 
 

@@ -271,3 +271,12 @@ def test_where_samples_begin_nothing_is_born(server: Prometheus) -> None:
     window = Window(START - 7200, START)
     for step in (60, 600, 3600):
         assert sums(server, Metric.CPU, step, window)["steady"] == pytest.approx(180.0, abs=0.1 * step + 6)
+
+
+def test_the_last_step_is_no_different_where_samples_have_not_gone_further(server: Prometheus) -> None:
+    """The newest scrape is up to 25 s older than the end, and the last step may be shorter than that."""
+    for over in (1, 10, 20, 25):
+        window = Window(START + 4000, START + AFTER + over)
+        found = list(steps.read(server, window, 60, [Metric.CPU], containers=False))
+        shown = [item.amounts[Metric.CPU][Container("ns", "steady")] / (item.end - item.start) for item in found]
+        assert shown == pytest.approx([0.1] * len(shown), rel=0.001)

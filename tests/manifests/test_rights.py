@@ -152,7 +152,11 @@ def test_without_the_optional_rights_the_command_works_all_the_same(command: str
     plain, _ = LINES[command]
     for line, result in zip(plain, run(plain, of_command(command))[0], strict=True):
         assert result.code == 0, (line, result.stderr)
-        assert "forbidden" not in result.stdout or command in ("explain", "bill", "report")  # they list what could not be read
+        assert "forbidden" not in result.stdout or command in (
+            "explain",
+            "bill",
+            "report",
+        )  # they list what could not be read
 
 
 @pytest.mark.parametrize("command", LINES)
