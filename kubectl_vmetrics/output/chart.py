@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 COLORS = ("cyan", "orange", "green", "magenta", "yellow", "blue", "red", "white")
+MARKS = "abcdefgh"
+"""Of lines, where there are no colors: each point of one is its letter."""
 _HEIGHT = 18
 _NARROWEST = 40
 
@@ -48,7 +50,8 @@ def render(title: str, times: Sequence[float], lines: Sequence[Line], *, width: 
         known = [(at, point) for at, point in zip(times, line.points, strict=True) if not math.isnan(point)]
         if known:
             xs, ys = zip(*known, strict=True)
-            plot.plot(xs, ys, label=line.label, color=COLORS[index % len(COLORS)], marker="braille")
+            marker = "braille" if colored else MARKS[index % len(MARKS)]
+            plot.plot(xs, ys, label=line.label, color=COLORS[index % len(COLORS)], marker=marker)
     plot.ylim(0, None)
     ticks = _ticks(times)
     plot.xticks(ticks, [_moment(at, times[-1] - times[0]) for at in ticks])

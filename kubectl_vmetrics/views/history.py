@@ -131,12 +131,12 @@ def lines(found: History, options: Options, field: Field) -> list[Line]:
 
 def title(field: Field) -> str:
     """Of a chart."""
-    unit = {Unit.CORES: "cores", Unit.BYTES: "MiB", Unit.GPUS: "GPUs", Unit.RATE: "MiB/s", Unit.COUNT: "per step"}
+    unit = {Unit.CORES: "cores", Unit.BYTES: "GiB", Unit.GPUS: "GPUs", Unit.RATE: "MiB/s", Unit.COUNT: "per step"}
     return f"{field.label} ({unit.get(field.unit, 'units')})"
 
 
 def _scale(unit: Unit) -> float:
-    return float(1 << 20) if unit in (Unit.BYTES, Unit.RATE) else 1.0
+    return float({Unit.BYTES: 1 << 30, Unit.RATE: 1 << 20}.get(unit, 1))
 
 
 def _headers(options: Options) -> list[str]:

@@ -33,6 +33,9 @@ def test_lines_with_their_names_and_a_scale() -> None:
         "0.32",
         "0.00",
     ]
+    # Without colors, each line has a letter.
+    assert "aa team-a/shop" in text
+    assert "bb team-b/dev" in text
     assert "\x1b" not in text
     assert "\x1b[" in chart.render("cpu (cores)", TIMES, lines, width=70, colored=True)
 
