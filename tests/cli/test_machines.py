@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubectl_vmetrics.demo import server
+from kubectl_vmetrics.demo.apiserver import Apiserver
+from kubectl_vmetrics.demo.cluster import Shape, build
 from tests import prometheus
-from tests.conftest import Cli
+from tests.conftest import Cli, invoke, write_kubeconfig
 
 pytestmark = prometheus.MISSING
 
@@ -76,3 +80,13 @@ def test_control_planes_that_are_not_scraped_are_unknown(on_live_demo: Cli) -> N
         "Warning: monitoring/prometheus-k8s scrapes no tenant control plane with the label cluster=NAMESPACE/NAME: see "
         "kubectl vmetrics help manifests kamaji and manifests vcluster\n"
     )
+
+
+def test_private_nodes_are_not_shown_as_idle(tmp_path: Path) -> None:
+    """No Prometheus of the host has their pods: 0 would be wrong."""
+    with server.serving(Apiserver(build(Shape(private=1)))) as url:
+        kubeconfig = write_kubeconfig(tmp_path, url)
+        found = invoke("top", "vclusters", "--source", "prometheus", "--no-headers", kubeconfig=kubeconfig)
+    (row,) = [line.split() for line in found.stdout.splitlines() if line.startswith("team-edge")]
+    assert row[:6] == ["team-edge", "edge", "Running", "0.37.0", "-", "<unknown>"]
+    assert "team-edge/edge has private nodes, whose pods no Prometheus of the host scrapes" in found.stderr

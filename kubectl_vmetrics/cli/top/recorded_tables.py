@@ -13,6 +13,7 @@ from kubectl_vmetrics.history import nodes as history_nodes
 from kubectl_vmetrics.history.moment import Moment
 from kubectl_vmetrics.kube import core
 from kubectl_vmetrics.kube.errors import NotFound, UsageError, VmetricsError
+from kubectl_vmetrics.metrics.findings import some
 from kubectl_vmetrics.metrics.metrics_api import PodMetrics, Scope
 from kubectl_vmetrics.vcluster import discovery, groups
 from kubectl_vmetrics.vcluster.groups import Details
@@ -113,10 +114,37 @@ def vclusters(
             rows = [row for row in rows if row.vcluster and names[0] in (row.vcluster.ref.name, row.vcluster.ref.path)]
             if not rows:
                 raise discovery.not_found(names[0], seen.known, namespace)
+        rows, warnings = _marked(recorded, rows, namespace, seen.warnings)
         shown = groups_view.vclusters(rows, options._replace(whole=seen.whole, namespace=namespace))
-        return recorded.outcome(moment, Outcome(shown, warnings=seen.warnings))
+        return recorded.outcome(moment, Outcome(shown, warnings=warnings))
 
     return show.run(find)
+
+
+def _marked(
+    recorded: Recorded, rows: list[groups.VClusterUsage], namespace: str | None, warnings: tuple[str, ...]
+) -> tuple[list[groups.VClusterUsage], tuple[str, ...]]:
+    """The rows, in which virtual clusters with private nodes are marked.
+
+    No Prometheus of the host has their pods, so that 0 would be wrong. Which they are, the live cluster says.
+    """
+    if all(row.pods for row in rows if row.vcluster):
+        return rows, warnings
+    from .private import fill
+
+    try:
+        filled = fill(recorded.client, rows, namespace, ask=False)
+    except VmetricsError:
+        return rows, warnings
+    own = [row.vcluster.ref.path for row in filled.rows if row.vcluster and row.source == groups.PRIVATE]
+    if not own:
+        return rows, warnings
+    has = "has" if len(own) == 1 else "have"
+    note = (
+        f"{some(sorted(own))} {has} private nodes, whose pods no Prometheus of the host scrapes: `kubectl vmetrics top "
+        "vclusters --private-nodes` shows what they use now"
+    )
+    return filled.rows, (*warnings, note)
 
 
 def namespaces(
