@@ -52,6 +52,7 @@ def of_pod(lived: Lived) -> Iterator[Series]:
         own_kills = kills if not index else ()
         counts = [float(sum(kill <= at for kill in own_kills)) for at in lived.there]
         yield series("kube_pod_container_status_restarts_total", {"container": container.name}, counts)
+        yield series("kube_pod_container_info", {"container": container.name})
     if kills:
         labels = {"container": pod.containers[0].name, "reason": "OOMKilled"}
         after = [float(at >= kills[0]) for at in lived.there]
