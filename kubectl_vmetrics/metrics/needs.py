@@ -77,8 +77,12 @@ COMMANDS: dict[str, Need] = {
         (*_POD_METRICS, *_WORKLOADS, *_PODS, *_FORWARD, *_SECRETS), (*_SPACES, *_HOST)
     ),
     "top namespaces": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST)),
-    "top vclusters -o wide": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD)),
-    "top namespaces -o wide": Need((*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD)),
+    "top vclusters -o wide": Need(
+        (*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD, *_rights("", "pods/proxy", "get"))
+    ),
+    "top namespaces -o wide": Need(
+        (*_POD_METRICS, *_WORKLOADS), (*_SPACES, *_HOST, *_HELD, *_rights("", "pods/proxy", "get"))
+    ),
     "top pods --network": Need(
         (*_rights(METRICS, "pods", *_ONE_OR_ALL), *_PODS, *_KUBELETS),
         (*_rights("", "pods", "get"), *_WORKLOADS, *_SPACES),

@@ -201,7 +201,7 @@ def test_ctrl_c_during_a_request_that_hangs(environment: dict[str, str]) -> None
 
 def test_ctrl_c_ends_the_demo(environment: dict[str, str]) -> None:
     with subprocess.Popen(
-        [*PROGRAM, "demo", "--nodes=1", "--pods=1", "--vclusters=1"],
+        [*PROGRAM, "demo", "--nodes=1", "--pods=1", "--vclusters=1", "--gpu-nodes=0", "--private=0"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
