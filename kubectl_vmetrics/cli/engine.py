@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 _META = f"{__name__}.options"
 PREFIX = "prometheus"
+JOBS = ("kubelet", "cadvisor", "kube-state-metrics", "names")
+"""What --prometheus-job names jobs of; history.jobs has the same."""
 OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("header", "list", "Header NAME:VALUE for Prometheus, or NAME:@FILE; can be repeated. ps shows VALUE, not FILE."),
     ("match", "list", "Read only series with LABEL=VALUE, such as cluster=prod; can be repeated."),
+    ("job", "list", "KIND=JOB that scrapes kubelet, cadvisor, kube-state-metrics or names; can be repeated."),
     ("tenant", "text", "Tenant of Prometheus: the value of X-Scope-OrgID."),
     ("token-file", "file", "File with a bearer token for Prometheus, or set VMETRICS_PROMETHEUS_TOKEN."),
     ("username", "text", "User name for Prometheus."),
@@ -104,15 +107,19 @@ def open_prometheus(context: click.Context, client: Client | None) -> Prometheus
     from kubectl_vmetrics.prometheus.api import Prometheus
 
     named, login, forwarded = _target(context, client)
-    matchers = _matchers(context)
+    matchers, jobs = _matchers(context), _jobs(context)
     if named:
-        return Prometheus(named, matchers=matchers)
+        found = Prometheus(named, matchers=matchers)
+        found.jobs = jobs
+        return found
     if client is None:
         raise UsageError("name the URL of a Prometheus with --prometheus")
     from . import engines
 
     told = cluster_flags(context).get("verbosity", 0) > 0
-    return engines.choose(client, login, context.obj, told=told, forwarded=forwarded, matchers=matchers)
+    found = engines.choose(client, login, context.obj, told=told, forwarded=forwarded, matchers=matchers)
+    found.jobs = jobs
+    return found
 
 
 def look(context: click.Context, client: Client) -> list[Probe]:
@@ -172,7 +179,7 @@ def _value(context: click.Context, name: str) -> Any:
     if found is not None:
         return found
     text = environment.variables.get(f"VMETRICS_{key.upper()}", "")
-    if name in ("header", "match"):
+    if name in ("header", "match", "job"):
         return tuple(line for line in text.splitlines() if line.strip()) or None
     if name in ("insecure-skip-tls-verify", "port-forward"):
         return text.lower() in ("1", "t", "true", "yes") or None
@@ -189,6 +196,17 @@ def _matchers(context: click.Context) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         found.append(f'{name}="{escaped}"')
     return ",".join(found)
+
+
+def _jobs(context: click.Context) -> dict[str, str]:
+    """--prometheus-job by kind. Raises UsageError."""
+    found = {}
+    for text in _value(context, "job") or ():
+        kind, _, name = text.partition("=")
+        if kind not in JOBS or not name or not name.isprintable():
+            raise UsageError(f"--prometheus-job: use KIND=NAME; KIND is {', '.join(JOBS[:-1])} or {JOBS[-1]}")
+        found[kind] = name
+    return found
 
 
 def _login(context: click.Context) -> Login:

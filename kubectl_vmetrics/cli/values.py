@@ -158,6 +158,7 @@ def _fixed(path: Sequence[str], name: str, given: Mapping[str, str]) -> Iterable
         "prometheus_header": ("Authorization:@", "X-Scope-OrgID:"),
         "prometheus_tenant": ("anonymous",),
         "prometheus_match": ("cluster=",),
+        "prometheus_job": ("kubelet=", "cadvisor=", "kube-state-metrics=", "names="),
         "prometheus_username": ("admin",),
         "prometheus_exec": ("gcloud auth print-access-token", "oc whoami --show-token"),
         "prometheus_tls_server_name": ("prometheus-k8s.monitoring.svc",),

@@ -1,15 +1,16 @@
 """Which jobs of a Prometheus are trusted: label matchers for series of kubelets, kube-state-metrics and the proxy.
 
 Any pod that is scraped may export series under the names that are read here, and a tenant's pod other pods' names in
-them. So only the jobs count that scrape kubelets, kube-state-metrics and the proxy, by the names that kube-prometheus,
-upstream's charts and our own manifests give them; where none is known by its name, it is the one with the most targets.
+them. So only the jobs count that scrape kubelets, kube-state-metrics and the proxy, by the whole names that
+kube-prometheus, upstream's charts, managed services and our own manifests give them, or by one that the user gives.
+What a job exports, such as a number of nodes, never makes it trusted: any exporter can make that up.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kubectl_vmetrics.kube.errors import VmetricsError
@@ -34,12 +35,36 @@ _PROBES = 8
 """Moments of a window at which is looked for them."""
 _SYNCED = "-x-"
 """In the name of a Service that vCluster synced: its name is a job's name where an operator makes the jobs."""
-_KNOWN = {
-    CADVISOR: re.compile(r"kubelet|cadvisor|kubernetes-nodes|vmetrics"),
-    KUBELET: re.compile(r"kubelet|kubernetes-nodes|vmetrics"),
-    STATE: re.compile(r"kube-state-metrics"),
-    NAMES: re.compile(r"vmetrics"),
+_KNOWN: Mapping[str, Sequence[Sequence[str]]] = {
+    CADVISOR: (
+        ("kubelet",),
+        (
+            "cadvisor",
+            "kubelet-cadvisor",
+            "kubernetes-cadvisor",
+            "kubernetes-nodes-cadvisor",
+            "integrations/kubernetes/cadvisor",
+        ),
+        ("vmetrics-cadvisor",),
+    ),
+    KUBELET: (("kubelet",), ("kubernetes-nodes", "kubernetes-kubelet", "integrations/kubernetes/kubelet")),
+    STATE: (
+        ("kube-state-metrics",),
+        ("integrations/kubernetes/kube-state-metrics",),
+    ),
+    NAMES: (("vmetrics-names",),),
 }
+"""Names of jobs, in order of preference; of equals, the one with the most witnesses.
+
+Those of kube-prometheus (https://github.com/prometheus-operator/kube-prometheus; OpenShift, Rancher and
+victoria-metrics-k8s-stack have the same), of Azure
+(https://learn.microsoft.com/azure/azure-monitor/containers/prometheus-metrics-scrape-default), of the charts of
+Prometheus' community and of Grafana, and of /sd. A PodMonitor's job is NAMESPACE/NAME: none can have two slashes.
+"""
+_RELEASED = re.compile(r"[a-z0-9.-]+-kube-state-metrics")
+"""The Service of kube-state-metrics' chart, if its release has another name; counts only if there is one such job."""
+KINDS = {"kubelet": (KUBELET, CADVISOR), "cadvisor": (CADVISOR,), "kube-state-metrics": (STATE,), "names": (NAMES,)}
+"""What users name jobs of, and for which sources; the later ones count more."""
 _CADVISOR_PATH = "/metrics/cadvisor"
 
 
@@ -59,7 +84,7 @@ class Jobs(NamedTuple):
     kubelet: str = 'job="kubelet"'
     state: str = 'job="kube-state-metrics"'
     names: str = 'job="vmetrics-names"'
-    labeled: str = 'job=~"kubelet|vmetrics.*"'
+    labeled: str = 'job=~"kubelet|vmetrics-cadvisor"'
     recorded: str = 'job=""'
 
 
@@ -81,60 +106,82 @@ def read(server: Prometheus, window: Window) -> Jobs:
     infos = ",".join(filter(None, ['__name__="vcluster_info"', only]))
     counted = f"count by (__name__, job, metrics_path, cluster) ({{{chosen}}} or {{{infos}}})"
     found = server.query(counted, at=window.end)
-    if not {CADVISOR, KUBELET, STATE} <= {_WITNESSES.get(sample.labels.get("__name__", "")) for sample in found}:
+    if not {CADVISOR, KUBELET, STATE} <= _sources(_counted(found), server.jobs).keys():
         step = max(15.0, window.seconds / _PROBES)
         for part in server.parts(counted, window.start, window.end, step, series=len(found) or 8):
             found += [Sample(series.labels, series.values[-1]) for series in part.series if series.values]
-    return choose(found, only)
+    return choose(found, only, server.jobs)
 
 
-def choose(found: Iterable[Sample], only: str = "") -> Jobs:
+def choose(found: Iterable[Sample], only: str = "", named: Mapping[str, str] | None = None) -> Jobs:
     """The jobs to trust, from the number of witnesses by `__name__`, `job`, `metrics_path` and `cluster`.
 
+    Args:
+        found: the numbers.
+        only: label matchers that select one cluster, to be added to all.
+        named: jobs that the user names, by KINDS.
+
     Raises:
-        VmetricsError: its series are those of several clusters.
+        VmetricsError: their series are those of several clusters.
     """
-    counts: Mapping[str, Counter[_Job]] = {kind: Counter() for kind in _KNOWN}
-    clusters = set()
-    for sample in found:
-        kind = _WITNESSES.get(sample.labels.get("__name__", ""))
-        job = _Job(sample.labels.get("job", ""), sample.labels.get("metrics_path", ""))
-        if kind and job.name:
-            counts[kind][job] = max(counts[kind][job], int(sample.number))
-            clusters.add(sample.labels.get("cluster", ""))
+    found = list(found)
+    counts = _counted(found)
+    sources = _sources(counts, named or {})
+    trusted = {(kind, job.name) for kind, jobs in sources.items() for job in jobs}
+    clusters = {cluster for kind, job, cluster, _ in _witnesses(found) if (kind, job.name) in trusted}
     if len(clusters) > 1:
         listed = [f"--prometheus-match cluster={name}" for name in sorted(filter(None, clusters))]
         raise VmetricsError(f"this Prometheus has series of several clusters: specify one with {either(listed, 10)}")
-    cadvisor = _best(CADVISOR, counts[CADVISOR])
+    cadvisor, kubelet = sources.get(CADVISOR, []), sources.get(KUBELET, [])
     at_path = [job for job in cadvisor if job.path == _CADVISOR_PATH]
-    sources = {
-        CADVISOR: at_path or cadvisor,
-        KUBELET: _best(KUBELET, counts[KUBELET]),
-        STATE: _best(STATE, counts[STATE]),
-        NAMES: [job for job in counts[NAMES] if _known(NAMES, job)],
-    }
+    proxy = [job for job in counts[CADVISOR] if job.name in _KNOWN[CADVISOR][-1]]
     return Jobs(
-        _matchers(sources[CADVISOR], only, path=bool(at_path)),
-        _matchers(sources[KUBELET], only),
-        _matchers(sources[STATE], only),
-        _matchers(sources[NAMES], only),
-        _matchers([*cadvisor, *sources[KUBELET]], only),
+        _matchers(at_path or cadvisor, only, path=bool(at_path)),
+        _matchers(kubelet, only),
+        _matchers(sources.get(STATE, []), only),
+        _matchers(sources.get(NAMES, []), only),
+        _matchers([*cadvisor, *kubelet, *proxy], only),
         ",".join(filter(None, ['job=""', only])),
     )
 
 
-def _known(kind: str, job: _Job) -> bool:
-    if kind == CADVISOR and job.path == _CADVISOR_PATH:
-        return _SYNCED not in job.name
-    return _SYNCED not in job.name and _KNOWN[kind].search(job.name) is not None
+def _witnesses(found: Iterable[Sample]) -> Iterator[tuple[str, _Job, str, int]]:
+    """Source, job, cluster and number of each sample that has a job."""
+    for sample in found:
+        kind = _WITNESSES.get(sample.labels.get("__name__", ""))
+        job = _Job(sample.labels.get("job", ""), sample.labels.get("metrics_path", ""))
+        if kind and job.name:
+            yield kind, job, sample.labels.get("cluster", ""), int(sample.number)
 
 
-def _best(kind: str, counts: Counter[_Job]) -> list[_Job]:
-    """The jobs that are known by their names; else the one with the most targets."""
-    known = sorted(job for job in counts if _known(kind, job))
-    if known or not counts:
-        return known
-    return [max(sorted(counts), key=lambda job: counts[job])]
+def _counted(found: Iterable[Sample]) -> Mapping[str, Counter[_Job]]:
+    counts: Mapping[str, Counter[_Job]] = {kind: Counter() for kind in _KNOWN}
+    for kind, job, _, number in _witnesses(found):
+        counts[kind][job] = max(counts[kind][job], number)
+    return counts
+
+
+def _sources(counts: Mapping[str, Counter[_Job]], named: Mapping[str, str]) -> dict[str, list[_Job]]:
+    """The job of each source that has one, once for each of its paths."""
+    wanted = {source: named[kind] for kind, sources in KINDS.items() if kind in named for source in sources}
+    chosen = {kind: wanted.get(kind) or _best(kind, counts[kind]) for kind in counts}
+    return {
+        kind: sorted(job for job in counts[kind] if job.name == name) or [_Job(name, "")]
+        for kind, name in chosen.items()
+        if name
+    }
+
+
+def _best(kind: str, counts: Counter[_Job]) -> str:
+    """The name of the job that is trusted; "" if there is none."""
+    totals: Counter[str] = Counter()
+    for job, number in counts.items():
+        totals[job.name] += number
+    for names in _KNOWN[kind]:
+        if present := sorted(name for name in names if name in totals):
+            return max(present, key=lambda name: totals[name])
+    released = [name for name in totals if _RELEASED.fullmatch(name) and _SYNCED not in name]
+    return released[0] if kind == STATE and len(released) == 1 else ""
 
 
 def _matchers(jobs: Sequence[_Job], only: str, *, path: bool = False) -> str:

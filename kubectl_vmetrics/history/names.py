@@ -1,7 +1,8 @@
 """Who is who in a Prometheus: the virtual cluster and the virtual name behind each host pod and claim of a time.
 
 The rules are those of vcluster.homes: labels and owners prove something in their own host namespace only, and only for
-a virtual cluster that runs there. What the proxy exports it has proven itself.
+a virtual cluster that runs there. What the proxy exports it has proven itself; it counts for virtual clusters that
+exist, and in a namespace with another control plane only if the live rules say the same.
 """
 
 from __future__ import annotations
@@ -195,11 +196,17 @@ class _Reader:
             space = ("namespace", *keys[:2], "vcluster_virtual_namespace")
             for labels in self._host.labels(f"vcluster_namespace_info{{{self._host.jobs.names}}}", space):
                 host, home, name, virtual = (labels.get(key, "") for key in space)
-                self.names._spaces[host] = SyncedNamespace(VClusterRef(home, name), virtual)
+                ref = VClusterRef(home, name)
+                if ref in found and host not in self._homes_of(found):
+                    self.names._spaces[host] = SyncedNamespace(ref, virtual)
         return found
 
+    def _homes_of(self, refs: Iterable[VClusterRef]) -> set[str]:
+        """The host namespaces with control planes: pods there are never those of another one elsewhere."""
+        return {ref.host_namespace for ref in (*refs, *(item.ref for item in self._inventory.clusters))}
+
     def _read_pods(self, refs: dict[VClusterRef, VCluster]) -> None:
-        self._refs = refs
+        self._refs, self._taken = refs, self._homes_of(refs)
         for way in WAYS:
             found = self._decided(way, PODS)
             if not found:
@@ -249,7 +256,7 @@ class _Reader:
                     del said[key]
                 else:
                     said[key] = said[key]._replace(space="", virtual="")
-        if said and not way.proven:
+        if said and not (way.proven and all(map(self._agrees, said.values()))):
             self._prove()
         owners = {item.owner: self._owner(item, way) for item in {item.owner: item for item in said.values()}.values()}
         doubtful = {(item.namespace, item.vcluster) for item in said.values() if owners[item.owner] is None}
@@ -265,10 +272,21 @@ class _Reader:
                 self.names.unproven[item.namespace, item.vcluster] += 1
         return found
 
+    def _agrees(self, item: Said) -> bool:
+        """Whether a virtual cluster is one that the proxy lists, and the object is where it may sync to."""
+        known = VClusterRef(item.home, item.vcluster) in self._refs
+        return known and (item.home == item.namespace or item.namespace not in self._taken)
+
     def _owner(self, item: Said, way: Way) -> VClusterRef | None:
-        if way.proven or item.home != item.namespace:
-            return VClusterRef(item.home, item.vcluster)
-        return (self._homes or Homes())(item.namespace, item.vcluster, at_home=item.at_home)
+        ref = VClusterRef(item.home, item.vcluster)
+        if way.proven and self._agrees(item):
+            return ref
+        homes = self._homes or Homes()
+        if item.home == item.namespace:
+            return homes(item.namespace, item.vcluster, at_home=item.at_home)
+        if item.namespace in self._taken:
+            return ref if homes(item.namespace, item.vcluster) == ref else None
+        return None if homes.exists(ref) is False else ref
 
     def _prove(self) -> None:
         """Find out which virtual clusters there were: where labels name others, the pods are the host's."""

@@ -93,12 +93,14 @@ class Prometheus:
     Attributes:
         matchers: of labels, as PromQL, that select the series of one cluster where several are kept together; "" for
             all. Expressions must contain them.
+        jobs: names of jobs that the user names, by what they scrape: {"kube-state-metrics": "ksm"}.
         warnings: what is to be said of incomplete answers; nothing in it is the server's own text.
     """
 
     def __init__(self, way: Way, *, limit: float = QUERY, limits: Limits = LARGE, matchers: str = "") -> None:
         self._way = way
         self.matchers = matchers
+        self.jobs: Mapping[str, str] = {}
         self._limit = limit
         self._limits = limits
         self._answered = False

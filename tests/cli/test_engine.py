@@ -240,6 +240,11 @@ def test_matchers(run: Run, outside: tuple[Quirky, str]) -> None:
         ),
         (["--prometheus-match=x"], {}, "--prometheus-match: use LABEL=VALUE, for example cluster=prod"),
         (["--prometheus-match=x}=y"], {}, "--prometheus-match: use LABEL=VALUE, for example cluster=prod"),
+        (
+            ["--prometheus-job=mine"],
+            {},
+            "--prometheus-job: use KIND=NAME; KIND is kubelet, cadvisor, kube-state-metrics or names",
+        ),
         (["--prometheus-exec='x"], {}, "--prometheus-exec: a quotation mark is not closed"),
         (
             ["--prometheus-client-key=x"],

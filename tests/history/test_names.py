@@ -151,6 +151,17 @@ HOSTS: dict[str, list[str]] = {
         'vcluster_host_namespace="team",vcluster_name="vc",vcluster_virtual_namespace="default",'
         'vcluster_virtual_persistentvolumeclaim="data"}',
     ],
+    "forged": [
+        NODE,
+        control_plane("team-a", "own"),
+        vcluster("team-a", "own"),
+        vcluster("team-b", "dev"),
+        info("team-b", "web-x-default-x-dev", "team-b", "dev", "default", "web"),
+        info("team-a", "miner", "team-b", "dev", "default", "miner"),
+        info("team-c", "miner", "team-b", "ghost", "default", "miner"),
+        f'vcluster_namespace_info{{{INFO},namespace="team-a",vcluster_host_namespace="team-b",vcluster_name="dev",'
+        'vcluster_virtual_namespace="all"}',
+    ],
     "owners": [
         NODE,
         control_plane("team", "vc"),
@@ -253,6 +264,16 @@ def test_what_the_proxy_exports(url: str) -> None:
     assert found.recorded == found.clusters
 
 
+def test_what_the_proxy_would_never_export(url: str) -> None:
+    """A pod beside one control plane as another's, a virtual cluster that does not exist, a home as synced whole."""
+    found = names.read(host(url, "forged"), MADE_UP)
+    assert found.of("team-b", "web-x-default-x-dev") == Identity(VClusterRef("team-b", "dev"), "default", "web")
+    assert found.of("team-a", "miner") == HOST
+    assert found.of("team-a", "any") == HOST
+    assert found.of("team-c", "miner") == HOST
+    assert dict(found.unproven) == {("team-a", "dev"): 1, ("team-c", "ghost"): 1}
+
+
 def test_owners_know_the_virtual_cluster_only(url: str) -> None:
     found = names.read(host(url, "owners"), MADE_UP)
     assert found.way == "pod owners"
@@ -286,27 +307,67 @@ def witness(name: str, job: str, count: int, path: str = "", cluster: str = "") 
     return Sample({key: value for key, value in pairs.items() if value}, (0.0, str(count)))
 
 
+CHARTS = [
+    witness("machine_memory_bytes", "kubernetes-nodes-cadvisor", 3),
+    witness("machine_memory_bytes", "kubernetes-nodes-cadvisor-2", 3),
+    witness("kubelet_running_pods", "kubernetes-nodes", 3),
+    witness("kube_node_info", "mon-kube-state-metrics", 3),
+]
+USUAL = [
+    witness("machine_memory_bytes", "kubelet", 3, "/metrics/cadvisor"),
+    witness("kubelet_running_pods", "kubelet", 3, "/metrics"),
+    witness("kube_node_info", "kube-state-metrics", 3),
+    witness("vcluster_info", "vmetrics-names", 3),
+]
+TENANTS = [
+    witness("machine_memory_bytes", "team-a/kubelet", 900, "/metrics/cadvisor"),
+    witness("machine_memory_bytes", "team-a/anything", 900, "/metrics/cadvisor"),
+    witness("machine_memory_bytes", "cadvisor-x-default-x-vc", 900, "/metrics/cadvisor"),
+    witness("kubelet_running_pods", "team-a/kubelet", 900),
+    witness("kubelet_running_pods", "my-kubelet", 900, cluster="other"),
+    witness("kube_node_info", "team-a/kube-state-metrics", 900),
+    witness("kube_node_info", "kube-state-metrics-x-default-x-vc", 900),
+    witness("vcluster_info", "team-a/vmetrics", 900),
+    witness("vcluster_info", "my-vmetrics", 900),
+]
+"""What a tenant's PodMonitors, Services and synced Services can be called, with numbers that its pods make up."""
+
+
 def test_jobs_of_other_charts() -> None:
-    """By their names; those of a tenant's Services never, and unknown ones only where there is no other."""
-    found = jobs.choose(
-        [
-            witness("machine_memory_bytes", "kubernetes-nodes-cadvisor", 3),
-            witness("machine_memory_bytes", "cadvisor-x-default-x-vc", 500),
-            witness("kube_node_info", "kubernetes-service-endpoints", 3),
-            witness("kube_node_info", "mine", 1),
-            witness("vcluster_info", "mine", 1),
-            witness("kubelet_running_pods", "kubelet-b", 3),
-            witness("kubelet_running_pods", 'kubelet"a', 3),
-        ]
-    )
-    assert found == Jobs(
+    """By their whole names, and a release's kube-state-metrics where there is one only."""
+    found = Jobs(
         cadvisor='job="kubernetes-nodes-cadvisor"',
-        kubelet='job=~"kubelet\\"a|kubelet-b"',
-        state='job="kubernetes-service-endpoints"',
+        kubelet='job="kubernetes-nodes"',
+        state='job="mon-kube-state-metrics"',
         names='job="none of this source"',
-        labeled='job=~"kubelet\\"a|kubelet-b|kubernetes-nodes-cadvisor"',
+        labeled='job=~"kubernetes-nodes|kubernetes-nodes-cadvisor"',
         recorded='job=""',
     )
+    assert jobs.choose(CHARTS) == jobs.choose([*CHARTS, *TENANTS]) == found
+    two = [*CHARTS, witness("kube_node_info", "my-kube-state-metrics", 900)]
+    assert jobs.choose(two) == found._replace(state='job="none of this source"')
+
+
+def test_jobs_of_tenants_never_count() -> None:
+    """Neither beside the real ones nor alone, whatever numbers they have."""
+    assert jobs.choose([*TENANTS, *USUAL]) == Jobs(labeled='job="kubelet"')
+    nothing = 'job="none of this source"'
+    assert jobs.choose(TENANTS) == Jobs(nothing, nothing, nothing, nothing, nothing)
+
+
+def test_jobs_that_the_user_names() -> None:
+    """They win, whatever they are called; `cadvisor` wins over `kubelet`; other sources stay as they are."""
+    named = {"kubelet": "team-a/kubelet", "kube-state-metrics": 'k"s', "names": "my-vmetrics"}
+    assert jobs.choose([*TENANTS[:4], *USUAL, TENANTS[-1]], named=named) == Jobs(
+        cadvisor='job="team-a/kubelet",metrics_path="/metrics/cadvisor"',
+        kubelet='job="team-a/kubelet"',
+        state='job="k\\"s"',
+        names='job="my-vmetrics"',
+        labeled='job="team-a/kubelet"',
+        recorded='job=""',
+    )
+    apart = jobs.choose(USUAL, named={"cadvisor": "c", "kubelet": "k"})
+    assert (apart.cadvisor, apart.kubelet, apart.state) == ('job="c"', 'job="k"', 'job="kube-state-metrics"')
 
 
 def test_several_clusters_in_one_prometheus() -> None:
