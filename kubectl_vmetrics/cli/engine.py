@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kubectl_vmetrics.prometheus.way import Way
 
 _META = f"{__name__}.options"
+_WARNED = f"{__name__}.warned"
 PREFIX = "prometheus"
 JOBS = ("kubelet", "cadvisor", "kube-state-metrics", "names")
 """What --prometheus-job names jobs of; history.jobs has the same."""
@@ -140,7 +141,11 @@ def _target(context: click.Context, client: Client | None) -> tuple[Way | None, 
     if "://" in target:
         if forwarded:
             raise UsageError("--prometheus-port-forward is for a Service: use --prometheus NAMESPACE/NAME")
-        return way.by_url(target, login, timeout=_timeout(context)), login, False
+        found = way.by_url(target, login, timeout=_timeout(context))
+        if found.authenticates and way.exposed(found.name) and not context.meta.get(_WARNED):
+            context.meta[_WARNED] = True
+            context.obj.say(f"Warning: credentials are sent to {found.name} without encryption: use https")
+        return found, login, False
     if target:
         if client is None:
             raise UsageError("name the URL of a Prometheus with --prometheus")

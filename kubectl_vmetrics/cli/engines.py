@@ -10,7 +10,7 @@ from kubectl_vmetrics.kube.errors import Forbidden, VmetricsError
 from kubectl_vmetrics.output.terminal import Environment
 from kubectl_vmetrics.prometheus.api import ANSWER, Prometheus
 from kubectl_vmetrics.prometheus.login import Login
-from kubectl_vmetrics.prometheus.probe import Probe, best, probe
+from kubectl_vmetrics.prometheus.probe import Probe, best, probe, rivals
 from kubectl_vmetrics.prometheus.way import by_port_forward, by_service
 from kubectl_vmetrics.vcluster import monitoring
 
@@ -28,8 +28,17 @@ NONE = (
 
 
 def look(client: Client, login: Login, *, forwarded: bool = False) -> list[Probe]:
-    """All servers that are found in the cluster, and what each has. Raises Forbidden as finding Services."""
-    return seen([_way(client, item, login, forwarded=forwarded) for item in monitoring.candidates(client)])
+    """All servers that are found in the cluster, and what each has. Raises Forbidden as finding Services.
+
+    Those in namespaces of tenants are not asked; the reason is their error.
+    """
+    found = monitoring.judged(client, monitoring.candidates(client))
+    asked = seen([_way(client, item, login, forwarded=forwarded) for item in found.usable])
+    rest = [
+        Probe(Prometheus(_way(client, item, login, forwarded=forwarded)), VmetricsError(reason))
+        for item, reason in found.others
+    ]
+    return [*asked, *rest]
 
 
 def seen(ways: Sequence[Way]) -> list[Probe]:
@@ -57,12 +66,17 @@ def choose(
         matchers: of the series to read.
 
     Raises:
-        VmetricsError: there is none, or none answers.
+        VmetricsError: there is none, none answers, or several are equally good.
         Forbidden: Services may not be listed.
     """
-    found = monitoring.candidates(client)
-    if not found:
+    candidates = monitoring.candidates(client)
+    if not candidates:
         raise VmetricsError(NONE)
+    found, unused, gap = monitoring.judged(client, candidates)
+    if not found:
+        raise _unusable(unused)
+    if gap:
+        environment.say(f"Warning: whether {found[0].path} is in a tenant's namespace is not known: {gap}")
     if len(found) == 1 and not told:
         return Prometheus(_way(client, found[0], login, forwarded=forwarded), matchers=matchers)
     ways = [_way(client, item, login, forwarded=forwarded) for item in found]
@@ -70,12 +84,22 @@ def choose(
     chosen = best(probes)
     if chosen is None:
         raise _silent(probes)
+    check(probes, chosen)
     alive = [item for item in probes if item.error is None]
     if told or len(alive) > 1:
         others = f"; {len(alive) - 1} other{'s' if len(alive) > 2 else ''} answered" if len(alive) > 1 else ""
         rest = f" (see kubectl vmetrics targets prometheus; choose with --prometheus){others}" if others else ""
         environment.say(f"Using {chosen.server.name}: {described(chosen)}{rest}")
     return Prometheus(ways[probes.index(chosen)], matchers=matchers)
+
+
+def check(found: Sequence[Probe], chosen: Probe) -> None:
+    """Raises VmetricsError with all of them if servers in other namespaces are as good as the chosen one."""
+    if equal := rivals(found, chosen):
+        names = ", ".join(item.server.name for item in (chosen, *equal))
+        raise VmetricsError(
+            f"several Prometheus servers are equally good ({names}): choose one with --prometheus NAMESPACE/NAME"
+        )
 
 
 def described(item: Probe) -> str:
@@ -92,6 +116,14 @@ def described(item: Probe) -> str:
     if item.oldest is not None:
         words.append(f"samples since {time.strftime('%Y-%m-%d', time.gmtime(item.oldest))}")
     return ", ".join(words)
+
+
+def _unusable(others: Sequence[tuple[Candidate, str]]) -> VmetricsError:
+    """Why none that was found may be used without being named."""
+    listed = "; ".join(
+        f"{item.path} is {'' if reason == monitoring.TENANTS else 'not used: '}{reason}" for item, reason in others[:3]
+    )
+    return VmetricsError(f"no Prometheus to use: {listed}")
 
 
 def _silent(found: Sequence[Probe]) -> VmetricsError:

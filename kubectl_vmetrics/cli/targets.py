@@ -183,6 +183,10 @@ def _prometheus(context: click.Context, output: dict[str, Any]) -> int:
     def find() -> Outcome:
         found = engine.look(context, client)
         used = probe.best(found)
+        if used and (equal := probe.rivals(found, used)):
+            names = ", ".join(item.server.name for item in (used, *equal))
+            note = f"none is used unless you choose one with --prometheus: {names} are equally good"
+            return Outcome(view.view(found, None, wide=show.wide), "No Prometheus found", (note,))
         return Outcome(view.view(found, used, wide=show.wide), "No Prometheus found", failed=bool(found) and not used)
 
     return show.run(find)

@@ -116,9 +116,15 @@ class Contents(NamedTuple):
     names: dict[str, int]
 
 
+def judged(session: Session) -> monitoring.Judged:
+    """The Services that may lead to a Prometheus. Raises as `monitoring.candidates`."""
+    client = session.client
+    return session.once("prometheus judged", lambda: monitoring.judged(client, monitoring.candidates(client)))
+
+
 def candidates(session: Session) -> list[Candidate]:
-    """The Services that may lead to a Prometheus; the first MOST are asked. Raises as `monitoring.candidates`."""
-    return session.once("prometheus candidates", lambda: monitoring.candidates(session.client))
+    """Those that are not in a tenant's namespace; the first MOST are asked. Raises as `judged`."""
+    return judged(session).usable
 
 
 def servers(session: Session) -> dict[str, Server | VmetricsError]:
@@ -132,7 +138,8 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
     def read() -> dict[str, Server | VmetricsError]:
         found = candidates(session)
         if not found:
-            raise Absent(NONE)
+            others = judged(session).others
+            raise Absent(f"{others[0][0].path} is not asked: {others[0][1]}" if others else NONE)
         asked = [Prometheus(by_service(session.client, item), limit=LIMIT, limits=ANSWER) for item in found[:MOST]]
         answers = gather([partial(_probe, item) for item in asked], limit=MOST)
         refused = [answer for answer in answers if isinstance(answer, Forbidden)]

@@ -10,7 +10,7 @@ from kubectl_vmetrics.vcluster import discovery
 from . import leaks
 from .allowlists import ANNOTATIONS, LABELS, exported
 from .check import Absent, Cause, Check, Outcome, Session, failed, passed, skipped, warned
-from .contents import MOST, NAMES, OWNERS, Contents, Server, candidates, contents, servers, told
+from .contents import MOST, NAMES, OWNERS, Contents, Server, candidates, contents, judged, servers, told
 from .nodes import nodes, ready
 from .workloads import STATE_METRICS, with_images
 
@@ -39,6 +39,7 @@ def _found(session: Session) -> Outcome:
     seen = [_described(path, item) for path, item in found.items()]
     if left := candidates(session)[MOST:]:
         seen.append(f"not asked: {some([item.path for item in left])}")
+    seen += [f"not asked: {item.path}, {reason}" for item, reason in judged(session).others[:MOST]]
     if down:
         first = next(iter(down))
         text = f"{some(list(down))} {'does' if len(down) == 1 else 'do'} not answer: {down[first].message}"

@@ -60,13 +60,16 @@ AuthorizePodWebsocketUpgradeCreatePermission)."""
 _PLANES = (*_rights("kamaji.clastix.io", "tenantcontrolplanes", "list"), *_WORKLOADS, *_PODS, *_STORES)
 
 _PROMETHEUS = (
-    *_rights("", "services", "list"),
+    *_rights("", "services pods", "list"),
     *_rights("", "services/proxy", "get"),
     *_WORKLOADS,
     *_rights("apps", "daemonsets", "list"),
     *_rights("", "configmaps", "get"),  # of OpenTelemetry collectors
 )
 
+_FOUND = (*_rights("", "services pods", "list"), *_rights("", "services/proxy", "get"))
+_JUDGED = _rights("kamaji.clastix.io", "tenantcontrolplanes", "list")
+"""Beside those of virtual clusters, to know the namespaces of tenants."""
 COMMANDS: dict[str, Need] = {
     "top pods": Need(
         _rights(METRICS, "pods", *_ONE_OR_ALL), (*_rights("", "pods", *_ONE_OR_ALL), *_WORKLOADS, *_SPACES)
@@ -124,18 +127,19 @@ COMMANDS: dict[str, Need] = {
             *_rights("", "services", "list"),
             *_rights("", "services/proxy", "get"),
             *_rights("monitoring.coreos.com", "prometheuses", "list"),
+            *_JUDGED,
         ),
     ),
     "history": Need(
-        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
-        (*_WORKLOADS, *_SPACES, *_rights("monitoring.coreos.com", "prometheuses", "list")),
+        _FOUND,
+        (*_WORKLOADS, *_SPACES, *_rights("monitoring.coreos.com", "prometheuses", "list"), *_JUDGED),
     ),
     "rightsize": Need(
-        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
-        (*_WORKLOADS, *_SPACES, *_PODS, *_rights("monitoring.coreos.com", "prometheuses", "list")),
+        _FOUND,
+        (*_WORKLOADS, *_SPACES, *_PODS, *_rights("monitoring.coreos.com", "prometheuses", "list"), *_JUDGED),
     ),
     "bill": Need(
-        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        _FOUND,
         (
             *_WORKLOADS,
             *_SPACES,
@@ -148,7 +152,7 @@ COMMANDS: dict[str, Need] = {
         ),
     ),
     "report": Need(
-        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
+        _FOUND,
         (
             *_PLANES,
             *_FORWARD,
@@ -165,11 +169,12 @@ COMMANDS: dict[str, Need] = {
     ),
     "targets": Need((*_rights("kubevirt.io", "kubevirts", "list"), *_HOST, *_PLANES), (*_GENERATORS, *_SECRETS)),
     "targets prometheus": Need(
-        (*_rights("", "services", "list"), *_rights("", "services/proxy", "get")),
-        (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_SPACES),
+        _FOUND,
+        (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_SPACES, *_WORKLOADS, *_JUDGED),
     ),
     "doctor prometheus": Need(
-        _PROMETHEUS, (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES)
+        _PROMETHEUS,
+        (*_rights("monitoring.coreos.com", "prometheuses", "list"), *_HOST, *_SPACES, *_WORKLOADS, *_JUDGED),
     ),
 }
 COMMANDS = {

@@ -17,6 +17,7 @@ MOST = 8
 """The maximum number of servers that are asked."""
 QUERIES = {
     "targets": "count(up)",
+    "nodes": 'count(count by (instance) (container_cpu_usage_seconds_total{pod!=""}))',
     "containers": 'count(count by (namespace, pod) (container_cpu_usage_seconds_total{pod!=""}))',
     "state": "count(count by (uid) (kube_pod_info))",
     "names": "count(vcluster_pod_info)",
@@ -33,6 +34,7 @@ class Probe(NamedTuple):
         version: "" if it is not reported.
         retention: as it is reported, "" if not.
         targets: of which it has `up`.
+        nodes: kubelets with cAdvisor's metrics.
         containers: pods with cAdvisor's metrics.
         state: pods with metrics of kube-state-metrics.
         names: pods with vcluster_pod_info.
@@ -45,6 +47,7 @@ class Probe(NamedTuple):
     version: str = ""
     retention: str = ""
     targets: int = 0
+    nodes: int = 0
     containers: int = 0
     state: int = 0
     names: int = 0
@@ -75,16 +78,44 @@ def probe(servers: Sequence[Prometheus], *, now: float) -> list[Probe]:
 def best(found: Sequence[Probe]) -> Probe | None:
     """The one to ask among those that answer; None if there is none.
 
-    A Service with the opt-in label comes first, then a server with metrics of containers, with names, with
-    kube-state-metrics; of equals, the first.
+    The more kubelets a server has metrics of, the better; then count pods, and pods of kube-state-metrics. Of equals,
+    one with names of virtual clusters comes first, then one with the labels of a known chart, then the first.
     """
     alive = [item for item in found if item.error is None]
 
-    def rank(item: Probe) -> tuple[bool, ...]:
-        chosen = bool(item.server.candidate and item.server.candidate.chosen)
-        return (not chosen, not item.containers, not (item.names or item.recorded), not item.state)
+    def rank(item: Probe) -> tuple[int, ...]:
+        return (-item.nodes, -item.containers, -item.state, not _named(item), _opted(item))
 
     return min(alive, key=rank, default=None)
+
+
+def rivals(found: Sequence[Probe], chosen: Probe) -> list[Probe]:
+    """Servers in other namespaces that are as good as the chosen one, so that no number decides which is right.
+
+    They have metrics of as many kubelets and of about as many pods (within 10%), both or neither have names,
+    and they are recognized in the same way.
+    """
+    place = chosen.server.candidate
+    if place is None or not chosen.nodes:
+        return []
+    return [
+        item
+        for item in found
+        if item.error is None
+        and item.server.candidate
+        and item.server.candidate.namespace != place.namespace
+        and item.nodes == chosen.nodes
+        and item.containers >= 0.9 * chosen.containers
+        and (_named(item), _opted(item)) == (_named(chosen), _opted(chosen))
+    ]
+
+
+def _named(item: Probe) -> bool:
+    return bool(item.names or item.recorded)
+
+
+def _opted(item: Probe) -> bool:
+    return bool(item.server.candidate and item.server.candidate.chosen)
 
 
 def _probe(server: Prometheus, now: float) -> Probe:

@@ -81,6 +81,17 @@ def normalized(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path.rstrip('/')}"
 
 
+def exposed(url: str) -> bool:
+    """Whether requests to this URL leave the machine without encryption.
+
+    >>> exposed("http://metrics.example.com"), exposed("http://127.0.0.1:9090"), exposed("https://metrics.example.com")
+    (True, False, False)
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme == "http" and not (host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host))
+
+
 def by_url(url: str, login: Login, *, timeout: float | None = None) -> Way:
     """By its URL, with or without /api/v1.
 

@@ -39,6 +39,7 @@ class Cluster:
 
     Attributes:
         has: numbers by the Service and what stands in a query; 0 for all others.
+        lists: objects by the path that lists them; an answer for another one, such as a refusal.
         synced: host namespaces that a virtual cluster owns whole.
     """
 
@@ -50,6 +51,7 @@ class Cluster:
         self.services: list[dict[str, Any]] = []
         self.has: dict[tuple[str, str], float] = {}
         self.closed: set[str] = set()
+        self.lists: dict[str, Any] = {}
 
     def add(self, path: str, labels: dict[str, str] | None = None, **has: float) -> None:
         namespace, _, name = path.partition("/")
@@ -67,11 +69,12 @@ class Cluster:
         elif path.startswith("/api/v1/namespaces/") and "/proxy/" in path:
             _, _, _, _, namespace, _, service, *_ = path.split("/")
             self.behind.queue.append(lambda asked: self._answer(f"{namespace}/{service.split(':')[1]}", asked))
-        elif path.startswith("/api/v1/namespaces/") and path.count("/") == 6:
+        elif path.startswith("/api/v1/namespaces/") and path.count("/") == 6 and path not in self.lists:
             named = [item for item in self.services if item["metadata"]["name"] == path.rpartition("/")[2]]
             self.behind.queue.append(reply(named[0]) if named else reply("no", 404, "text/plain"))
         else:
-            self.behind.queue.append(reply({"items": []}))
+            listed = self.lists.get(path, [])
+            self.behind.queue.append(reply({"items": listed}) if isinstance(listed, list) else listed)
         return self.behind(environ, start_response)
 
     def _answer(self, path: str, asked: Asked) -> Any:
@@ -168,12 +171,104 @@ def test_of_several_the_one_with_containers_and_names_is_used_and_reported(host:
     )
 
 
-def test_the_opt_in_label_takes_precedence(host: Cluster, run: Run) -> None:
-    host.add("c/plain", container_cpu=5, kube_pod_info=9)
-    host.add("z/mine", {"vmetrics.io/prometheus": "true"}, up=2)
+OPTED = {"vmetrics.io/prometheus": "true"}
+
+
+def test_what_a_server_has_counts_before_its_labels_and_its_namespace(host: Cluster, run: Run) -> None:
+    host.add("a/few", **{"by (instance)": 2, "by (namespace, pod)": 900})
+    host.add("z/many", OPTED, up=2, **{"by (instance)": 3, "by (namespace, pod)": 90})
     result = run()
-    assert (result.code, result.stdout) == (0, "z/mine 2.0 \n")
-    assert result.stderr.startswith("Using z/mine: Prometheus 2.42.0, no cAdvisor metrics, no kube-state-metrics, ")
+    assert (result.code, result.stdout) == (0, "z/many 2.0 \n")
+    host.add("y/chart", up=3, **{"by (instance)": 3, "by (namespace, pod)": 90})
+    result = run()
+    assert (result.code, result.stdout) == (0, "y/chart 3.0 \n")
+    assert result.stderr.startswith("Using y/chart: Prometheus 2.42.0, cAdvisor (90 pods), no kube-state-metrics, ")
+
+
+def test_of_equally_good_servers_in_different_namespaces_none_is_used(host: Cluster, run: Run) -> None:
+    for path, pods in (("a/prom", 100), ("a/same-namespace", 100), ("b/other", 95), ("c/smaller", 80)):
+        host.add(path, **{"by (instance)": 3, "by (namespace, pod)": pods})
+    message = (
+        "several Prometheus servers are equally good (a/prom, b/other): choose one with --prometheus NAMESPACE/NAME"
+    )
+    assert run() == (1, "", f"error: {message}\n")
+    assert run("--prometheus=b/other") == (0, "b/other 0.0 \n", "")
+    listed = run("targets", "prometheus", "-o", "json")
+    assert [item["used"] for item in json.loads(listed.stdout)["items"]] == [False] * 4
+    assert "none is used unless you choose one with --prometheus: a/prom, b/other are equally good" in listed.stderr
+
+
+TENANT = {"metadata": {"name": "vc1", "namespace": "team-a", "labels": {"app": "vcluster", "release": "vc1"}}}
+SYNCED = [{"metadata": {"name": "x", "namespace": "team-a"}}]
+REFUSED = reply({"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": "no", "code": 403}, 403)
+SIGNS: dict[str, dict[str, Any]] = {
+    "virtual cluster": {"/apis/apps/v1/statefulsets": [TENANT]},
+    "Kamaji": {"/apis/kamaji.clastix.io/v1alpha1/tenantcontrolplanes": SYNCED},
+    "synced pod": {"/api/v1/namespaces/team-a/pods": SYNCED},
+    "synced service": {"/api/v1/namespaces/team-a/services": SYNCED},
+    "label": {"/api/v1/namespaces": [{"metadata": {"name": "team-a", "labels": {"vcluster.loft.sh/project": "p"}}}]},
+}
+
+
+@pytest.mark.parametrize("labels", [None, OPTED], ids=["chart", "opt-in"])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_service_in_a_tenants_namespace_is_used_only_if_it_is_named(
+    sign: str, labels: dict[str, str] | None, host: Cluster, run: Run
+) -> None:
+    host.lists = SIGNS[sign]
+    host.add("team-a/evil", labels, up=666, **{"by (instance)": 99, "by (namespace, pod)": 999})
+    reason = "in a tenant's namespace: name it with --prometheus"
+    assert run() == (1, "", f"error: no Prometheus to use: team-a/evil is {reason}\n")
+    host.add("mon/prom", up=3)
+    assert run() == (0, "mon/prom 3.0 \n", "")
+    items = json.loads(run("targets", "prometheus", "-o", "json").stdout)["items"]
+    assert [(item["name"], item["used"], item.get("error")) for item in items] == [
+        ("mon/prom", True, None),
+        ("team-a/evil", False, reason),
+    ]
+    assert not [asked.path for asked in host.behind.asked if "team-a" in asked.path and "/proxy/" in asked.path]
+    assert run("--prometheus=team-a/evil") == (0, "team-a/evil 666.0 \n", "")
+
+
+def test_many_services_of_tenants_do_not_crowd_out_the_hosts(host: Cluster, run: Run) -> None:
+    host.lists = SIGNS["virtual cluster"]
+    for number in range(20):
+        host.add(f"team-a/evil-{number}", {"app": "kube-prometheus-stack-prometheus"}, up=666)
+    host.add("mon/prom", up=3)
+    assert run() == (0, "mon/prom 3.0 \n", "")
+
+
+def test_without_the_right_to_list_virtual_clusters_only_charts_where_nothing_is_synced_are_used(
+    host: Cluster, run: Run
+) -> None:
+    places = ("/apis/apps/v1/", "/apis/apps/v1/namespaces/default/")
+    host.lists = {f"{place}{kind}": REFUSED for place in places for kind in ("statefulsets", "deployments")}
+    host.add("a/mine", OPTED, up=2)
+    reason = "its namespace may be a tenant's: name it with --prometheus"
+    assert run() == (1, "", f"error: no Prometheus to use: a/mine is not used: {reason}\n")
+    host.add("mon/prom", up=3)
+    result = run()
+    assert (result.code, result.stdout) == (0, "mon/prom 3.0 \n")
+    assert result.stderr == "Warning: whether mon/prom is in a tenant's namespace is not known: no\n"
+    host.lists["/api/v1/namespaces/mon/pods"] = REFUSED
+    assert run() == (
+        1,
+        "",
+        f"error: no Prometheus to use: mon/prom is not used: {reason}; a/mine is not used: {reason}\n",
+    )
+    host.lists["/api/v1/namespaces/mon/pods"] = SYNCED
+    assert "mon/prom is in a tenant's namespace" in run().stderr
+
+
+def test_credentials_without_encryption_are_reported(run: Run, outside: tuple[Quirky, str]) -> None:
+    loopback = run(f"--prometheus={outside[1]}", VMETRICS_PROMETHEUS_TOKEN=SECRET)
+    assert (loopback.code, loopback.stderr) == (0, "")
+    far = run("--prometheus=http://metrics.invalid", VMETRICS_PROMETHEUS_TOKEN=SECRET)
+    warning = "Warning: credentials are sent to http://metrics.invalid without encryption: use https\n"
+    assert far.code == 1
+    assert far.stderr.startswith(warning)
+    assert far.stderr.count("Warning") == 1
+    assert "Warning" not in run("--prometheus=http://metrics.invalid").stderr
 
 
 def test_with_v_the_choice_is_reported_in_any_case(host: Cluster, run: Run) -> None:

@@ -328,8 +328,14 @@ search-2rvxt76fl2-4fjw5·····102m·········543Mi··········
             ["pods", "--io", "--interval=1s"],
             "--interval must be 5s or more: most kubelets measure every 10 to 15 seconds",
         ),
-        (["pods", "--network", "--source=prometheus"], "--network requires another --source"),
-        (["vclusters", "--io", "--source=prometheus"], "--io requires another --source"),
+        (
+            ["pods", "--network", "--source=prometheus"],
+            "--network cannot be used with --source prometheus",
+        ),
+        (
+            ["vclusters", "--io", "--source=prometheus"],
+            "--io cannot be used with --source prometheus",
+        ),
         (["pods", "--node="], "--node: the value is empty; leave the option out to see everything"),
     ],
 )

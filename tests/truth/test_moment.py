@@ -293,7 +293,10 @@ def test_nodes(prometheus: str, tmp_path: Path) -> None:
             ("pods", "-l", "a=b"),
             "error: --selector and --at cannot be used together: Prometheus does not have all labels of pods\n",
         ),
-        (("pods", "--pressure"), "error: --pressure requires another --source\n"),
+        (
+            ("pods", "--pressure"),
+            "error: --pressure cannot be used with --source prometheus\n",
+        ),
         (
             ("pods", "--source=kubelet"),
             "error: --at requires --source=prometheus: other sources know the present only\n",

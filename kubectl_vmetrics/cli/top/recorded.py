@@ -117,7 +117,9 @@ def pods(context: click.Context, show: Show, targets: Targets, asked: Asked, opt
         what = "--at" if recorded.at is not None else "--vcluster"
         raise UsageError(f"--selector and {what} cannot be used together: Prometheus does not have all labels of pods")
     if options.pressure or options.swap:
-        raise UsageError(f"{'--pressure' if options.pressure else '--show-swap'} requires another --source")
+        raise UsageError(
+            f"{'--pressure' if options.pressure else '--show-swap'} cannot be used with --source prometheus"
+        )
     kind = TimedPodMetrics if show.document else PodMetrics
     containers = options.containers or show.details
 

@@ -42,7 +42,7 @@ def nodes(
     """`top nodes`."""
     recorded = Recorded(context, targets)
     if options.swap:
-        raise UsageError("--show-swap requires another --source")
+        raise UsageError("--show-swap cannot be used with --source prometheus")
 
     def wanted(moment: Moment) -> history_nodes.Measured:
         found = history_nodes.read(moment)

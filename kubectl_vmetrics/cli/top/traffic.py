@@ -51,7 +51,7 @@ def check_live(*, network: bool = False, io: bool = False) -> None:
     """Raises UsageError for what a Prometheus is not asked for."""
     for flag, given in (("--network", network), ("--io", io)):
         if given:
-            raise UsageError(f"{flag} requires another --source")
+            raise UsageError(f"{flag} cannot be used with --source prometheus")
 
 
 def show_for(context: click.Context, output: dict[str, Any], *, traffic: bool) -> Show:
