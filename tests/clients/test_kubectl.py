@@ -87,7 +87,6 @@ def kubectl(kubeconfig: Path | str, *args: str) -> Result:
         "top node worker-3",
         "top node nope",
         "top no worker-3 -l a=b",
-        "top pods --sort-by=name",
         "top pods -l a=b=c",
         "top pods --field-selector foo",
         "top nodes --context=nope",
