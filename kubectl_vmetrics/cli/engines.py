@@ -72,7 +72,7 @@ def choose(
     candidates = monitoring.candidates(client)
     if not candidates:
         raise VmetricsError(NONE)
-    found, unused, gap = monitoring.judged(client, candidates)
+    found, unused, gap, _ = monitoring.judged(client, candidates)
     if not found:
         raise _unusable(unused)
     if gap:

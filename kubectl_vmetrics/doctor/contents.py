@@ -138,6 +138,8 @@ def servers(session: Session) -> dict[str, Server | VmetricsError]:
     def read() -> dict[str, Server | VmetricsError]:
         found = candidates(session)
         if not found:
+            if forbidden := judged(session).refused:
+                raise forbidden
             others = judged(session).others
             raise Absent(f"{others[0][0].path} is not asked: {others[0][1]}" if others else NONE)
         asked = [Prometheus(by_service(session.client, item), limit=LIMIT, limits=ANSWER) for item in found[:MOST]]

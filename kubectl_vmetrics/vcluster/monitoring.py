@@ -41,11 +41,13 @@ class Judged(NamedTuple):
         usable: in order of preference.
         others: with the reason.
         gap: what could not be listed to decide it, "" if nothing.
+        refused: why synced objects could not be listed in a namespace of them, None if they could.
     """
 
     usable: list[Candidate]
     others: list[tuple[Candidate, str]]
     gap: str = ""
+    refused: Forbidden | None = None
 
 
 class _Object(msgspec.Struct):
@@ -79,7 +81,7 @@ def judged(client: Client, found: Collection[Candidate]) -> Judged:
         return Judged([], [])
     tenants, gap = _tenants(client)
     names = [name for name in dict.fromkeys(item.namespace for item in found) if name not in tenants]
-    synced = _searched(client, names[:_MOST])
+    synced, refused = _searched(client, names[:_MOST])
     usable: list[Candidate] = []
     others: list[tuple[Candidate, str]] = []
     for item in found:
@@ -90,7 +92,7 @@ def judged(client: Client, found: Collection[Candidate]) -> Judged:
             others.append((item, UNKNOWN))
         else:
             usable.append(item)
-    return Judged(usable, others, gap)
+    return Judged(usable, others, gap, refused)
 
 
 def _tenants(client: Client) -> tuple[set[str], str]:
@@ -135,11 +137,12 @@ def _marked(labels: Iterable[str]) -> bool:
     return any(name.startswith(_OURS) for name in labels)
 
 
-def _searched(client: Client, names: Collection[str]) -> Mapping[str, bool]:
-    """Whether there are synced objects, by namespace; those that cannot be listed are missing."""
+def _searched(client: Client, names: Collection[str]) -> tuple[Mapping[str, bool], Forbidden | None]:
+    """Whether there are synced objects, by namespace; those that cannot be listed are missing. And why."""
     kinds = ("pods", "services")
     calls = [partial(_has_synced, client, name, kind) for name in names for kind in kinds]
-    answers = iter(gather(calls))
+    gathered = gather(calls)
+    answers = iter(gathered)
     found: dict[str, bool] = {}
     for name in names:
         both = [next(answers) for _ in kinds]
@@ -147,7 +150,7 @@ def _searched(client: Client, names: Collection[str]) -> Mapping[str, bool]:
             found[name] = True
         elif both == [False, False]:
             found[name] = False
-    return found
+    return found, next((answer for answer in gathered if isinstance(answer, Forbidden)), None)
 
 
 def _has_synced(client: Client, namespace: str, kind: str) -> bool:
