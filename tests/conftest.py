@@ -104,6 +104,14 @@ def on_demo(demo_url: str, tmp_path: Path) -> Cli:
     return lambda *args, **more: invoke(*args, kubeconfig=path, **more)
 
 
+@pytest.fixture
+def on_private_demo(tmp_path: Path) -> Iterator[Cli]:
+    """Run a command against a demo with a virtual cluster that has private nodes, as `demo` has."""
+    with server.serving(Apiserver(build(Shape(private=1)))) as url:
+        path = write_kubeconfig(tmp_path, url)
+        yield lambda *args, **more: invoke(*args, kubeconfig=path, **more)
+
+
 @pytest.fixture(scope="session")
 def live_demo_url() -> Iterator[str]:
     """A demo cluster whose clock is that of this machine: its history goes up to now."""

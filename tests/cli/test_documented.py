@@ -86,7 +86,8 @@ def test_every_example_of_the_help_runs_on_the_demo_cluster(
     past = re.search(OF_HISTORY, f"$ kubectl vmetrics {line}")
     if past and shutil.which("prometheus") is None:
         pytest.skip("prometheus is not on the PATH (Debian: prometheus)")
-    on_demo: Cli = request.getfixturevalue("on_live_demo" if past else "on_demo")
+    fixture = "on_private_demo" if "--private-nodes" in line else "on_live_demo" if past else "on_demo"
+    on_demo: Cli = request.getfixturevalue(fixture)
     hurried = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda _: None)
     monkeypatch.setattr(sampling, "time", hurried)
     monkeypatch.chdir(tmp_path)  # some write a file
@@ -209,7 +210,7 @@ def test_an_example_that_prints_something_else_is_found(standing: Any, tmp_path:
     assert MAKE.page(page, standing) == (
         "```console\n$ kubectl vmetrics top nodes --no-headers\n"
         "gpu-1      4023m   6%    13614Mi   2%\ngpu-2      5579m   8%    19553Mi   3%\n"
-        "worker-1   6379m   39%   30837Mi   47%\nworker-2   5110m   31%   16550Mi   25%\n"
+        "worker-1   6463m   40%   31297Mi   47%\nworker-2   5110m   31%   16550Mi   25%\n"
         "worker-3   1252m   7%    3381Mi    5%\n```\n"
     )
 
