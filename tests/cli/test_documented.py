@@ -39,7 +39,7 @@ def commands(
 
 
 ALL = list(commands())
-OF_HISTORY = r"(?m)^\$ kubectl vmetrics (history|rightsize|bill|report|explain)\b|^\$ .*--source[ =]prometheus"
+OF_HISTORY = r"(?m)^\$ kubectl vmetrics (history|rightsize|bill|report|explain)\b|^\$ .*(--source[ =]prometheus|--at )"
 """Commands that ask a Prometheus about the past."""
 EMPTY = (
     "top gpus",

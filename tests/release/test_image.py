@@ -239,7 +239,7 @@ def test_it_runs_as_a_user_without_rights_and_writes_nothing(
         return done.stdout
 
     assert run("--version") == f"kubectl vmetrics {kubectl_vmetrics.__version__}\n"
-    assert run("demo", "top", "vclusters").splitlines()[0].split()[:2] == ["NAMESPACE", "NAME"]
+    assert run("demo", "top", "namespaces").splitlines()[0].split()[:2] == ["NAMESPACE", "VCLUSTER"]
     assert sorted(folder.rglob("*")) == before
 
 
