@@ -239,7 +239,11 @@ class Usage:
             if track is None:
                 continue
             ran = running.get(Container(container.namespace, container.pod), 0.0 if running else length)
-            self._used(track, container, step, min(length, ran), cores, memory.get(container, 0.0))
+            # Where a pod was replaced under its name, both add up in a step: the mean is no more than the peak.
+            used = memory.get(container, 0.0)
+            if container in peaks and ran:
+                used = min(used, peaks[container] * min(length, ran) / length)
+            self._used(track, container, step, min(length, ran), cores, used)
         for container, amount in (peaks or memory).items():
             track = self._track(container)
             if track is not None:
