@@ -77,6 +77,7 @@ docs/showback.md.""",
     metavar="KEY",
     default="loft.sh/user",
     show_default=True,
+    callback=not_empty,
     help="Label of host namespaces with the owner.",
 )
 @click.option(
@@ -183,7 +184,7 @@ def _window(context: click.Context, since: str, until: str | None, step: str, sa
         if step and window.seconds / windows.step(window, step) > gather.MOST:
             raise ValueError(f"{step!r} makes more than {gather.MOST} steps: use a longer step or a shorter window")
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"--since, --until, --step: {error}") from None
     return window
 
 

@@ -50,6 +50,9 @@ VMETRICS_PROMETHEUS_PASSWORD have no option, since ps would show them.
 
 
 def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value == "" or (isinstance(value, tuple) and "" in value):
+        # An empty variable in a script: another server would be asked, or the same one without credentials.
+        raise UsageError(f"{option.opts[0]}: the value is empty; leave the option out for the default")
     if value not in (None, False, ()):
         context.meta.setdefault(_META, {})[str(option.name)] = value
 

@@ -77,6 +77,7 @@ host.""",
     metavar="KEY",
     default="loft.sh/user",
     show_default=True,
+    callback=not_empty,
     help="Label of host namespaces with the owner.",
 )
 @target_option
@@ -113,7 +114,7 @@ def report(
         if step:
             windows.step(window, step)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"--since, --until, --step: {error}") from None
     found = pricing.prices(prices_file)
     client = open_client(context)
     server = open_prometheus(context, client)

@@ -55,11 +55,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         (["--prices=."], "error: --prices .: Is a directory\n"),
         (["--prices=bad.yaml"], "error: --prices bad.yaml: cpuCoreHour: -1 is not a price from 0 to 1000000000\n"),
         (["--prices=binary.yaml"], "error: --prices binary.yaml: not text in UTF-8\n"),
-        (["--since=soon"], "error: 'soon' is not a time (examples: "),
-        (["--since=2h", "--step=1ms"], "error: '1ms' is not a duration (example: 7d, 36h, 1h30m)\n"),
+        (["--since=soon"], "error: --since, --until, --step: 'soon' is not a time (examples: "),
+        (
+            ["--since=2h", "--step=1ms"],
+            "error: --since, --until, --step: '1ms' is not a duration (example: 7d, 36h, 1h30m)\n",
+        ),
         (
             ["--since=30d", "--step=1m"],
-            "error: '1m' makes more than 10000 steps: use a longer step or a shorter window\n",
+            "error: --since, --until, --step: '1m' makes more than 10000 steps: use a longer step or a shorter window\n",
         ),
         (
             ["--for=1h", "--since=1h"],

@@ -17,7 +17,7 @@ from kubectl_vmetrics.cli.main import _guarded
 from kubectl_vmetrics.cli.options import options
 from kubectl_vmetrics.demo import server
 from kubectl_vmetrics.output.terminal import Environment
-from tests.conftest import Result, write_kubeconfig
+from tests.conftest import Result, invoke, write_kubeconfig
 from tests.prometheus_package.quirky import Asked, Quirky, error, reply, vector
 
 SECRET = "s3cr3t-v4lue"
@@ -527,3 +527,12 @@ def test_the_rest_of_the_apiserver_is_left_alone(host: Cluster, run: Run) -> Non
     run()
     assert {asked.method for asked in host.behind.asked} == {"GET"}
     assert not [asked.path for asked in host.behind.asked if "secrets" in asked.path]
+
+
+@pytest.mark.parametrize(
+    "option", ["--prometheus", "--prometheus-tenant", "--prometheus-token-file", "--prometheus-header"]
+)
+def test_an_empty_variable_is_an_error_and_not_the_default(option: str) -> None:
+    done = invoke("history", f"{option}=")
+    message = f"error: {option}: the value is empty; leave the option out for the default\n"
+    assert (done.code, done.stdout, done.stderr) == (1, "", message)
